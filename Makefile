@@ -1,0 +1,88 @@
+# The verbs of this repository. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+TESTS ?= tests
+CORED := rrsd/core/*,rrsd/roles/*/rules.py,rrsd/roles/*/flow.py
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help dev lint format types contracts test cover demo bench docs diagrams reference config clean check news package
+
+help: ## Say what each verb does
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+dev: $(STAMP) ## Make .venv with rrsd and its tools in it (quick when it is there already)
+
+$(STAMP): setup.cfg pyproject.toml
+	@python=; for p in $(PYTHON) python3.11 python3 python3.12 python3.13 python3.14; do \
+	    if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then python=$$p; break; fi; done; \
+	if [ -z "$$python" ]; then \
+	    echo "rrsd needs Python 3.11 or newer: none found as python3.11 or python3. Install one, or say make PYTHON=/path/to/python" >&2; \
+	    exit 1; fi; \
+	if ! $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	    echo "making $(VENV) with $$($$python -V)"; \
+	    $$python -m venv --clear $(VENV) || { \
+	        echo "$$python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv)" >&2; exit 1; }; fi
+	@echo "installing rrsd and its tools into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --editable '.[dev]' --config-settings editable_mode=compat
+	@touch $@
+
+lint: dev ## Style: ruff check and ruff format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: dev ## Let ruff put style right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: dev ## Types: mypy, strict
+	$(BIN)/mypy
+
+contracts: dev ## Imports: who may know whom (import-linter)
+	$(BIN)/lint-imports
+
+test: dev ## All tests (TESTS=tests.core for some)
+	$(BIN)/python -m twisted.trial -j$(CORES) $(TESTS)
+
+cover: dev ## Lines and branches of core, rules and flow: 100 % or fail
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m twisted.trial --reporter=summary tests.core tests.roles
+	$(BIN)/coverage report --include='$(CORED)' --fail-under=100
+
+demo: dev ## Two domains on this machine, one large message, one crash, nothing lost (DEMO_SIZE, DEMO_KEEP=1)
+	$(BIN)/rrsctl demo
+
+bench: dev ## Measure against the reference puller and print ratios
+	$(BIN)/python -m bench
+
+docs: dev ## Render docs/ to build/docs; any warning fails
+	$(BIN)/python docs/build.py
+
+diagrams: dev ## Draw docs/diagrams again from their tables
+	$(BIN)/python docs/diagrams/nine_steps.py
+
+reference: dev ## Write conf/rrsd.ini again from the rooms' settings
+	$(BIN)/python -m rrsd.config.reference > conf/rrsd.ini.new && mv conf/rrsd.ini.new conf/rrsd.ini
+
+config: dev ## Check conf/rrsd.ini and the systemd files
+	$(BIN)/python -m twisted.trial tests.config
+
+check: lint types contracts cover test ## Everything a change must pass
+
+news: dev ## Show what the next changelog says
+	$(BIN)/towncrier build --draft --version next
+
+package: dev ## Build the wheel, install it in a clean environment, start twistd with it
+	rm -rf build/package && mkdir -p build/package
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/package .
+	$(BIN)/python -m venv build/package/venv
+	build/package/venv/bin/python -m pip install --quiet build/package/*.whl
+	cd build/package && venv/bin/twistd rrsd --help >/dev/null && venv/bin/rrsctl --help >/dev/null
+	@ls build/package/*.whl
+
+clean: ## Remove what was made here, .venv excepted
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis _trial_temp* .coverage* htmlcov demo-data bench-data
+	find rrsd tests twisted -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""INI text becomes one frozen whole, or every error in it at once."""

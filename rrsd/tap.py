@@ -1,0 +1,1 @@
+"""What twistd needs to start rrsd: options, and a service made from them."""
