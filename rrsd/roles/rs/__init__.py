@@ -1,0 +1,1 @@
+"""The Resource Server: bytes for those who were granted them, and the way in for our own users."""

@@ -1,0 +1,137 @@
+"""What the Resource Server needs from outside."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from rrsd.core.values.addresses import Address, Domain
+from rrsd.core.values.calls import Event
+from rrsd.core.values.digests import Digest
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.peers import Certificate, ClientProof, Introduction, Issuer
+from rrsd.core.values.resources import Blob, Grant, Upload
+from rrsd.core.values.tokens import KeySet, VerifiedAccess
+
+
+class Trust(Protocol):
+    """Who strangers are."""
+
+    async def introduce(self, domain: Domain) -> Introduction:
+        """Who speaks for the domain; refuses with Unproven when what it publishes contradicts itself, Unavailable
+        when it cannot be asked now."""
+        ...
+
+    async def keys_of(self, introduction: Introduction, kid: str) -> KeySet:
+        """The issuer's verification keys; fetched again, at most once a minute, when `kid` is not among them."""
+        ...
+
+    async def prove_client(self, certificate: Certificate, issuer: Issuer) -> ClientProof:
+        """That the certificate's key belongs to the OU.CN in it; refuses with Unproven or Unavailable."""
+        ...
+
+    async def prove_user(self, text: str) -> VerifiedAccess:
+        """What an access token of our own domain proves; refuses with Malformed, Unproven, Expired, Unavailable."""
+        ...
+
+
+class Blobs(Protocol):
+    """Bytes under their digests."""
+
+    async def find(self, digest: Digest) -> Blob:
+        """The blob with its chunk digests; refuses with Unknown."""
+        ...
+
+    def read(self, digest: Digest, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes [start, end) in blocks, read ahead off the reactor; refuses with Unknown, Damaged or NoSpace."""
+        ...
+
+    async def collect(self, now: Instant, grace_seconds: float, most: int) -> Sequence[Digest]:
+        """Remove up to `most` blobs older than the grace that nothing refers to any more: no part of a message here,
+        no running upload, no live grant without a receipt. Returns those removed."""
+        ...
+
+
+class Uploads(Protocol):
+    """Resources of our own users on their way in, resumable (draft-ietf-httpbis-resumable-upload)."""
+
+    async def begin(self, upload: Upload) -> None:
+        """Remember an upload of which nothing has come; refuses with NoSpace when `size` bytes cannot be reserved."""
+        ...
+
+    async def find(self, upload_id: str, owner: Address) -> Upload:
+        """The upload; refuses with Unknown, also when it is another owner's."""
+        ...
+
+    async def append(self, upload: Upload, data: bytes) -> Upload:
+        """Put `data` at `upload.offset`, durable when this returns; with the last byte the blob gets its final name
+        and `digest` is set. Refuses with Conflict when the offset has moved on, TooLarge past `size`, NoSpace."""
+        ...
+
+    async def cancel(self, upload: Upload) -> None:
+        """Forget it and its bytes."""
+        ...
+
+    async def owned(self, owner: Address, digests: Sequence[Digest]) -> Sequence[Blob]:
+        """Those of the resources that the owner uploaded in full (an upload that has not expired) or has a grant of
+        as the sender, and whose bytes are here; knowing a digest alone does not make anybody an owner."""
+        ...
+
+    async def sweep(self, now: Instant) -> int:
+        """Cancel those that have expired; how many."""
+        ...
+
+
+class Grants(Protocol):
+    """Who may retrieve what."""
+
+    async def add(self, grants: Sequence[Grant]) -> None:
+        """Remember all of them or none; those that are there already (message, digest, recipient) stay as they are.
+        Refuses with Unknown when a digest has no blob."""
+        ...
+
+    async def naming(self, digest: Digest, recipient: Address) -> Sequence[Grant]:
+        """Every grant of the resource to the address, dead ones too."""
+        ...
+
+    async def receipted(self, grant: Grant, at: Instant) -> None:
+        """Remember that the recipient's domain keeps its own copy; the first time counts."""
+        ...
+
+    async def of(self, recipient: Address, digests: Sequence[Digest]) -> Sequence[Grant]:
+        """Every grant of any of the resources to the address, dead ones too; `naming` for many."""
+        ...
+
+    async def receipted_all(self, grants: Sequence[Grant], at: Instant) -> None:
+        """`receipted` for many, in one transaction."""
+        ...
+
+    async def sent(self, sender: Address, most: int) -> Sequence[Grant]:
+        """The sender's grants, newest first."""
+        ...
+
+    async def withdraw(self, sender: Address, message_id: str) -> int:
+        """End the message's grants; how many."""
+        ...
+
+
+class Timers(Protocol):
+    """Time that passes."""
+
+    def now(self) -> Instant: ...
+
+    def monotonic(self) -> float: ...
+
+
+class Rates(Protocol):
+    """How often somebody may ask."""
+
+    def take(self, key: str) -> int:
+        """0 if one more request of `key` is fine, otherwise in how many seconds it will be."""
+        ...
+
+
+class Audit(Protocol):
+    """The audit trail."""
+
+    def record(self, event: Event) -> None:
+        """Append one line."""
+        ...
