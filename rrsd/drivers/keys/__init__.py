@@ -1,0 +1,1 @@
+"""The only room that holds private keys: load, sign, rotate."""

@@ -1,0 +1,135 @@
+"""The domain's keys as a room: loaded at the start, reloaded on demand, rotated in place."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from attrs import define, field
+from twisted.logger import Logger
+
+from rrsd.core.refusals import Damaged
+from rrsd.core.values.addresses import ClientIdentifier
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.tokens import KeySet
+from rrsd.drivers.keys import files, rotation
+from rrsd.drivers.keys.certificates import KeyPair, load_pair, self_signed_client
+from rrsd.drivers.keys.rotation import SigningKey, State
+from rrsd.drivers.keys.settings import Settings
+from rrsd.drivers.keys.signer import AgentKey, Signer
+
+SIGNING = "signing.json"
+CLIENT_CERTIFICATE = "client.pem"
+CLIENT_KEY = "client.key"
+
+
+@define(eq=False)
+class Keyring:
+    """The signing keys and the client certificate in one folder.
+
+    `signer` and `agent` stay the same objects while the keys behind them change. A key that is not there makes them
+    refuse with Unavailable; a key that others may read, or that is damaged, stops the start.
+    """
+
+    _log = Logger()
+
+    settings: Settings
+    _now: Callable[[], Instant]
+    name: str = "keys"
+    signer: Signer = field(factory=Signer)
+    agent: AgentKey = field(factory=AgentKey)
+    _keys: tuple[SigningKey, ...] = field(default=(), repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where the key files are."""
+        return Path(self.settings.path)
+
+    async def start(self) -> None:
+        """Load everything.
+
+        Raises:
+            Forbidden: somebody else may read a private file or change the folder.
+            Damaged: a file cannot be read or is not what it should be.
+        """
+        self.reload()
+
+    async def stop(self) -> None:
+        """Nothing to wait for."""
+
+    def reload(self) -> None:
+        """Load what the folder holds now; on a refusal the keys in use stay in use. Raises as `start`."""
+        files.require_folder(self.folder)
+        keys = self._read_signing()
+        pair = self._read_pair()
+        self._use(keys)
+        self.agent.use(pair)
+        if not self.signer.is_ready:
+            self._log.warn("keys: no active signing key in {path}; run: rrsctl keys rotate", path=str(self.folder))
+        if pair is None:
+            self._log.warn("keys: no client certificate in {path}; run: rrsctl init", path=str(self.folder))
+
+    def create(self, client: ClientIdentifier) -> None:
+        """Make the folder, the signing keys and the self-signed client certificate; what exists already stays.
+
+        Raises as `start`, and NoSpace.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.require_folder(self.folder)
+        with files.locked(self.folder):
+            if self._read_signing() == ():
+                now = self._now()
+                keys = (rotation.generate(State.NEXT, now), rotation.generate(State.ACTIVE, now))
+                files.replace(self.folder / SIGNING, rotation.render(keys))
+            if self._read_pair() is None:
+                self._write_pair(self_signed_client(client, self._now()))
+        self.reload()
+
+    def rotate(self) -> bool:
+        """Let the next key sign, retire the active one, make a new next one; False if that just happened.
+
+        The new state is on disk before anything is signed with it. Raises as `start`, and NoSpace.
+        """
+        files.require_folder(self.folder)
+        with files.locked(self.folder):
+            before = self._read_signing()
+            after = rotation.rotated(before, self._now(), self.settings.grace)
+            if after != before:
+                files.replace(self.folder / SIGNING, rotation.render(after))
+        self._use(after)
+        return after != before
+
+    def published(self) -> KeySet:
+        """All keys that somebody may still have to verify with, the next one included."""
+        return rotation.key_set(self._keys, self._now(), self.settings.grace)
+
+    def signing_keys(self) -> tuple[SigningKey, ...]:
+        """Every key with its state, for `rrsctl keys list`."""
+        return self._keys
+
+    def _use(self, keys: tuple[SigningKey, ...]) -> None:
+        self._keys = keys
+        self.signer.use(next((key for key in keys if key.state is State.ACTIVE), None))
+
+    def _read_signing(self) -> tuple[SigningKey, ...]:
+        path = self.folder / SIGNING
+        data = files.read_private(path)
+        if data is None:
+            return ()
+        try:
+            return rotation.parse(data)
+        except Damaged as refusal:
+            raise Damaged(f"{path}: {refusal.detail}; restore it from a backup") from None
+
+    def _read_pair(self) -> KeyPair | None:
+        key = files.read_private(self.folder / CLIENT_KEY)
+        if key is None:
+            return None
+        certificate = files.read_public(self.folder / CLIENT_CERTIFICATE)
+        try:
+            return load_pair(certificate, key)
+        except Damaged as refusal:
+            raise Damaged(f"{self.folder / CLIENT_KEY}: {refusal.detail}; restore it from a backup") from None
+
+    def _write_pair(self, pair: KeyPair) -> None:
+        # The certificate first: a crash in between leaves no key, and the next run makes a new pair.
+        files.replace(self.folder / CLIENT_CERTIFICATE, pair.certificate_pem, files.PUBLIC)
+        files.write_new(self.folder / CLIENT_KEY, pair.key_pem)

@@ -1,0 +1,194 @@
+"""The key room on a real folder."""
+
+import os
+import stat
+from datetime import timedelta
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from rrsd.core.proof import signatures
+from rrsd.core.refusals import Conflict, Damaged, Forbidden, NoSpace, Unavailable, Unproven
+from rrsd.core.values.addresses import parse_client_identifier
+from rrsd.core.values.instants import instant
+from rrsd.core.values.tokens import Kind
+from rrsd.core.wire import jose
+from rrsd.drivers.keys import files
+from rrsd.drivers.keys.service import CLIENT_CERTIFICATE, CLIENT_KEY, SIGNING, Keyring
+from rrsd.drivers.keys.settings import Settings
+
+CLIENT = parse_client_identifier("_rra.bar.test")
+
+
+class KeyringTests(SynchronousTestCase):
+    """The room refuses what is unsafe, and signs with what is there."""
+
+    def setUp(self) -> None:
+        """A keyring over a folder that holds new keys."""
+        self.now = instant(1_700_000_000)
+        self.folder = Path(self.mktemp()) / "keys"
+        self.keyring = self.reopened(load=False)
+        self.keyring.create(CLIENT)
+
+    def reopened(self, load: bool = True) -> Keyring:
+        """Another keyring over the same folder, as after a restart."""
+        keyring = Keyring(Settings(path=str(self.folder)), lambda: self.now)
+        if load:
+            self.successResultOf(Deferred.fromCoroutine(keyring.start()))
+        return keyring
+
+    def refused(self, refusal: type[Exception]) -> str:
+        """What the refusal to start says."""
+        return str(self.failureResultOf(Deferred.fromCoroutine(self.reopened(load=False).start()), refusal).value)
+
+    def test_private_files_are_private(self) -> None:
+        """Folder and private files are made so that only their owner reads them."""
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in self.folder.iterdir()}
+        self.assertEqual(modes, {SIGNING: 0o600, CLIENT_KEY: 0o600, CLIENT_CERTIFICATE: 0o644})
+        self.assertEqual(stat.S_IMODE(self.folder.stat().st_mode), 0o700)
+
+    def test_signatures_verify_with_the_published_keys(self) -> None:
+        """What is signed before and after a rotation verifies with what is published after it."""
+        old = self.keyring.signer.sign(Kind.DELEGATION, {"sub": "bob@bar.test"})
+        self.assertTrue(self.keyring.rotate())
+        new = self.keyring.signer.sign(Kind.DELEGATION, {"sub": "bob@bar.test"})
+        for text in (old, new):
+            signatures.verify(jose.parse_jws(text), self.keyring.published())
+        self.assertNotEqual(jose.parse_jws(old).kid, jose.parse_jws(new).kid)
+        self.assertEqual(jose.parse_jws(new).typ, Kind.DELEGATION)
+
+    def test_j24_token_of_a_retired_key_after_its_grace(self) -> None:
+        """After the grace, what a retired key signed no longer verifies."""
+        old = jose.parse_jws(self.keyring.signer.sign(Kind.ACCESS, {}))
+        self.keyring.rotate()
+        self.now += timedelta(days=1)
+        self.assertRaises(Unproven, signatures.verify, old, self.keyring.published())
+
+    def test_rotation_is_on_disk_before_it_is_used(self) -> None:
+        """A restart after a rotation signs with the same key."""
+        self.keyring.rotate()
+        self.assertEqual(self.reopened().published(), self.keyring.published())
+        self.assertEqual(self.reopened().signing_keys(), self.keyring.signing_keys())
+
+    def test_rotating_twice_at_once_is_rotating_once(self) -> None:
+        """A repeated command says so and changes nothing."""
+        self.assertTrue(self.keyring.rotate())
+        before = self.keyring.signing_keys()
+        self.assertFalse(self.reopened().rotate())
+        self.assertEqual(self.reopened().signing_keys(), before)
+
+    def test_a_reload_follows_a_rotation_by_another_process(self) -> None:
+        """The daemon's signer, the same object, signs with the new key after a reload."""
+        signer = self.keyring.signer
+        self.reopened().rotate()
+        before = jose.parse_jws(signer.sign(Kind.ACCESS, {})).kid
+        self.keyring.reload()
+        self.assertNotEqual(jose.parse_jws(signer.sign(Kind.ACCESS, {})).kid, before)
+
+    def test_create_again_keeps_every_key(self) -> None:
+        """`create` on a folder with keys changes nothing."""
+        before = {path.name: path.read_bytes() for path in self.folder.iterdir()}
+        self.keyring.create(parse_client_identifier("_rra.foo.test"))
+        self.assertEqual({path.name: path.read_bytes() for path in self.folder.iterdir()}, before)
+
+    def test_z05_key_file_readable_by_others(self) -> None:
+        """A private file that group or world may read stops the start and the line says the command to run."""
+        for name in (SIGNING, CLIENT_KEY):
+            for mode in (0o640, 0o604, 0o660):
+                with self.subTest(f"{name} {mode:o}"):
+                    path = self.folder / name
+                    path.chmod(mode)
+                    self.assertIn(f"run: chmod 600 {path}", self.refused(Forbidden))
+                    path.chmod(0o600)
+
+    def test_z05_folder_writable_by_others(self) -> None:
+        """A folder in which others may put files stops the start."""
+        self.folder.chmod(0o770)
+        self.assertIn(f"chmod 700 {self.folder}", self.refused(Forbidden))
+
+    def test_z05_refused_reload_keeps_the_keys_in_use(self) -> None:
+        """A reload that is refused leaves the signer as it was."""
+        (self.folder / SIGNING).chmod(0o644)
+        self.assertRaises(Forbidden, self.keyring.reload)
+        signatures.verify(jose.parse_jws(self.keyring.signer.sign(Kind.ACCESS, {})), self.keyring.published())
+
+    def test_z06_signing_key_missing(self) -> None:
+        """Without a signing key the room starts, and whatever needs a signature is unavailable."""
+        (self.folder / SIGNING).unlink()
+        keyring = self.reopened()
+        self.assertRaises(Unavailable, keyring.signer.sign, Kind.ACCESS, {})
+        self.assertEqual(keyring.published().keys, ())
+        keyring.rotate()
+        signatures.verify(jose.parse_jws(keyring.signer.sign(Kind.ACCESS, {})), keyring.published())
+
+    def test_client_key_missing(self) -> None:
+        """Without the client key the agent is unavailable, and the next `create` makes a new pair."""
+        (self.folder / CLIENT_KEY).unlink()
+        keyring = self.reopened()
+        self.assertRaises(Unavailable, keyring.agent.sign, Kind.RECEIPT, {})
+        self.assertRaises(Unavailable, lambda: keyring.agent.certificate)
+        keyring.create(CLIENT)
+        self.assertNotEqual(keyring.agent.certificate, self.keyring.agent.certificate)
+
+    def test_damaged_files_are_one_clear_line(self) -> None:
+        """Each damaged file stops the start with its name."""
+        for name in (SIGNING, CLIENT_KEY, CLIENT_CERTIFICATE):
+            with self.subTest(name):
+                path = self.folder / name
+                kept = path.read_bytes()
+                path.write_bytes(b"\0damaged")
+                self.assertIn(
+                    str(self.folder / (CLIENT_KEY if name == CLIENT_CERTIFICATE else name)), self.refused(Damaged)
+                )
+                path.write_bytes(kept)
+
+    def test_missing_certificate_beside_a_key(self) -> None:
+        """A client key without its certificate stops the start."""
+        (self.folder / CLIENT_CERTIFICATE).unlink()
+        self.assertIn(CLIENT_CERTIFICATE, self.refused(Damaged))
+
+    def test_missing_folder(self) -> None:
+        """Without the folder the line says how to make one; a file in its place is refused."""
+        elsewhere = Keyring(Settings(path=str(self.folder / "none")), lambda: self.now)
+        self.assertIn("rrsctl init", str(self.assertRaises(Damaged, elsewhere.reload)))
+        file = Keyring(Settings(path=str(self.folder / SIGNING)), lambda: self.now)
+        self.assertIn("not a folder", str(self.assertRaises(Damaged, file.reload)))
+
+    def test_a_name_that_cannot_be_read(self) -> None:
+        """Something that is no readable file stops the start."""
+        (self.folder / SIGNING).unlink()
+        (self.folder / SIGNING).mkdir(mode=0o700)
+        self.assertIn(SIGNING, self.refused(Damaged))
+
+    def test_agent_signs_with_the_key_of_its_certificate(self) -> None:
+        """The agent's signature verifies with the certificate that it presents."""
+        jws = jose.parse_jws(self.keyring.agent.sign(Kind.IMPERSONATION, {"sub": "bob@bar.test"}))
+        signatures.verify_with_certificate(jws, self.keyring.agent.certificate)
+        self.assertEqual(self.keyring.agent.certificate.client, CLIENT)
+
+
+class ReplaceTests(SynchronousTestCase):
+    """A file is replaced in one step."""
+
+    def test_a_left_over_of_a_crash_does_not_lend_its_mode(self) -> None:
+        """A temporary file that somebody made readable is not written into."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        left = folder / ".a.new"
+        left.touch(0o666)
+        left.chmod(0o666)
+        files.replace(folder / "a", b"secret")
+        self.assertEqual(stat.S_IMODE((folder / "a").stat().st_mode), 0o600)
+        self.assertEqual(os.listdir(folder), ["a"])
+
+    def test_a_key_is_never_overwritten(self) -> None:
+        """A new file is not written over one that is there."""
+        path = Path(self.mktemp())
+        files.write_new(path, b"one")
+        self.assertRaises(Conflict, files.write_new, path, b"two")
+        self.assertEqual(path.read_bytes(), b"one")
+
+    def test_no_place_to_write(self) -> None:
+        """A file system that takes nothing is said to have no space."""
+        self.assertRaises(NoSpace, files.replace, Path(self.mktemp()) / "none" / "a", b"")
