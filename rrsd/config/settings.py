@@ -1,0 +1,125 @@
+"""The frozen whole: what the INI file says, section by section, each section's class written by its room."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from attrs import frozen
+
+from rrsd.config.ini import Misconfigured, Mistake, parse_ini
+from rrsd.config.load import load
+from rrsd.core.values.addresses import Domain
+from rrsd.core.values.peers import Issuer
+from rrsd.core.values.settings import key
+from rrsd.drivers.keys.settings import Settings as Keys
+from rrsd.roles.rra.settings import Settings as Rra
+
+
+class Format(StrEnum):
+    """How log lines are written."""
+
+    AUTO = "auto"
+    TEXT = "text"
+    JSON = "json"
+
+
+class Level(StrEnum):
+    """The least important lines that are still written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+@frozen
+class Served:
+    """Section `[domain]`: who we are."""
+
+    name: Domain = key("The mail domain that this daemon serves.", example="foo.test")
+    issuer: Issuer = key(
+        "The issuer identifier of the domain: its host is the domain or lies in it, and this daemon answers there.",
+        example="https://id.foo.test",
+    )
+
+
+@frozen
+class Front:
+    """Section `[front]`: the public listeners."""
+
+    listen: tuple[str, ...] = key(
+        "Twisted endpoint descriptions, one per line; systemd:domain=INET6:index=0 takes the socket of rrsd.socket.",
+        ("tcp6:443",),
+    )
+    certificate: str = key(
+        "The server's certificate chain in PEM, leaf first, for every host name that is served.",
+        "/etc/rrsd/tls/fullchain.pem",
+    )
+    key: str = key("The private key of that certificate in PEM.", "/etc/rrsd/tls/privkey.pem")
+
+
+@frozen
+class Log:
+    """Section `[log]`: what goes to standard error."""
+
+    format: Format = key("How lines are written; auto is text on a terminal and JSON elsewhere.", Format.AUTO)
+    level: Level = key("The least important lines that are written.", Level.INFO)
+
+
+@frozen
+class Audit:
+    """Section `[audit]`: the trail of every decision."""
+
+    path: str = key(
+        "The file that each decision is appended to, one JSON line each; it is opened again on SIGHUP.",
+        "/var/lib/rrsd/audit.jsonl",
+    )
+
+
+@frozen
+class Settings:
+    """Everything that the operator can say. Field names are the names of sections."""
+
+    domain: Served
+    front: Front
+    log: Log
+    audit: Audit
+    keys: Keys
+    rra: Rra
+
+
+def parse_settings(text: str) -> Settings:
+    """The settings that the text of an INI file writes.
+
+    Raises:
+        Misconfigured: there are errors; it holds all of them.
+    """
+    sections, unreadable = parse_ini(text)
+    settings, mistakes = load(sections, Settings)
+    errors = (*unreadable, *mistakes)
+    if settings is not None:
+        errors = (*errors, *contradictions(settings))
+    if settings is None or errors:
+        raise Misconfigured(tuple(sorted(errors, key=lambda error: error.line or 1_000_000)))
+    return settings
+
+
+def contradictions(settings: Settings) -> Iterator[Mistake]:
+    """Values that are each right and cannot be right together."""
+    domain = settings.domain.name
+    if not is_within(settings.domain.issuer.origin.host, domain):
+        yield Mistake(
+            "domain",
+            "issuer",
+            0,
+            f"its host is neither {domain} nor in it",
+            f"write an https URL of a host in {domain}",
+        )
+    client = settings.rra.client
+    if client is not None and client.domain != domain:
+        yield Mistake("rra", "client", 0, f"it does not belong to {domain}", f"write OU.{domain}, as in _rra.{domain}")
+
+
+def is_within(host: Domain, domain: Domain) -> bool:
+    """Whether `host` is `domain` or a name below it."""
+    return host == domain or host.name.endswith(f".{domain.name}")
