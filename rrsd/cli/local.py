@@ -1,0 +1,130 @@
+"""The administrator's endpoint of a running daemon: HTTP over a unix socket that file permissions guard.
+
+The section `[admin]` names the socket (default /run/rrsd/admin.sock). Bodies and answers are JSON objects unless said
+otherwise; instants are ISO 8601 in UTC; a refusal is {"error", "reason"} with the status of `rrsd.web.refusals`.
+
+==========================================  =========================================================================
+GET /health, GET /ready                     200 {"status": "ok"} or 503
+GET /metrics                                Prometheus text
+GET /queue                                  {"by_state": {state: number}, "bytes_waiting": number}
+GET /pulls?state=&origin=&after=&most=      {"pulls": [job], "next": number or null}
+GET /pulls/<id>                             {"job": job, "history": [row], "fetch": fetch}
+GET /pulls/<id>/explain                     {"text": sentences, "facts": {name: value}}
+POST /pulls/<id>/<act>                      {"job": job}; act: retry-now, hold, release, cancel
+POST /pulls/<act>                           body {"origin": origin, "state": state, "all": true} -> {"changed": number}
+GET /users                                  {"users": [{"address", "suspended", "created"}]}
+POST /users                                 body {"address", "password"} -> {"address"}
+POST /users/<address>/password              body {"password"} -> {"address"}
+POST /users/<address>/suspend, /resume      {"address"}
+DELETE /users/<address>                     204 or {"address"}
+POST /deliver?sender=&recipient=&…          body message/rfc822, sender empty for a bounce, recipient once or more
+                                            -> {"accepted": [{"recipient", "message", "pulls": [number]}]}
+GET /keys                                   {"keys": [{"kid", "state", "since"}], "client": {"name", "x5t", "spki",
+                                            "not_after"}}
+POST /keys/rotate                           as GET /keys, with "rotated": boolean
+POST /reload                                {"reloaded": [names]}
+==========================================  =========================================================================
+
+job: the fields of `rrsd.core.values.jobs.Job` by name, and "offset" (bytes durable), "done" (bytes on disk). row: "at",
+"before", "after", "event", "evidence". fetch: "origin", "digest", "epoch", "validator", "offset".
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from attrs import define, field
+
+from rrsd.cli.transport import Line, document_of, require_good, unix_place
+from rrsd.core.values.calls import Answer
+
+ACTS = ("retry-now", "hold", "release", "cancel")
+
+
+@define(eq=False)
+class Local:
+    """The daemon on this machine, as its administrator sees it."""
+
+    socket: str
+    _line: Line = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._line = Line(unix_place(self.socket))
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._line.close()
+
+    def status(self, name: str) -> tuple[bool, dict[str, Any]]:
+        """Whether /health or /ready says yes, and all that it says."""
+        answer = self._line.ask("GET", f"/{name}")
+        return answer.status == 200, document_of(answer, self._line.place.name)
+
+    def queue(self) -> dict[str, Any]:
+        """Jobs by state, and bytes still to come."""
+        return self._get("/queue", "count the queue")
+
+    def pulls(self, state: str = "", origin: str = "", after: int = 0, most: int = 100) -> dict[str, Any]:
+        """A page of jobs by number."""
+        given = {"state": state, "origin": origin, "after": after or "", "most": most}
+        return self._get("/pulls?" + urlencode({k: v for k, v in given.items() if v != ""}), "list pulls")
+
+    def pull(self, job: int) -> dict[str, Any]:
+        """One job with its history and its transfer."""
+        return self._get(f"/pulls/{job}", f"show pull {job}")
+
+    def explain(self, job: int) -> dict[str, Any]:
+        """Why a job is where it is, and what happens next."""
+        return self._get(f"/pulls/{job}/explain", f"explain pull {job}")
+
+    def act(self, job: int, act: str) -> dict[str, Any]:
+        """Change one job."""
+        return self._post(f"/pulls/{job}/{act}", {}, f"{act} pull {job}")
+
+    def act_all(self, act: str, chosen: Mapping[str, object]) -> dict[str, Any]:
+        """Change every job that is `chosen`."""
+        return self._post(f"/pulls/{act}", dict(chosen), f"{act} pulls")
+
+    def users(self) -> dict[str, Any]:
+        """Every user of the domain."""
+        return self._get("/users", "list users")
+
+    def add_user(self, address: str, password: str) -> dict[str, Any]:
+        """A new user."""
+        return self._post("/users", {"address": address, "password": password}, f"add {address}")
+
+    def change_user(self, address: str, act: str, **given: str) -> dict[str, Any]:
+        """Set a password, suspend or resume."""
+        return self._post(f"/users/{quote(address, safe='@')}/{act}", given, f"{act} {address}")
+
+    def remove_user(self, address: str) -> None:
+        """Forget a user."""
+        answer = self._line.ask("DELETE", f"/users/{quote(address, safe='@')}")
+        require_good(answer, f"remove {address}", self._line.place.name)
+
+    def deliver(self, sender: str, recipients: Sequence[str], message: bytes) -> dict[str, Any]:
+        """Accept a message for its recipients; durable when this returns."""
+        query = urlencode([("sender", sender), *(("recipient", r) for r in recipients)])
+        return self._document(
+            self._line.ask("POST", f"/deliver?{query}", {"Content-Type": "message/rfc822"}, message),
+            f"accept the message for {', '.join(recipients)}",
+        )
+
+    def keys(self) -> dict[str, Any]:
+        """The signing keys and the client certificate, public parts only."""
+        return self._get("/keys", "list keys")
+
+    def rotate_keys(self) -> dict[str, Any]:
+        """Let the next signing key sign."""
+        return self._post("/keys/rotate", {}, "rotate keys")
+
+    def _get(self, target: str, what: str) -> dict[str, Any]:
+        return self._document(self._line.ask("GET", target), what)
+
+    def _post(self, target: str, body: Mapping[str, object], what: str) -> dict[str, Any]:
+        data = json.dumps(body).encode()
+        return self._document(self._line.ask("POST", target, {"Content-Type": "application/json"}, data), what)
+
+    def _document(self, answer: Answer, what: str) -> dict[str, Any]:
+        return document_of(require_good(answer, what, self._line.place.name), self._line.place.name)
