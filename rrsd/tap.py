@@ -11,6 +11,7 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
 from typing_extensions import override
 
+from rrsd import __version__
 from rrsd.config.ini import Misconfigured
 from rrsd.config.settings import Settings, parse_settings
 
@@ -20,10 +21,15 @@ DEFAULT_CONFIG = "/etc/rrsd/rrsd.ini"
 class Options(UsageOptions):
     """The command line of `twistd rrsd`."""
 
-    optParameters: ClassVar[list[list[str]]] = [
+    optParameters: ClassVar[list[list[str]]] = [  # noqa: N815 (the name that Twisted looks for)
         ["config", "c", DEFAULT_CONFIG, "The INI file; `rrsctl init` writes a first one."]
     ]
     longdesc: ClassVar[str] = "Serves a mail domain: keeps what its users send, pulls what they are sent."
+
+    def opt_version(self) -> NoReturn:
+        """Print the version and end."""
+        sys.stdout.write(f"rrsd {__version__}\n")
+        raise SystemExit(os.EX_OK)
 
     @override
     def getSynopsis(self) -> str:
