@@ -22,7 +22,7 @@ from rrsd.core.values.digests import Digest, parse_digest
 from rrsd.core.values.peers import Issuer, Origin, Url, parse_issuer, parse_origin, parse_url
 from rrsd.core.values.settings import Size
 
-_DURATION = re.compile(r"(\d{1,9})\s*(ms|s|min|h|d)", re.ASCII)
+_DURATION = re.compile(r"(\d{1,15})\s*(ms|s|min|h|d)", re.ASCII)
 _DURATIONS = {
     "d": timedelta(days=1),
     "h": timedelta(hours=1),

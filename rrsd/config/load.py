@@ -145,7 +145,7 @@ class _Loading:
         try:
             return model(**values)
         except (ValueError, Malformed) as error:
-            self.mistakes.append(Mistake(section.name, "", section.line, "these values do not fit", str(error)))
+            self.mistakes.append(Mistake(section.name, "", section.line, "these values do not fit", _words(error)))
             return None
 
     def _require_keys(self, section: Section, keys: Mapping[str, Key]) -> None:
@@ -182,3 +182,7 @@ def _names_one(section: str, prefix: str) -> bool:
 def _did_you_mean(word: str, known: list[str], otherwise: str, shape: str) -> str:
     close = get_close_matches(word.lower(), known, 1)
     return f"did you mean {shape.format(close[0])}?" if close else otherwise
+
+
+def _words(error: ValueError | Malformed) -> str:
+    return error.detail if isinstance(error, Malformed) else str(error)
