@@ -1,0 +1,1 @@
+"""The steps of the Resource Server, over its ports."""
