@@ -1,0 +1,143 @@
+"""Log observers for people and machines, and the audit trail. Nothing secret gets through (S-21, Z-11)."""
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import IO, Any
+
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+HIDDEN = "[redacted]"
+_NAMES = re.compile(r"token|assertion|secret|key|cookie|authorization|password|code", re.IGNORECASE)
+_SECRETS = re.compile(
+    r"(?P<scheme>\b(?:Bearer|Basic|DPoP)\s+)[A-Za-z0-9._~+/=-]+"
+    r"|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
+    r"|(?P<name>\b\w*(?:token|assertion|secret|password|code)=)[^&\s\"']+",
+    re.IGNORECASE,
+)
+
+
+def new_reference() -> str:
+    """A short random name that ties an answer to a log line."""
+    return secrets.token_hex(6)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a field of this name must not be logged."""
+    return _NAMES.search(name) is not None
+
+
+def scrub(text: str) -> str:
+    """`text` without anything that looks like a credential."""
+    return _SECRETS.sub(lambda found: (found["scheme"] or found["name"] or "") + HIDDEN, text)
+
+
+def redact(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The event with the values of its hidden fields replaced."""
+    return {name: HIDDEN if not name.startswith("log_") and is_hidden(name) else value for name, value in event.items()}
+
+
+@implementer(ILogObserver)
+class TextLog:
+    """One line per event for a terminal: time, level, namespace, text, then the trace of a failure."""
+
+    def __init__(self, out: IO[str], least: LogLevel = LogLevel.info) -> None:
+        self._out = out
+        self._least = least
+
+    def __call__(self, event: LogEvent) -> None:
+        """Write the event if it is of the least level or above."""
+        if event.get("log_level", LogLevel.info) < self._least:
+            return
+        level = event.get("log_level", LogLevel.info).name
+        stamp = _stamp(event).strftime("%H:%M:%S")
+        self._out.write(f"{stamp} {level:8} {event.get('log_namespace', '-')}: {_text(event)}\n")
+        for line in _trace(event).splitlines():
+            self._out.write(f"    {line}\n")
+        self._out.flush()
+
+
+@implementer(ILogObserver)
+class JsonLog:
+    """One JSON object per line: time, level, namespace, message, trace and the event's plain fields."""
+
+    def __init__(self, out: IO[str], least: LogLevel = LogLevel.info) -> None:
+        self._out = out
+        self._least = least
+
+    def __call__(self, event: LogEvent) -> None:
+        """Write the event if it is of the least level or above."""
+        if event.get("log_level", LogLevel.info) < self._least:
+            return
+        line: dict[str, Any] = {
+            "time": _stamp(event).isoformat(timespec="milliseconds"),
+            "level": event.get("log_level", LogLevel.info).name,
+            "namespace": event.get("log_namespace", ""),
+            "message": _text(event),
+        }
+        line |= _fields(event)
+        if trace := _trace(event):
+            line["trace"] = trace
+        self._out.write(json.dumps(line, ensure_ascii=True) + "\n")
+        self._out.flush()
+
+
+def _stamp(event: LogEvent) -> datetime:
+    return datetime.fromtimestamp(event.get("log_time", 0.0), UTC)
+
+
+def _text(event: LogEvent) -> str:
+    text = formatEvent(redact(event)) or ("" if "log_failure" in event else "-")
+    return scrub(text.replace("\n", "\\n").replace("\r", "\\r"))
+
+
+def _trace(event: LogEvent) -> str:
+    failure = event.get("log_failure")
+    return scrub(failure.getTraceback(detail="brief")) if isinstance(failure, Failure) else ""
+
+
+def _fields(event: LogEvent) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in redact(event).items():
+        if name.startswith("log_") or name in ("time", "level", "namespace", "message", "trace", "isError", "format"):
+            continue
+        if isinstance(value, str):
+            found[name] = scrub(value)
+        elif value is None or isinstance(value, (bool, int, float)):
+            found[name] = value
+    return found
+
+
+class AuditTrail:
+    """An append-only file, one JSON line per decision. A line that cannot be written is an error of the request
+    (`OSError`): nothing is decided without a trace (Z-08)."""
+
+    def __init__(self, path: str, now: Callable[[], datetime]) -> None:
+        self._path = path
+        self._now = now
+        self._file = self._opened()
+
+    def record(self, event: Mapping[str, Any]) -> None:
+        """Append one line; empty fields are left out, hidden ones replaced."""
+        line: dict[str, Any] = {"time": self._now().isoformat(timespec="milliseconds")}
+        line |= {name: value for name, value in redact(event).items() if value not in ("", None)}
+        data = (json.dumps(line, ensure_ascii=True, default=str) + "\n").encode("ascii")
+        while data:
+            data = data[os.write(self._file, data) :]
+
+    def reopen(self) -> None:
+        """Go on in a new file after the old one was moved away."""
+        old, self._file = self._file, self._opened()
+        os.close(old)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def _opened(self) -> int:
+        return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

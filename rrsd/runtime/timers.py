@@ -1,0 +1,58 @@
+"""Time that passes, and deadlines."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from rrsd.runtime.awaits import deferred_of
+
+T = TypeVar("T")
+
+
+class Timers:
+    """The clock of everything that waits; `wall` gives seconds since the epoch when the reactor's clock does not."""
+
+    def __init__(self, clock: IReactorTime, wall: Callable[[], float] | None = None) -> None:
+        self.clock = clock
+        self._wall = wall or clock.seconds
+
+    def now(self) -> datetime:
+        """The time of day, UTC."""
+        return datetime.fromtimestamp(self._wall(), UTC)
+
+    def monotonic(self) -> float:
+        """Seconds of the reactor's clock, for durations."""
+        return self.clock.seconds()
+
+    async def sleep(self, delay: timedelta) -> None:
+        """Return after `delay`."""
+        await deferLater(self.clock, max(0.0, delay.total_seconds()))
+
+    async def within(self, delay: timedelta, awaitable: Awaitable[T], refusal: Callable[[], Exception]) -> T:
+        """The result of `awaitable` if it comes within `delay`; otherwise it is cancelled and `refusal()` raised."""
+        waiting = deferred_of(awaitable)
+        deadline = _Deadline(waiting)
+        call = self.clock.callLater(delay.total_seconds(), deadline.expire)
+        try:
+            return await waiting
+        finally:
+            if call.active():
+                call.cancel()
+            if deadline.expired:
+                raise refusal()
+
+
+class _Deadline:
+    """Whether time ran out before `waiting` had a result."""
+
+    def __init__(self, waiting: Deferred[T]) -> None:
+        self._cancel = waiting.cancel
+        self.expired = False
+
+    def expire(self) -> None:
+        self.expired = True
+        self._cancel()
