@@ -1,0 +1,1 @@
+"""What is true: values, grammars and proofs, without I/O, clock or randomness."""

@@ -1,0 +1,1 @@
+"""The nouns: immutable, valid by construction, equal by value."""

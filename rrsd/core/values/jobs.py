@@ -1,0 +1,196 @@
+"""The pull queue's nouns: jobs, fetches, destinations, and why each of them waits."""
+
+from enum import StrEnum
+
+from attrs import field, frozen
+
+from rrsd.core.values.addresses import Address, Domain
+from rrsd.core.values.digests import Digest, digest_of
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.peers import Origin
+from rrsd.core.values.resources import Checkpoint
+
+
+class State(StrEnum):
+    """The persisted life of a pull job; `rrsd.roles.rra.rules.TABLE` says what leads where."""
+
+    NEW = "new"
+    READY = "ready"
+    LEASED = "leased"
+    STORED = "stored"
+    RECEIPTED = "receipted"
+    DEFERRED = "deferred"
+    NEEDS_AUTH = "needs_auth"
+    NO_SPACE = "no_space"
+    HELD = "held"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    QUARANTINED = "quarantined"
+
+
+class Phase(StrEnum):
+    """Where a leased job is; kept in memory and written into the evidence of its attempt."""
+
+    INTRODUCE = "introduce"
+    AUTH = "auth"
+    CONNECT = "connect"
+    BODY = "body"
+    VERIFY = "verify"
+    COMMIT = "commit"
+
+
+class Blame(StrEnum):
+    """Who a failed attempt is charged to; one party's failure never burns another's attempts."""
+
+    NOBODY = "nobody"
+    JOB = "job"
+    DESTINATION = "destination"
+    ISSUER = "issuer"
+    OURSELVES = "ourselves"
+
+
+class Priority(StrEnum):
+    """The class of a job: interactive while somebody waits for it."""
+
+    INTERACTIVE = "interactive"
+    NORMAL = "normal"
+    BULK = "bulk"
+
+
+@frozen
+class Job:
+    """One attachment of one message for one recipient, to be pulled.
+
+    `due` is when it may run next, None when it waits for the condition that `condition` names. `retries` is the
+    back-off exponent, `attempts` counts leases. `accepted` starts the lifetime that ends at `deadline`.
+    """
+
+    job: int
+    message: str
+    index: int
+    recipient: Address
+    sender: Domain
+    message_id: str
+    origin: Origin
+    digest: Digest
+    size: int
+    state: State
+    priority: Priority
+    accepted: Instant
+    deadline: Instant
+    due: Instant | None = None
+    condition: str = ""
+    retries: int = 0
+    attempts: int = 0
+    restarts: int = 0
+    refusals: int = 0
+    blame: Blame = Blame.NOBODY
+    evidence: str = ""
+    epoch: int = 0
+    not_after: Instant | None = None
+    stored: Instant | None = None
+
+
+@frozen
+class Fetch:
+    """The shared transfer of one resource from one resource server; at most one job leases it at a time.
+
+    `epoch` grows with each lease and names the partial file. `checkpoints` are durable, oldest first. `validator` is
+    the strong ETag that the bytes so far belong to, "" before the first answer.
+    """
+
+    origin: Origin
+    digest: Digest
+    epoch: int = 0
+    validator: str = ""
+    checkpoints: tuple[Checkpoint, ...] = ()
+
+    @property
+    def offset(self) -> int:
+        """How many bytes are durable."""
+        return self.checkpoints[-1].offset if self.checkpoints else 0
+
+
+def partial_name(fetch: Fetch) -> str:
+    """The file name of the fetch's bytes so far: what is fetched from where, a full stop, the epoch that writes it."""
+    return f"{digest_of(str(fetch.origin).encode() + fetch.digest.raw).b64}.{fetch.epoch}"
+
+
+@frozen
+class Lease:
+    """A job taken out of the queue by the one attempt that may now write under `fetch.epoch`."""
+
+    job: Job
+    fetch: Fetch
+
+
+@frozen
+class Change:
+    """A job's new state with the history row that explains it; both are written in one transaction.
+
+    `receipt` is whether the outbox gains a receipt for it. `forget` is whether the fetch's checkpoints are dropped.
+    """
+
+    job: Job
+    event: str
+    at: Instant
+    before: State
+    evidence: str = ""
+    receipt: bool = False
+    forget: bool = False
+
+
+@frozen
+class HistoryRow:
+    """One transition of one job."""
+
+    job: int
+    at: Instant
+    before: State
+    after: State
+    event: str
+    evidence: str
+
+
+@frozen
+class Breaker:
+    """The health of a destination or an issuer: closed while `not_before` is None or past.
+
+    `failures` counts connection-class failures in a row, `probes` the probes since it opened. `limit` is how many
+    transfers it may have at once. `reason` says in words why it is as it is.
+    """
+
+    name: str
+    failures: int = 0
+    cohorts: int = 0
+    opened: Instant | None = None
+    not_before: Instant | None = None
+    probes: int = 0
+    limit: int = 4
+    reason: str = ""
+
+
+@frozen
+class Counts:
+    """The queue in numbers: jobs by state, and bytes still to come."""
+
+    by_state: dict[State, int] = field(factory=dict)
+    bytes_waiting: int = 0
+
+
+@frozen
+class PendingReceipt:
+    """A receipt that the sender's resource server has not acknowledged yet."""
+
+    job: int
+    origin: Origin
+    recipient: Address
+    digest: Digest
+    size: int
+    stored: Instant
+    message_id: str
+    jti: str
+    tries: int = 0
+
+

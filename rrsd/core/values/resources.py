@@ -1,0 +1,71 @@
+"""Resources: bytes under a digest, who may have them, and the proof that they arrived."""
+
+from attrs import frozen
+
+from rrsd.core.values.addresses import Address, ClientIdentifier
+from rrsd.core.values.digests import Digest
+from rrsd.core.values.instants import Instant
+
+CHUNK = 8 * 1024 * 1024
+"""Bytes per chunk of a chunk list, and between two durable checkpoints of a transfer."""
+
+
+@frozen
+class Blob:
+    """Bytes on disk under their digest: `size` of them, `chunks` the SHA-256 of each `CHUNK` of them, () if unknown."""
+
+    digest: Digest
+    size: int
+    chunks: tuple[Digest, ...] = ()
+
+
+@frozen
+class Grant:
+    """One recipient may retrieve one resource of one message until `not_after`.
+
+    `withdrawn` ends it early. `receipted` is when the recipient's domain proved that it keeps its own copy.
+    """
+
+    message_id: str
+    digest: Digest
+    size: int
+    sender: Address
+    recipient: Address
+    not_after: Instant
+    media_type: str = "application/octet-stream"
+    filename: str = ""
+    withdrawn: bool = False
+    receipted: Instant | None = None
+
+
+@frozen
+class Receipt:
+    """A requester's signed word that it stored a resource for a user."""
+
+    client: ClientIdentifier
+    subject: Address
+    digest: Digest
+    size: int
+    stored_at: Instant
+    message_id: str
+    jti: str
+
+
+@frozen
+class Checkpoint:
+    """The first `offset` bytes of a transfer are on disk and their digest is `prefix`."""
+
+    offset: int
+    prefix: Digest
+
+
+@frozen
+class Upload:
+    """A resource of our own user on its way in: `offset` bytes of `size` are on disk."""
+
+    upload_id: str
+    owner: Address
+    size: int
+    offset: int
+    expires: Instant
+    digest: Digest | None = None

@@ -1,0 +1,1 @@
+"""The operator's window: health, readiness, metrics, users, keys and reload, on a local endpoint."""

@@ -1,0 +1,83 @@
+"""What the operator's window shows and moves."""
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Protocol
+
+from rrsd.core.values.addresses import Address
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Counts
+
+
+class Person(Protocol):
+    """One of the domain's own users."""
+
+    @property
+    def address(self) -> Address: ...
+
+    @property
+    def suspended(self) -> bool: ...
+
+    @property
+    def created(self) -> Instant: ...
+
+
+class Users(Protocol):
+    """The domain's own users."""
+
+    async def add(self, address: Address, password: str) -> None:
+        """A new user; refuses with Conflict when there is one, Malformed for another domain or a weak password."""
+        ...
+
+    async def set_password(self, address: Address, password: str) -> None:
+        """A new password; refuses with Unknown or Malformed."""
+        ...
+
+    async def suspend(self, address: Address) -> None:
+        """No login and no pull for the user from now on; refuses with Unknown."""
+        ...
+
+    async def resume(self, address: Address) -> None:
+        """Undo `suspend`; refuses with Unknown."""
+        ...
+
+    async def remove(self, address: Address) -> None:
+        """Forget the user."""
+        ...
+
+    async def all(self) -> Sequence[Person]:
+        """Every user, in order of address."""
+        ...
+
+
+class Keys(Protocol):
+    """The domain's keys, public parts only."""
+
+    def document(self) -> Mapping[str, object]:
+        """The signing keys with their states, and the client certificate."""
+        ...
+
+    def rotate(self) -> bool:
+        """Let the next signing key sign; False if that just happened."""
+        ...
+
+
+class Pulls(Protocol):
+    """The queue in numbers."""
+
+    async def counts(self) -> Counts: ...
+
+
+class Check(Protocol):
+    """One thing that must be so for the daemon to be ready."""
+
+    def __call__(self) -> Awaitable[None]:
+        """Returns None if it is so; refuses otherwise, with a detail that says what to do."""
+        ...
+
+
+class Reload(Protocol):
+    """Takes up what changed on disk: certificates, keys, log files."""
+
+    async def __call__(self) -> Sequence[str]:
+        """The names of what was reloaded; refuses with what could not be, everything else reloaded all the same."""
+        ...

@@ -1,0 +1,111 @@
+"""The operator's routes: what anyone on this host may see (`Status`), and what its administrator may do (`Desk`)."""
+
+from typing import ClassVar
+
+from attrs import frozen
+from twisted.web.iweb import IRequest
+
+from rrsd.core.refusals import Malformed
+from rrsd.core.values.addresses import parse_address
+from rrsd.roles.admin.flow import Window
+from rrsd.roles.admin.meters import CONTENT_TYPE
+from rrsd.web import bodies
+from rrsd.web.router import Router, answer
+
+
+@frozen
+class Status:
+    """Health, readiness and metrics: they change nothing and name nobody."""
+
+    routes: ClassVar[Router] = Router()
+    window: Window
+
+    @routes.route("/health", methods=["GET"])
+    def health(self, request: IRequest) -> bytes:
+        """The reactor answers."""
+        return answer(request, {"status": "ok"})
+
+    @routes.route("/ready", methods=["GET"])
+    async def ready(self, request: IRequest) -> bytes:
+        """Whether every check passes."""
+        said = await self.window.ready()
+        good = all(each == "ok" for each in said.values())
+        return answer(request, {"status": "ok" if good else "not ready", "checks": said}, 200 if good else 503)
+
+    @routes.route("/metrics", methods=["GET"])
+    async def metrics(self, request: IRequest) -> bytes:
+        """Metrics for Prometheus."""
+        request.setHeader("content-type", CONTENT_TYPE)
+        return await self.window.metrics()
+
+
+@frozen
+class Desk:
+    """Users, keys and reload."""
+
+    routes: ClassVar[Router] = Router()
+    window: Window
+
+    @routes.route("/users", methods=["GET"])
+    async def users(self, request: IRequest) -> bytes:
+        """Every user."""
+        people = [
+            {"address": str(each.address), "suspended": each.suspended, "created": each.created.isoformat()}
+            for each in await self.window.users.all()
+        ]
+        return answer(request, {"users": people})
+
+    @routes.route("/users", methods=["POST"])
+    async def add(self, request: IRequest) -> bytes:
+        """A new user."""
+        given = await bodies.read_object(request)
+        address = parse_address(_text(given.get("address")))
+        await self.window.users.add(address, _text(given.get("password")))
+        return answer(request, {"address": str(address)}, 201)
+
+    @routes.route("/users/<text>/password", methods=["POST"])
+    async def set_password(self, request: IRequest, text: str) -> bytes:
+        """A new password."""
+        given = await bodies.read_object(request)
+        await self.window.users.set_password(parse_address(text), _text(given.get("password")))
+        return answer(request, {"address": text})
+
+    @routes.route("/users/<text>/suspend", methods=["POST"])
+    async def suspend(self, request: IRequest, text: str) -> bytes:
+        """No login and no pull from now on."""
+        await self.window.users.suspend(parse_address(text))
+        return answer(request, {"address": text})
+
+    @routes.route("/users/<text>/resume", methods=["POST"])
+    async def resume(self, request: IRequest, text: str) -> bytes:
+        """Undo it."""
+        await self.window.users.resume(parse_address(text))
+        return answer(request, {"address": text})
+
+    @routes.route("/users/<text>", methods=["DELETE"])
+    async def remove(self, request: IRequest, text: str) -> bytes:
+        """Forget the user."""
+        await self.window.users.remove(parse_address(text))
+        return answer(request, {"address": text})
+
+    @routes.route("/keys", methods=["GET"])
+    def keys(self, request: IRequest) -> bytes:
+        """Public parts of the keys."""
+        return answer(request, dict(self.window.keys.document()))
+
+    @routes.route("/keys/rotate", methods=["POST"])
+    def rotate(self, request: IRequest) -> bytes:
+        """Let the next signing key sign."""
+        rotated = self.window.keys.rotate()
+        return answer(request, {**self.window.keys.document(), "rotated": rotated})
+
+    @routes.route("/reload", methods=["POST"])
+    async def reload(self, request: IRequest) -> bytes:
+        """Take up what changed on disk."""
+        return answer(request, {"reloaded": list(await self.window.reload())})
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Malformed("a text is missing")
+    return value

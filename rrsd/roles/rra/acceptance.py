@@ -1,0 +1,104 @@
+"""How a placeholder message becomes a message in a mailbox and pulls in the queue: accepted means durable."""
+
+from collections.abc import Sequence
+
+from attrs import define, evolve
+
+from rrsd.core.refusals import Malformed, TooLarge
+from rrsd.core.values.addresses import Address
+from rrsd.core.values.calls import Event
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Job, Priority, State
+from rrsd.core.values.messages import Arrival, Attachment, Message, Part, Placeholder
+from rrsd.core.values.resources import Blob
+from rrsd.core.wire.mime import parse_placeholder
+from rrsd.roles.rra import rules
+from rrsd.roles.rra.ports import Audit, Bell, Blobs, Queue, Subjects, Timers
+from rrsd.roles.rra.settings import Settings
+
+
+@define(eq=False, kw_only=True)
+class Acceptance:
+    """Takes placeholder messages from the local MTA, the operator and the API."""
+
+    queue: Queue
+    blobs: Blobs
+    subjects: Subjects
+    timers: Timers
+    bell: Bell
+    audit: Audit
+    settings: Settings
+
+    async def accept(self, raw: bytes, recipients: Sequence[Address]) -> tuple[Message, ...]:
+        """The message as it is in each recipient's mailbox, pulls queued, all of it on disk.
+
+        A message that a recipient has already is left out: delivering twice changes nothing. Every recipient is checked
+        before anything is written.
+
+        Raises:
+            Malformed: it is no message that can be read.
+            TooLarge: it is larger than the limit.
+            Unknown, Forbidden: a recipient is not one of ours, or is suspended.
+            NoSpace: it could not be stored; it may be offered again.
+        """
+        if len(raw) > self.settings.most_message:
+            raise TooLarge("message")
+        if not recipients:
+            raise Malformed("a message needs a recipient")
+        placeholder = parse_placeholder(raw, self.settings.most_parts)
+        for recipient in recipients:
+            await self.subjects.require_active(recipient)
+        blob = await self.blobs.put(raw)
+        accepted = [await self._accept(placeholder, blob, each) for each in dict.fromkeys(recipients)]
+        self.bell.ring()
+        return tuple(each for each in accepted if each is not None)
+
+    async def _accept(self, placeholder: Placeholder, raw: Blob, recipient: Address) -> Message | None:
+        now = self.timers.now()
+        message = message_of(placeholder, raw, recipient, now)
+        jobs = [self._job(message, index, each, now) for index, each in enumerate(placeholder.attachments)]
+        accepted = await self.queue.accept(message, jobs)
+        self.audit.record(
+            Event("accept", "granted", who=str(placeholder.sender), subject=str(recipient), resource=raw.digest.ni,
+                  evidence="new" if accepted is not None else "had it already", size=raw.size)  # fmt: skip
+        )
+        return accepted
+
+    def _job(self, message: Message, index: int, attachment: Attachment, now: Instant) -> Job:
+        return Job(
+            job=0,
+            message=message.message,
+            index=index,
+            recipient=message.recipient,
+            sender=message.sender.domain,
+            message_id=message.message_id,
+            origin=attachment.origin,
+            digest=attachment.digest,
+            size=attachment.size,
+            state=State.NEW,
+            priority=Priority.NORMAL,
+            accepted=now,
+            deadline=rules.deadline_of(now, self.settings.lifetime, attachment.expires),
+            due=now,
+            not_after=attachment.expires,
+        )
+
+
+def message_of(placeholder: Placeholder, raw: Blob, recipient: Address, now: Instant) -> Message:
+    """The message as a mailbox shows it while nothing has arrived; its name is the digest of the placeholder."""
+    parts = [
+        Part(index, 0, each.digest, each.size, each.media_type, each.filename, Arrival.WAITING)
+        for index, each in enumerate(placeholder.attachments)
+    ]
+    message = Message(
+        message=raw.digest.b64,
+        recipient=recipient,
+        sender=placeholder.sender,
+        message_id=placeholder.message_id,
+        subject=placeholder.subject,
+        date=placeholder.date,
+        received=now,
+        raw=raw.digest,
+        raw_size=raw.size,
+    )
+    return evolve(message, parts=tuple(parts))

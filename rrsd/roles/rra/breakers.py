@@ -1,0 +1,122 @@
+"""When a destination or an issuer is left alone, and for how long (pure)."""
+
+from datetime import timedelta
+
+from attrs import evolve
+
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Breaker
+from rrsd.roles.rra.rules import Outcome, Result, back_off
+
+CONNECTION_FAILURES = 5
+"""Connection-class failures in a row that open a destination's breaker."""
+
+COHORTS = 3
+"""Pseudo-cohorts (as many failures in a row as there are slots) that open it, whatever their class."""
+
+PROBE_FIRST = timedelta(seconds=60)
+PROBE_CAPS = (
+    (timedelta(days=1), timedelta(minutes=15)),
+    (timedelta(days=7), timedelta(minutes=60)),
+)
+PROBE_LAST_CAP = timedelta(hours=6)
+ISSUER_FIRST = timedelta(seconds=5)
+ISSUER_CAP = timedelta(minutes=5)
+WAKE_INTERVAL = timedelta(seconds=10)
+LEAST_RETRY_AFTER, MOST_RETRY_AFTER = 1, 86400
+
+_ANSWERED = frozenset(
+    {
+        Outcome.STORED,
+        Outcome.NOT_AUTHORIZED,
+        Outcome.NOT_PERMITTED,
+        Outcome.MISSING,
+        Outcome.REFUSED,
+        Outcome.MISMATCH,
+        Outcome.UNSTABLE,
+    }
+)
+"""Outcomes that show a destination to be alive."""
+
+
+def is_open(breaker: Breaker, now: Instant) -> bool:
+    """Whether the party is left alone at `now`."""
+    return breaker.not_before is not None and now < breaker.not_before
+
+
+def slots(breaker: Breaker, now: Instant) -> int:
+    """How many transfers the party may have at once: none while open, one as a probe, then its limit."""
+    if is_open(breaker, now):
+        return 0
+    return 1 if breaker.opened is not None else breaker.limit
+
+
+def probe_cap(since: timedelta) -> timedelta:
+    """The longest wait between probes of a destination that went away `since` ago; never "for ever"."""
+    for age, cap in PROBE_CAPS:
+        if since < age:
+            return cap
+    return PROBE_LAST_CAP
+
+
+def after_destination(breaker: Breaker, result: Result, now: Instant, chance: float, most: int) -> Breaker:
+    """The destination's breaker after an attempt; `most` is the configured limit."""
+    if result.outcome is Outcome.PUSHED_BACK:
+        return _pushed_back(breaker, result, now, chance)
+    if result.outcome in (Outcome.UNREACHABLE, Outcome.BROKEN):
+        return _failed(breaker, result, now, chance)
+    if result.outcome in _ANSWERED:
+        return _answered(breaker, most)
+    return breaker
+
+
+def _pushed_back(breaker: Breaker, result: Result, now: Instant, chance: float) -> Breaker:
+    wait = min(max(result.retry_after or LEAST_RETRY_AFTER, LEAST_RETRY_AFTER), MOST_RETRY_AFTER)
+    until = now + timedelta(seconds=wait * (1 + chance / 10))
+    reason = f"asked to come back in {wait} s"
+    return evolve(breaker, not_before=until, limit=max(1, breaker.limit - 1), reason=reason)
+
+
+def _failed(breaker: Breaker, result: Result, now: Instant, chance: float) -> Breaker:
+    connection = result.outcome is Outcome.UNREACHABLE
+    worse = evolve(
+        breaker,
+        failures=breaker.failures + 1 if connection else 0,
+        cohorts=breaker.cohorts + 1,
+        limit=max(1, breaker.limit - 1),
+        reason=result.evidence,
+    )
+    if breaker.opened is not None:
+        return _opened(worse, now, chance)
+    if worse.failures >= CONNECTION_FAILURES or worse.cohorts >= COHORTS * max(1, breaker.limit):
+        return _opened(evolve(worse, opened=now, probes=0), now, chance)
+    return worse
+
+
+def _opened(breaker: Breaker, now: Instant, chance: float) -> Breaker:
+    since = now - breaker.opened if breaker.opened is not None else timedelta(0)
+    wait = back_off(PROBE_FIRST, probe_cap(since), breaker.probes, chance)
+    return evolve(breaker, not_before=now + wait, probes=breaker.probes + 1)
+
+
+def _answered(breaker: Breaker, most: int) -> Breaker:
+    """Slow start after a recovery: 1, 2, 4 … up to `most`."""
+    if breaker.opened is not None:
+        return Breaker(breaker.name, limit=1, reason="answers again")
+    limit = min(most, breaker.limit * 2)
+    if not breaker.failures and not breaker.cohorts and breaker.not_before is None and limit == breaker.limit:
+        return breaker
+    return Breaker(breaker.name, limit=limit, reason=breaker.reason if limit < most else "")
+
+
+def after_issuer(breaker: Breaker, result: Result, now: Instant, chance: float) -> Breaker:
+    """The issuer's breaker after an attempt that needed it."""
+    if result.outcome is not Outcome.ISSUER_DOWN:
+        return Breaker(breaker.name) if breaker.failures else breaker
+    wait = back_off(ISSUER_FIRST, ISSUER_CAP, breaker.failures, chance)
+    if result.retry_after is not None and result.retry_after > wait.total_seconds():
+        wait = min(timedelta(seconds=result.retry_after), ISSUER_CAP)
+    opened = breaker.opened or now
+    return evolve(
+        breaker, failures=breaker.failures + 1, opened=opened, not_before=now + wait, reason=result.evidence
+    )

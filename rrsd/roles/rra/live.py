@@ -1,0 +1,116 @@
+"""What is being pulled this moment, for those who wait for it and those who watch."""
+
+from datetime import timedelta
+
+from attrs import define, evolve, field
+
+from rrsd.core.refusals import Unavailable
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Job, Lease, Phase
+from rrsd.roles.rra import rules
+from rrsd.roles.rra.ports import Partial, Reply, Timers
+from rrsd.roles.rra.rules import Planned
+
+LOOK_AGAIN = timedelta(milliseconds=50)
+
+
+@define(eq=False, kw_only=True)
+class Transfer:
+    """One attempt at work: where it is, and its growing file once there is one.
+
+    `generation` counts how often the file was begun anew: bytes read from an earlier generation are void.
+    """
+
+    lease: Lease
+    started: Instant
+    timers: Timers
+    phase: Phase = Phase.INTRODUCE
+    partial: Partial | None = None
+    reply: Reply | None = None
+    generation: int = 0
+    progressed: bool = False
+    interrupted: bool = False
+    stored: bool = False
+    ended: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes that the resource must have."""
+        return self.lease.job.size
+
+    @property
+    def done(self) -> int:
+        """Bytes of it that are in the file."""
+        if self.stored:
+            return self.size
+        return self.partial.written if self.partial is not None else self.lease.fetch.offset
+
+    async def advanced(self, beyond: int) -> bool:
+        """True as soon as more than `beyond` bytes are written or all are stored; False when the attempt ends before."""
+        while not self.ended:
+            if self.partial is not None and self.partial.written > beyond:
+                return True
+            await self.timers.sleep(LOOK_AGAIN)
+        return self.stored
+
+    def require_wanted(self) -> None:
+        """Returns None while nobody interrupted.
+
+        Raises:
+            Unavailable: somebody did.
+        """
+        if self.interrupted:
+            raise Unavailable("interrupted by an operator")
+
+
+@define(eq=False)
+class Transfers:
+    """The attempts at work, by job."""
+
+    timers: Timers
+    _by_job: dict[int, Transfer] = field(factory=dict, init=False)
+    _wishes: dict[int, str] = field(factory=dict, init=False)
+
+    def begin(self, lease: Lease) -> Transfer:
+        """The transfer of a lease that starts now."""
+        transfer = Transfer(lease=lease, started=self.timers.now(), timers=self.timers)
+        self._by_job[lease.job.job] = transfer
+        return transfer
+
+    def end(self, transfer: Transfer, stored: bool) -> None:
+        """Take the transfer off the board."""
+        transfer.stored, transfer.ended = stored, True
+        self._by_job.pop(transfer.lease.job.job, None)
+
+    def of(self, job: Job) -> Transfer | None:
+        """The transfer that brings the bytes of `job`: its own, or another recipient's of the same resource."""
+        own = self._by_job.get(job.job)
+        if own is not None:
+            return own
+        same = (each for each in self._by_job.values() if _same(each.lease.job, job))
+        return next(same, None)
+
+    async def interrupt(self, job: int, event: str) -> None:
+        """End the job's attempt; it becomes what `event` says instead of what the attempt's end would mean."""
+        self._wishes[job] = event
+        transfer = self._by_job.get(job)
+        if transfer is not None:
+            transfer.interrupted = True
+            if transfer.reply is not None:
+                await transfer.reply.abort()
+
+    def wish_of(self, job: Job, planned: Planned) -> Planned:
+        """What becomes of a job whose attempt ended: what somebody wished meanwhile, unless it arrived all the same."""
+        event = self._wishes.pop(job.job, None)
+        if event is None or planned.job.state in rules.ARRIVED:
+            return planned
+        wished = evolve(job, state=rules.after(job.state, event), due=None, condition="operator")
+        return Planned(wished, event)
+
+    def all(self) -> tuple[Transfer, ...]:
+        """Every transfer, in order of start."""
+        return tuple(self._by_job.values())
+
+
+def _same(one: Job, other: Job) -> bool:
+    return one.digest == other.digest and one.origin == other.origin

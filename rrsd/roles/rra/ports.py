@@ -1,0 +1,297 @@
+"""What the Resource Retrieval Agent needs from outside."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from rrsd.core.values.addresses import Address, Domain
+from rrsd.core.values.calls import Answer, Call, Event
+from rrsd.core.values.digests import Digest
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Breaker, Change, Counts, Fetch, HistoryRow, Job, Lease, PendingReceipt, State
+from rrsd.core.values.messages import Message
+from rrsd.core.values.peers import Certificate, Introduction, Origin
+from rrsd.core.values.resources import Blob, Checkpoint
+from rrsd.core.values.tokens import Kind, VerifiedAccess
+
+
+class Queue(Protocol):
+    """The durable pull queue. Every change of state and its history row are one transaction."""
+
+    async def accept(self, message: Message, jobs: Sequence[Job]) -> Message | None:
+        """Store the message and its jobs in one transaction; `job` numbers are given here and come back in `parts`.
+        None when this recipient has this `message` already: nothing changes."""
+        ...
+
+    async def recover(self, now: Instant) -> int:
+        """Turn every LEASED job into READY, due now, its checkpoints kept (event "restarted"); how many."""
+        ...
+
+    async def due_origins(self, now: Instant) -> Sequence[Origin]:
+        """The resource servers that have a job due."""
+        ...
+
+    async def lease(self, origin: Origin, most: int, now: Instant, busy: frozenset[Digest]) -> Sequence[Lease]:
+        """Up to `most` due jobs of the origin, LEASED from now on: `attempts` and the fetch's and the job's `epoch` one higher,
+        never two with one digest, none whose digest is in `busy`; interactive first, then by `due`."""
+        ...
+
+    async def next_due(self, now: Instant) -> Instant | None:
+        """The earliest due time after `now` of all jobs that have one."""
+        ...
+
+    async def change(self, changes: Sequence[Change]) -> None:
+        """Write all of them or none; refuses with Conflict when a job is not in state `before` with the same epoch."""
+        ...
+
+    async def checkpoint(self, lease: Lease, validator: str, checkpoint: Checkpoint) -> None:
+        """Add a durable checkpoint; refuses with Conflict when the fetch's epoch has moved on."""
+        ...
+
+    async def forget(self, lease: Lease) -> None:
+        """Drop the fetch's checkpoints and validator: the next byte is byte 0; Conflict as above."""
+        ...
+
+    async def rewind(self, lease: Lease, offset: int) -> None:
+        """Drop the checkpoints beyond `offset`; Conflict as above."""
+        ...
+
+    async def find(self, job: int) -> Job:
+        """The job; refuses with Unknown, or Damaged when its row cannot be read."""
+        ...
+
+    async def jobs(self, state: State | None, origin: Origin | None, after: int, most: int) -> Sequence[Job]:
+        """Jobs by number, those after `after`."""
+        ...
+
+    async def fetch(self, origin: Origin, digest: Digest) -> Fetch:
+        """The shared transfer; a new one when there is none."""
+        ...
+
+    async def history(self, job: int, most: int) -> Sequence[HistoryRow]:
+        """The job's transitions, oldest first."""
+        ...
+
+    async def counts(self) -> Counts:
+        """The queue in numbers."""
+        ...
+
+    async def stuck(self) -> Sequence[int]:
+        """Jobs that break the promise R7: not terminal, not leased, no due time and no condition."""
+        ...
+
+    async def wake(self, now: Instant, origin: Origin | None, condition: str | None) -> int:
+        """Make waiting jobs (DEFERRED, NEEDS_AUTH, NO_SPACE) READY, due now (event "woken"): those of the origin if
+        one is given, those with the condition if one is given; how many."""
+        ...
+
+    async def breakers(self, kind: str) -> Sequence[Breaker]:
+        """The saved breakers of a kind: "destination" or "issuer"."""
+        ...
+
+    async def save_breaker(self, kind: str, breaker: Breaker) -> None:
+        """Remember a breaker by its name."""
+        ...
+
+    async def receipts_due(self, now: Instant, most: int) -> Sequence[PendingReceipt]:
+        """Receipts whose time to be sent has come, earliest first."""
+        ...
+
+    async def receipts_sent(self, jobs: Sequence[int], now: Instant) -> None:
+        """They were acknowledged: jobs become RECEIPTED (event "receipted") and leave the outbox."""
+        ...
+
+    async def receipt_deferred(self, job: int, due: Instant) -> None:
+        """Try again at `due`; `tries` one higher."""
+        ...
+
+    async def next_receipt(self) -> Instant | None:
+        """When the next receipt is due."""
+        ...
+
+
+class Mailbox(Protocol):
+    """Messages by recipient, as the recipient's client sees them."""
+
+    async def messages(self, recipient: Address, before: Instant | None, most: int) -> Sequence[Message]:
+        """Newest first, parts with their state included."""
+        ...
+
+    async def message(self, recipient: Address, message: str) -> Message:
+        """One of them; refuses with Unknown, also when it is another recipient's."""
+        ...
+
+
+class Partial(Protocol):
+    """The growing file of one lease. Written in order; hashing and disk work happen off the reactor."""
+
+    @property
+    def offset(self) -> int:
+        """How many bytes were given to `write` since byte 0, the resumed ones included."""
+        ...
+
+    @property
+    def written(self) -> int:
+        """How many bytes are in the file, readable by `follow`."""
+        ...
+
+    def write(self, data: bytes) -> Awaitable[None] | None:
+        """Take the next bytes. None: go on; an awaitable: pause until it fires. It refuses with NoSpace."""
+        ...
+
+    async def finish(self, digest: Digest, size: int) -> Blob:
+        """Drain, compare, fsync, give the final name without replacing, fsync the folder. Refuses with Damaged when
+        length or digest differ (nothing gets a name then), NoSpace when the disk fails."""
+        ...
+
+    async def close(self) -> None:
+        """Drain and keep what is there for the next lease."""
+        ...
+
+    async def discard(self) -> None:
+        """Remove the file of this lease."""
+        ...
+
+
+class Blobs(Protocol):
+    """Bytes under their digests, and those on their way."""
+
+    async def find(self, digest: Digest) -> Blob:
+        """The blob; refuses with Unknown."""
+        ...
+
+    async def put(self, data: bytes) -> Blob:
+        """Store small bytes; durable when this returns. Refuses with NoSpace."""
+        ...
+
+    def read(self, digest: Digest, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes [start, end) in blocks, read ahead off the reactor."""
+        ...
+
+    async def partial(
+        self, lease: Lease, size: int, committed: Callable[[Checkpoint], Awaitable[None]]
+    ) -> tuple[Partial, Checkpoint | None]:
+        """Open the lease's own file with `size` bytes reserved, resuming from the earlier epoch's one: cut back to the newest checkpoint
+        whose prefix digest still holds (second value; None when nothing held). Every 8 MiB or 2 s of writing the file is synced and
+        then `committed` awaited. Refuses with NoSpace."""
+        ...
+
+    def follow(self, partial: Partial, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes [start, end) of a partial that are written already."""
+        ...
+
+    async def sweep(self, live: frozenset[str]) -> int:
+        """Remove partial files that no fetch refers to; names as `partial_name` gives them; how many."""
+        ...
+
+
+class Sink(Protocol):
+    """Where a body goes."""
+
+    def write(self, data: bytes) -> Awaitable[None] | None:
+        """Take the next bytes; an awaitable means: pause until it fires."""
+        ...
+
+
+class Reply(Protocol):
+    """A response whose body has not been read."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By lower-case name; repeated ones joined by ", "."""
+        ...
+
+    async def pour(self, sink: Sink, most: int) -> int:
+        """Send the body into `sink`; how many bytes. Refuses with Unavailable when it stalls (60 s idle), breaks or is
+        shorter than announced, TooLarge (connection aborted) past `most`; what the sink refuses passes through."""
+        ...
+
+    async def abort(self) -> None:
+        """Give the rest up and close the connection."""
+        ...
+
+
+class Remote(Protocol):
+    """The way out, with the agent's client certificate."""
+
+    async def ask(self, call: Call) -> Answer:
+        """The whole small answer; refuses with Unavailable, Forbidden (guard), TooLarge beyond 64 KiB."""
+        ...
+
+    async def fetch(self, call: Call) -> Reply:
+        """The answer's head; refuses with Unavailable or Forbidden (guard)."""
+        ...
+
+
+class Trust(Protocol):
+    """Who strangers and our own users are."""
+
+    async def introduce(self, domain: Domain) -> Introduction:
+        """Who speaks for the domain; refuses with Unproven, Unknown or Unavailable."""
+        ...
+
+    async def prove_user(self, text: str) -> VerifiedAccess:
+        """What an access token of our own domain proves; refuses with Malformed, Unproven, Expired, Unavailable."""
+        ...
+
+
+class AgentKey(Protocol):
+    """The key of the agent's client certificate."""
+
+    @property
+    def certificate(self) -> Certificate:
+        """The certificate that is presented on the way out."""
+        ...
+
+    def sign(self, typ: Kind | str, claims: Mapping[str, object]) -> str:
+        """A compact JWS over `claims`."""
+        ...
+
+
+class Subjects(Protocol):
+    """Whether an address is one of ours."""
+
+    async def require_active(self, address: Address) -> None:
+        """Returns None if it is; refuses with Unknown or Forbidden otherwise."""
+        ...
+
+
+class Timers(Protocol):
+    """Time that passes."""
+
+    def now(self) -> Instant: ...
+
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, delay: timedelta) -> None: ...
+
+
+class Bell(Protocol):
+    """Wakes the one loop that waits on it."""
+
+    def ring(self) -> None:
+        """Wake the loop now, or let its next wait return at once."""
+        ...
+
+    async def wait(self, delay: timedelta | None) -> None:
+        """Return when the bell rings or after `delay`."""
+        ...
+
+
+class Flights(Protocol):
+    """Shares one running question among all who ask it at the same time."""
+
+    def share(self, key: str, ask: Callable[[], Awaitable[str]]) -> Awaitable[str]:
+        """The answer of the one `ask` that runs for `key`; its refusal reaches everyone who waited."""
+        ...
+
+
+class Audit(Protocol):
+    """The audit trail."""
+
+    def record(self, event: Event) -> None:
+        """Append one line."""
+        ...

@@ -1,0 +1,129 @@
+"""The outbox of receipts: what is stored here is told to the sender's resource server, signed, until it has heard it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from attrs import define, frozen
+
+from rrsd.core.proof import binding
+from rrsd.core.refusals import Malformed, Refusal
+from rrsd.core.values.addresses import Address
+from rrsd.core.values.calls import Answer, Call, Event
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Job, PendingReceipt
+from rrsd.core.values.peers import Origin, ProvenPeer
+from rrsd.core.values.resources import Receipt
+from rrsd.core.values.tokens import Kind
+from rrsd.core.wire.receipts import receipt_claims
+from rrsd.core.wire.strictjson import parse_object
+from rrsd.roles.rra.delegations import Delegations
+from rrsd.roles.rra.ports import AgentKey, Audit, Bell, Queue, Remote, Timers, Trust
+from rrsd.roles.rra.rules import back_off
+
+AT_ONCE = 100
+"""Receipts of one user in one request; what a resource server must take."""
+FIRST, CAP = timedelta(seconds=30), timedelta(hours=6)
+LONGEST_SLEEP = timedelta(minutes=5)
+PATH = "/rrs/receipts"
+
+
+@frozen
+class _Group:
+    origin: Origin
+    recipient: Address
+
+
+@define(eq=False, kw_only=True)
+class Receipts:
+    """Sends pending receipts, grouped by resource server and user. Sending one twice is harmless (same `jti`)."""
+
+    queue: Queue
+    remote: Remote
+    trust: Trust
+    delegations: Delegations
+    agent: AgentKey
+    timers: Timers
+    bell: Bell
+    audit: Audit
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await self.bell.wait(await self.round())
+
+    async def round(self) -> timedelta:
+        """Send what is due; how long to sleep when nobody rings."""
+        now = self.timers.now()
+        pending = await self.queue.receipts_due(now, AT_ONCE)
+        for group, receipts in _grouped(pending).items():
+            await self._send(group, receipts)
+        if len(pending) == AT_ONCE:
+            return timedelta(0)
+        due = await self.queue.next_receipt()
+        return LONGEST_SLEEP if due is None else max(timedelta(seconds=1), min(LONGEST_SLEEP, due - now))
+
+    async def _send(self, group: _Group, receipts: Sequence[PendingReceipt]) -> None:
+        now = self.timers.now()
+        try:
+            answer = await self._ask(group, receipts, now)
+            heard = _heard(answer, receipts)
+        except Refusal as refusal:
+            heard, evidence = frozenset[str](), str(refusal)
+        else:
+            evidence = f"status {answer.status}"
+        await self.queue.receipts_sent([each.job for each in receipts if each.jti in heard], now)
+        for each in receipts:
+            if each.jti not in heard:
+                await self.queue.receipt_deferred(each.job, now + back_off(FIRST, CAP, each.tries, 1.0))
+        self._record(group, receipts, heard, evidence)
+
+    async def _ask(self, group: _Group, receipts: Sequence[PendingReceipt], now: Instant) -> Answer:
+        job = await self.queue.find(receipts[0].job)
+        peer = await self._peer(job)
+        delegation = await self.delegations.of(group.recipient, group.origin)
+        body = "\n".join(self._sign(group.origin, each, now) for each in receipts)
+        headers = (("authorization", f"Bearer {delegation}"), ("content-type", "application/jose"))
+        answer = await self.remote.ask(Call(peer, "POST", PATH, headers, body.encode("ascii")))
+        if answer.status == 401:
+            self.delegations.drop(group.recipient, group.origin)
+        return answer
+
+    async def _peer(self, job: Job) -> ProvenPeer:
+        return binding.speaks_for(await self.trust.introduce(job.sender), job.origin)
+
+    def _sign(self, origin: Origin, pending: PendingReceipt, now: Instant) -> str:
+        client = self.agent.certificate.client
+        if client is None:
+            raise Malformed("the agent's certificate names no client")
+        receipt = Receipt(
+            client, pending.recipient, pending.digest, pending.size, pending.stored, pending.message_id, pending.jti
+        )
+        return self.agent.sign(Kind.RECEIPT, receipt_claims(receipt, origin, now))
+
+    def _record(
+        self, group: _Group, receipts: Sequence[PendingReceipt], heard: frozenset[str], evidence: str
+    ) -> None:
+        self.audit.record(
+            Event("receipt", "granted" if len(heard) == len(receipts) else "failed",
+                  who=str(self.agent.certificate.client), subject=str(group.recipient), peer=str(group.origin),
+                  resource=f"{len(heard)} of {len(receipts)}", evidence=evidence)  # fmt: skip
+        )
+
+
+def _grouped(pending: Sequence[PendingReceipt]) -> Mapping[_Group, list[PendingReceipt]]:
+    groups: dict[_Group, list[PendingReceipt]] = {}
+    for each in pending:
+        groups.setdefault(_Group(each.origin, each.recipient), []).append(each)
+    return groups
+
+
+def _heard(answer: Answer, receipts: Sequence[PendingReceipt]) -> frozenset[str]:
+    """The `jti`s that the resource server says it took."""
+    if answer.status in (201, 204):
+        return frozenset(each.jti for each in receipts)
+    if answer.status != 200:
+        return frozenset()
+    accepted = parse_object(answer.body).get("accepted")
+    if not isinstance(accepted, list):
+        return frozenset()
+    return frozenset(each for each in accepted if isinstance(each, str))

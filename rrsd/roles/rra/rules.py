@@ -1,0 +1,281 @@
+"""The life of a pull job, as tables and pure functions.
+
+A job is NEW when its message was accepted, READY when it may run, LEASED while one attempt works on it. An attempt ends
+with an `Outcome`; `OUTCOMES`, `STATUSES` and `judge` say which, `plan` says what the job becomes, and `after_destination`
+and `after_issuer` say what the blamed party's breaker becomes. Time and chance come in as arguments.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+
+from attrs import evolve, frozen
+
+from rrsd.core import refusals
+from rrsd.core.refusals import Conflict, Refusal
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Blame, Job, Phase, State
+
+TERMINAL = frozenset({State.RECEIPTED, State.FAILED, State.EXPIRED, State.CANCELLED, State.QUARANTINED})
+"""States that nothing leads out of."""
+
+ARRIVED = frozenset({State.STORED, State.RECEIPTED})
+"""States in which the bytes are under their final name."""
+
+_WAITING = (State.DEFERRED, State.NEEDS_AUTH, State.NO_SPACE)
+_OPEN = (State.NEW, State.READY, *_WAITING, State.HELD, State.LEASED)
+
+TABLE: Mapping[tuple[State, str], State] = {
+    (State.NEW, "due"): State.READY,
+    (State.READY, "leased"): State.LEASED,
+    (State.LEASED, "stored"): State.STORED,
+    (State.LEASED, "returned"): State.READY,
+    (State.LEASED, "restarted"): State.READY,
+    (State.LEASED, "deferred"): State.DEFERRED,
+    (State.LEASED, "needs_auth"): State.NEEDS_AUTH,
+    (State.LEASED, "no_space"): State.NO_SPACE,
+    (State.LEASED, "failed"): State.FAILED,
+    (State.LEASED, "expired"): State.EXPIRED,
+    (State.LEASED, "quarantined"): State.QUARANTINED,
+    (State.HELD, "released"): State.READY,
+    (State.STORED, "receipted"): State.RECEIPTED,
+    **{(state, "due"): State.READY for state in _WAITING},
+    **{(state, "woken"): State.READY for state in _WAITING},
+    **{(state, "hurried"): State.READY for state in (State.NEW, State.READY, *_WAITING)},
+    **{(state, "held"): State.HELD for state in _OPEN if state is not State.HELD},
+    **{(state, "cancelled"): State.CANCELLED for state in _OPEN},
+}
+"""What leads where. Everything that is not here is refused."""
+
+
+def after(state: State, event: str) -> State:
+    """The state that `event` leads to from `state`.
+
+    Raises:
+        Conflict: nothing leads there; a terminal state knows no event.
+    """
+    try:
+        return TABLE[state, event]
+    except KeyError:
+        raise Conflict(f"a job that is {state} cannot be {event}") from None
+
+
+class Outcome(StrEnum):
+    """How an attempt ended (scheduler semantics, table "outcome and policy")."""
+
+    STORED = "stored"
+    UNREACHABLE = "unreachable"
+    BROKEN = "broken"
+    PUSHED_BACK = "pushed_back"
+    NOT_AUTHORIZED = "not_authorized"
+    NOT_PERMITTED = "not_permitted"
+    ISSUER_DOWN = "issuer_down"
+    MISSING = "missing"
+    REFUSED = "refused"
+    MISMATCH = "mismatch"
+    UNSTABLE = "unstable"
+    NO_SPACE = "no_space"
+    STRANGER = "stranger"
+    INTERRUPTED = "interrupted"
+    OURSELVES = "ourselves"
+
+
+BLAMES: Mapping[Outcome, Blame] = {
+    Outcome.STORED: Blame.NOBODY,
+    Outcome.UNREACHABLE: Blame.DESTINATION,
+    Outcome.BROKEN: Blame.DESTINATION,
+    Outcome.PUSHED_BACK: Blame.DESTINATION,
+    Outcome.NOT_AUTHORIZED: Blame.JOB,
+    Outcome.NOT_PERMITTED: Blame.JOB,
+    Outcome.ISSUER_DOWN: Blame.ISSUER,
+    Outcome.MISSING: Blame.JOB,
+    Outcome.REFUSED: Blame.JOB,
+    Outcome.MISMATCH: Blame.JOB,
+    Outcome.UNSTABLE: Blame.JOB,
+    Outcome.NO_SPACE: Blame.OURSELVES,
+    Outcome.STRANGER: Blame.JOB,
+    Outcome.INTERRUPTED: Blame.NOBODY,
+    Outcome.OURSELVES: Blame.OURSELVES,
+}
+"""Who an outcome is charged to. Total over `Outcome`."""
+
+OUTCOMES: Mapping[type[Refusal], Outcome] = {
+    refusals.Malformed: Outcome.BROKEN,
+    refusals.Unauthenticated: Outcome.NOT_AUTHORIZED,
+    refusals.UnknownClient: Outcome.NOT_PERMITTED,
+    refusals.Unproven: Outcome.NOT_AUTHORIZED,
+    refusals.Expired: Outcome.NOT_AUTHORIZED,
+    refusals.Replayed: Outcome.NOT_AUTHORIZED,
+    refusals.NotGranted: Outcome.NOT_PERMITTED,
+    refusals.UnsupportedGrant: Outcome.NOT_PERMITTED,
+    refusals.UnauthorizedClient: Outcome.NOT_PERMITTED,
+    refusals.WrongTarget: Outcome.NOT_PERMITTED,
+    refusals.WrongScope: Outcome.NOT_PERMITTED,
+    refusals.Forbidden: Outcome.NOT_PERMITTED,
+    refusals.Unknown: Outcome.MISSING,
+    refusals.Withdrawn: Outcome.REFUSED,
+    refusals.Conflict: Outcome.OURSELVES,
+    refusals.Unsupported: Outcome.REFUSED,
+    refusals.Unsatisfiable: Outcome.UNSTABLE,
+    refusals.TooLarge: Outcome.MISMATCH,
+    refusals.TooMany: Outcome.PUSHED_BACK,
+    refusals.Unavailable: Outcome.UNREACHABLE,
+    refusals.NoSpace: Outcome.NO_SPACE,
+    refusals.Damaged: Outcome.MISMATCH,
+}
+"""What a refusal means for the attempt that it ends. Total over `rrsd.core.refusals.ALL`."""
+
+_IN_PHASE: Mapping[tuple[Phase, type[Refusal]], Outcome] = {
+    (Phase.INTRODUCE, refusals.Unproven): Outcome.STRANGER,
+    (Phase.INTRODUCE, refusals.Unknown): Outcome.STRANGER,
+    (Phase.INTRODUCE, refusals.Malformed): Outcome.STRANGER,
+    (Phase.INTRODUCE, refusals.Forbidden): Outcome.STRANGER,
+    (Phase.INTRODUCE, refusals.TooLarge): Outcome.STRANGER,
+    (Phase.AUTH, refusals.Unavailable): Outcome.ISSUER_DOWN,
+    (Phase.AUTH, refusals.TooMany): Outcome.ISSUER_DOWN,
+    (Phase.AUTH, refusals.Malformed): Outcome.ISSUER_DOWN,
+    (Phase.AUTH, refusals.TooLarge): Outcome.ISSUER_DOWN,
+    (Phase.BODY, refusals.Unavailable): Outcome.BROKEN,
+}
+
+
+@frozen
+class Result:
+    """An attempt's end: its outcome, the facts that show it, what the peer asked for, and whether bytes became durable."""
+
+    outcome: Outcome
+    evidence: str = ""
+    retry_after: int | None = None
+    progressed: bool = False
+
+
+def result_of(phase: Phase, refusal: Refusal, progressed: bool) -> Result:
+    """What `refusal` in `phase` means for the attempt."""
+    outcome = _IN_PHASE.get((phase, type(refusal)), OUTCOMES[type(refusal)])
+    asked = refusal.retry_after if isinstance(refusal, refusals.TooMany) else None
+    return Result(outcome, f"{phase}: {refusal}", asked, progressed)
+
+
+# --- what the job becomes
+
+JOB_FIRST = timedelta(seconds=30)
+JOB_CAP = timedelta(minutes=60)
+PUBLISH_RACE = timedelta(hours=1)
+AUTH_PROBE = timedelta(hours=6)
+SPACE_PROBE = timedelta(minutes=1)
+LEAST_WAIT = timedelta(seconds=1)
+MOST_CLEAN_RESTARTS = 1
+
+
+def back_off(first: timedelta, cap: timedelta, n: int, chance: float) -> timedelta:
+    """The n-th delay: `first` doubled n times, at most `cap`, with equal jitter kept at the cap (d/2 + U(0, d/2))."""
+    delay = min(cap, first * (1 << min(n, 40)))
+    return delay / 2 + delay / 2 * chance
+
+
+def deadline_of(accepted: Instant, lifetime: timedelta, not_after: Instant | None) -> Instant:
+    """When a job accepted then gives up: its lifetime, or a tenth before the sender's `not_after` if that is sooner."""
+    end = accepted + lifetime
+    if not_after is None:
+        return end
+    return min(end, max(accepted, not_after - (not_after - accepted) / 10))
+
+
+@frozen
+class Planned:
+    """The job after an attempt, the event that led there, and whether its fetch starts again from byte 0."""
+
+    job: Job
+    event: str
+    forget: bool = False
+
+
+def plan(job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None = None) -> Planned:
+    """What becomes of a LEASED job; `not_before` is when the blamed party's breaker lets the next probe through."""
+    charged = evolve(job, blame=BLAMES[result.outcome], evidence=result.evidence, condition="")
+    if result.progressed:
+        charged = evolve(charged, retries=0)
+    planned = _PLANS[result.outcome](charged, result, now, chance, not_before)
+    return _expire(planned, now)
+
+
+def _expire(planned: Planned, now: Instant) -> Planned:
+    """The last attempt is made at the deadline, never after it."""
+    job = planned.job
+    if job.state not in (State.DEFERRED, State.NEEDS_AUTH) or job.due is None:
+        return planned
+    if now >= job.deadline:
+        return Planned(evolve(job, state=State.EXPIRED, due=None), "expired")
+    return evolve(planned, job=evolve(job, due=min(job.due, job.deadline)))
+
+
+def _stored(job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None) -> Planned:
+    return Planned(evolve(job, state=State.STORED, due=None, evidence=result.evidence, stored=now), "stored")
+
+
+def _deferred(job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None) -> Planned:
+    due = now + back_off(JOB_FIRST, JOB_CAP, job.retries, chance)
+    condition = "destination" if job.blame is Blame.DESTINATION else ""
+    if not_before is not None:
+        due = max(not_before, now + LEAST_WAIT)
+    return Planned(evolve(job, state=State.DEFERRED, due=due, retries=job.retries + 1, condition=condition), "deferred")
+
+
+def _pushed_back(job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None) -> Planned:
+    due = max(not_before or now, now + LEAST_WAIT)
+    return Planned(evolve(job, state=State.DEFERRED, due=due, condition="destination"), "deferred")
+
+
+def _needs_auth(job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None) -> Planned:
+    waits = evolve(job, state=State.NEEDS_AUTH, due=now + AUTH_PROBE, condition="authorization")
+    return Planned(waits, "needs_auth")
+
+
+def _returned(job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None) -> Planned:
+    due = max(not_before or now, now + LEAST_WAIT) if job.blame is Blame.ISSUER else now
+    condition = "issuer" if job.blame is Blame.ISSUER else ""
+    return Planned(evolve(job, state=State.READY, due=due, condition=condition), "returned")
+
+
+def _missing(job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None) -> Planned:
+    if now - job.accepted < PUBLISH_RACE:
+        return _deferred(job, result, now, chance, None)
+    return _failed(job, result, now, chance, None)
+
+
+def _failed(job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None) -> Planned:
+    return Planned(evolve(job, state=State.FAILED, due=None), "failed")
+
+
+def _mismatch(job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None) -> Planned:
+    if job.restarts >= MOST_CLEAN_RESTARTS:
+        return Planned(evolve(job, state=State.QUARANTINED, due=None), "quarantined", forget=True)
+    again = evolve(job, state=State.DEFERRED, due=now, restarts=job.restarts + 1)
+    return Planned(again, "deferred", forget=True)
+
+
+def _no_space(job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None) -> Planned:
+    return Planned(evolve(job, state=State.NO_SPACE, due=now + SPACE_PROBE, condition="space"), "no_space")
+
+
+def _held(job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None) -> Planned:
+    return Planned(evolve(job, state=State.HELD, due=None, condition="policy"), "held")
+
+
+_PLANS = {
+    Outcome.STORED: _stored,
+    Outcome.UNREACHABLE: _deferred,
+    Outcome.BROKEN: _deferred,
+    Outcome.PUSHED_BACK: _pushed_back,
+    Outcome.NOT_AUTHORIZED: _needs_auth,
+    Outcome.NOT_PERMITTED: _needs_auth,
+    Outcome.ISSUER_DOWN: _returned,
+    Outcome.MISSING: _missing,
+    Outcome.REFUSED: _failed,
+    Outcome.MISMATCH: _mismatch,
+    Outcome.UNSTABLE: _deferred,
+    Outcome.NO_SPACE: _no_space,
+    Outcome.STRANGER: _held,
+    Outcome.INTERRUPTED: _returned,
+    Outcome.OURSELVES: _deferred,
+}
