@@ -11,7 +11,12 @@ from rrsd.core.values.addresses import Domain
 from rrsd.core.values.peers import Issuer
 from rrsd.core.values.settings import key
 from rrsd.drivers.keys.settings import Settings as Keys
+from rrsd.drivers.store.settings import Settings as Store
+from rrsd.roles.admin.settings import Settings as Admin
+from rrsd.roles.identity.settings import Settings as Identity
+from rrsd.roles.idp.settings import Settings as Idp
 from rrsd.roles.rra.settings import Settings as Rra
+from rrsd.roles.rs.settings import Settings as Rs
 
 
 class Format(StrEnum):
@@ -84,8 +89,13 @@ class Settings:
     front: Front
     log: Log
     audit: Audit
+    store: Store
     keys: Keys
+    identity: Identity
+    idp: Idp
+    rs: Rs
     rra: Rra
+    admin: Admin
 
 
 def parse_settings(text: str) -> Settings:
