@@ -1,0 +1,85 @@
+"""Multipart messages are taken apart exactly at their delimiter lines."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from rrsd.core.refusals import Malformed
+from rrsd.core.wire.mime_fields import parse_fields
+from rrsd.core.wire.mime_parts import MOST_DEPTH, Part, parse_parts
+from tests.core.wire.mime_cases import message
+
+
+def parts_of(raw: bytes) -> tuple[Part, ...]:
+    """The leaves of the message."""
+    fields, body = parse_fields(raw, 0, len(raw))
+    return parse_parts(raw, fields, body, 100)
+
+
+def bodies_of(raw: bytes) -> list[bytes]:
+    """The bodies of the leaves."""
+    return [raw[part.body : part.end] for part in parts_of(raw)]
+
+
+def nested(depth: int) -> bytes:
+    """A message of `depth` multiparts in one another."""
+    opened = [
+        line
+        for level in range(1, depth)
+        for line in (f"--b{level}", f"Content-Type: multipart/mixed; boundary=b{level + 1}", "")
+    ]
+    closed = [f"--b{level}--" for level in range(depth, 0, -1)]
+    return message(*opened, f"--b{depth}", "", "deep", *closed)
+
+
+class ParseParts(SynchronousTestCase):
+    """`parse_parts`."""
+
+    def test_leaves_in_order(self) -> None:
+        """Preamble and epilogue belong to no part; padding after a delimiter is allowed."""
+        raw = message("preamble", "--b1  ", "", "one", "--b1", "X: y", "", "two", "--b1--", "--b1", "", "epilogue")
+        self.assertEqual(bodies_of(raw), [b"one\r\n", b"two\r\n"])
+        self.assertEqual([part.closes for part in parts_of(raw)], [False, True])
+        self.assertEqual([raw[part.delimiter : part.start] for part in parts_of(raw)], [b"--b1  \r\n", b"--b1\r\n"])
+
+    def test_longer_boundary_is_another(self) -> None:
+        """A line that only begins like a delimiter is content, also in the middle of a line."""
+        raw = message("--b1", "", "--b1x", "x--b1", " --b1", "--b1--x", "--b1--")
+        self.assertEqual(bodies_of(raw), [b"--b1x\r\nx--b1\r\n --b1\r\n--b1--x\r\n"])
+
+    def test_nesting(self) -> None:
+        """Parts of parts are found down to the depth limit and refused beyond it."""
+        self.assertEqual(bodies_of(nested(MOST_DEPTH)), [b"deep\r\n"])
+        self.assertFalse(parts_of(nested(2))[0].closes)
+        with self.assertRaises(Malformed):
+            parts_of(nested(MOST_DEPTH + 1))
+
+    def test_opaque(self) -> None:
+        """What is signed, encoded, or of two types is one leaf."""
+        inner = ("--b2", "", "inside", "--b2--")
+        for fields in (
+            ("Content-Type: multipart/signed; boundary=b2",),
+            ("Content-Type: multipart/mixed; boundary=b2", "Content-Transfer-Encoding: base64"),
+            ("Content-Type: multipart/mixed; boundary=b2", "Content-Type: multipart/mixed; boundary=b3"),
+            ("not a header", "Content-Type: multipart/mixed; boundary=b2"),
+        ):
+            self.assertEqual(len(parts_of(message("--b1", *fields, "", *inner, "--b1--"))), 1)
+        self.assertEqual(parts_of(message("--b1--", content_type="multipart/signed; boundary=b1")), ())
+        self.assertEqual(parts_of(message("--b1--", content_type="text/plain")), ())
+
+    def test_broken(self) -> None:
+        """A multipart without a usable boundary, a part or an end is refused."""
+        for raw in (
+            message("--b1", "", "cut off"),
+            message("--b1--"),
+            message("nothing"),
+            message("", content_type="multipart/mixed"),
+            message("", content_type='multipart/mixed; boundary="b1'),
+            message("", content_type=f"multipart/mixed; boundary={'b' * 71}"),
+            message("", content_type='multipart/mixed; boundary="b1 "'),
+            message("", content_type='multipart/mixed; boundary="<b1>"'),
+        ):
+            with self.assertRaises(Malformed):
+                parts_of(raw)
+
+    def test_part_without_header(self) -> None:
+        """A part may begin with its body, and may be empty."""
+        self.assertEqual(bodies_of(message("--b1", "", "text", "--b1", "--b1--")), [b"text\r\n", b""])
