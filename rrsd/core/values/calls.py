@@ -32,9 +32,9 @@ class Event:
     """One decision for the audit trail (fixed names, never a token, secret or assertion).
 
     `what` was decided (retrieve, exchange, login, pull, accept …), by `who` (client or user), for `subject`, about
-    `resource`, from `peer`; `outcome` is granted, refused or failed; `refusal` a reason from the closed list; `evidence`
-    names what was believed; `took` is seconds. `claims` are those of the assertion that was made or believed, without its
-    signature; the trail keeps them only where it is told to.
+    `resource`, from `peer`; `outcome` is granted, refused or failed; `refusal` a reason from the closed list;
+    `evidence` names what was believed; `took` is seconds. `claims` are those of the assertion that was made or
+    believed, without its signature; the trail keeps them only where it is told to.
     """
 
     what: str
