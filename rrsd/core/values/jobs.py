@@ -157,13 +157,15 @@ class HistoryRow:
 class Breaker:
     """The health of a destination or an issuer: closed while `not_before` is None or past.
 
-    `failures` counts connection-class failures in a row, `probes` the probes since it opened. `limit` is how many
+    `failures` counts connection-class failures in a row; `cohorts` sums 1/limit over all failures in a row
+    (pseudo-cohorts);
+    `probes` counts the probes since it opened. `limit` is how many
     transfers it may have at once. `reason` says in words why it is as it is.
     """
 
     name: str
     failures: int = 0
-    cohorts: int = 0
+    cohorts: float = 0.0
     opened: Instant | None = None
     not_before: Instant | None = None
     probes: int = 0
@@ -192,5 +194,3 @@ class PendingReceipt:
     message_id: str
     jti: str
     tries: int = 0
-
-

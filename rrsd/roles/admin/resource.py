@@ -58,7 +58,7 @@ class Desk:
     @routes.route("/users", methods=["POST"])
     async def add(self, request: IRequest) -> bytes:
         """A new user."""
-        given = await bodies.read_object(request)
+        given = bodies.read_object(request)
         address = parse_address(_text(given.get("address")))
         await self.window.users.add(address, _text(given.get("password")))
         return answer(request, {"address": str(address)}, 201)
@@ -66,7 +66,7 @@ class Desk:
     @routes.route("/users/<text>/password", methods=["POST"])
     async def set_password(self, request: IRequest, text: str) -> bytes:
         """A new password."""
-        given = await bodies.read_object(request)
+        given = bodies.read_object(request)
         await self.window.users.set_password(parse_address(text), _text(given.get("password")))
         return answer(request, {"address": text})
 

@@ -59,8 +59,15 @@ class Acceptance:
         jobs = [self._job(message, index, each, now) for index, each in enumerate(placeholder.attachments)]
         accepted = await self.queue.accept(message, jobs)
         self.audit.record(
-            Event("accept", "granted", who=str(placeholder.sender), subject=str(recipient), resource=raw.digest.ni,
-                  evidence="new" if accepted is not None else "had it already", size=raw.size)  # fmt: skip
+            Event(
+                "accept",
+                "granted",
+                who=str(placeholder.sender),
+                subject=str(recipient),
+                resource=raw.digest.ni,
+                evidence="new" if accepted is not None else "had it already",
+                size=raw.size,
+            )
         )
         return accepted
 

@@ -12,7 +12,7 @@ CONNECTION_FAILURES = 5
 """Connection-class failures in a row that open a destination's breaker."""
 
 COHORTS = 3
-"""Pseudo-cohorts (as many failures in a row as there are slots) that open it, whatever their class."""
+"""Pseudo-cohorts (as many failures in a row as it had slots then) that open it, whatever their class."""
 
 PROBE_FIRST = timedelta(seconds=60)
 PROBE_CAPS = (
@@ -82,13 +82,13 @@ def _failed(breaker: Breaker, result: Result, now: Instant, chance: float) -> Br
     worse = evolve(
         breaker,
         failures=breaker.failures + 1 if connection else 0,
-        cohorts=breaker.cohorts + 1,
+        cohorts=breaker.cohorts + 1 / max(1, breaker.limit),
         limit=max(1, breaker.limit - 1),
         reason=result.evidence,
     )
     if breaker.opened is not None:
         return _opened(worse, now, chance)
-    if worse.failures >= CONNECTION_FAILURES or worse.cohorts >= COHORTS * max(1, breaker.limit):
+    if worse.failures >= CONNECTION_FAILURES or worse.cohorts >= COHORTS:
         return _opened(evolve(worse, opened=now, probes=0), now, chance)
     return worse
 
@@ -117,6 +117,4 @@ def after_issuer(breaker: Breaker, result: Result, now: Instant, chance: float) 
     if result.retry_after is not None and result.retry_after > wait.total_seconds():
         wait = min(timedelta(seconds=result.retry_after), ISSUER_CAP)
     opened = breaker.opened or now
-    return evolve(
-        breaker, failures=breaker.failures + 1, opened=opened, not_before=now + wait, reason=result.evidence
-    )
+    return evolve(breaker, failures=breaker.failures + 1, opened=opened, not_before=now + wait, reason=result.evidence)

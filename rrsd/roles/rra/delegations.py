@@ -71,8 +71,16 @@ class Delegations:
         took = self.timers.monotonic() - started
         legs = "2-legged" if access_token is None else "3-legged"
         self.audit.record(
-            Event("exchange", "granted", who=str(self.agent.certificate.client), subject=str(user), peer=str(sts.issuer),
-                  resource=str(origin), evidence=legs, took=took)  # fmt: skip
+            Event(
+                "exchange",
+                "granted",
+                who=str(self.agent.certificate.client),
+                subject=str(user),
+                peer=str(sts.issuer),
+                resource=str(origin),
+                evidence=legs,
+                took=took,
+            )
         )
         return text
 

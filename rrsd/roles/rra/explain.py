@@ -1,4 +1,5 @@
-"""Why a job is where it is and what would move it, in words and as data (pure). One text for user, operator and notice."""
+"""Why a job is where it is and what would move it, in words and as data (pure). One text for user, operator and
+notice."""
 
 from datetime import timedelta
 

@@ -64,4 +64,11 @@ class Feed:
 
 def news_of(job: Job, state: str, done: int) -> News:
     """One piece of news, as the client reads it."""
-    return {"message": job.message, "part": job.index, "job": job.job, "state": str(state), "done": done, "size": job.size}
+    return {
+        "message": job.message,
+        "part": job.index,
+        "job": job.job,
+        "state": str(state),
+        "done": done,
+        "size": job.size,
+    }

@@ -46,7 +46,8 @@ class Transfer:
         return self.partial.written if self.partial is not None else self.lease.fetch.offset
 
     async def advanced(self, beyond: int) -> bool:
-        """True as soon as more than `beyond` bytes are written or all are stored; False when the attempt ends before."""
+        """True as soon as more than `beyond` bytes are written or all are stored; False when the attempt ends
+        before."""
         while not self.ended:
             if self.partial is not None and self.partial.written > beyond:
                 return True

@@ -68,7 +68,7 @@ class Operator:
     @routes.route("/pulls/<verb>", methods=["POST"])
     async def act_on_all(self, request: IRequest, verb: str) -> bytes:
         """Change every job that the body chooses; it says "all" so that nobody does it by mistake."""
-        chosen = await bodies.read_object(request)
+        chosen = bodies.read_object(request)
         if chosen.get("all") is not True:
             raise Malformed("a bulk verb needs all: true")
         changed, unchanged = await self.operations.act_on_all(
@@ -79,7 +79,7 @@ class Operator:
     @routes.route("/deliver", methods=["POST"])
     async def deliver(self, request: IRequest) -> bytes:
         """Accept a message for its recipients."""
-        raw = await bodies.read(request, self.most_message)
+        raw = bodies.read(request, self.most_message)
         recipients = [parse_address(_decoded(each)) for each in (request.args or {}).get(b"recipient", ())]
         accepted = await self.acceptance.accept(raw, recipients)
         return answer(request, {"accepted": accepted_document(accepted)})

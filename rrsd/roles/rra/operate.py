@@ -120,8 +120,15 @@ class Operations:
 
     def _record(self, verb: str, job: Job) -> None:
         self.audit.record(
-            Event("operate", "granted", who="operator", subject=str(job.recipient), peer=str(job.origin),
-                  resource=f"pull {job.job}", evidence=verb)  # fmt: skip
+            Event(
+                "operate",
+                "granted",
+                who="operator",
+                subject=str(job.recipient),
+                peer=str(job.origin),
+                resource=f"pull {job.job}",
+                evidence=verb,
+            )
         )
 
     # --- for a reader who waits (protocol: "raises its priority and streams it while it is being stored")
@@ -157,7 +164,8 @@ class Operations:
         return self.transfers.of(await self.queue.find(number))
 
     async def settled(self, number: int, within: timedelta) -> Job:
-        """The job as soon as its bytes are here or no attempt can bring them soon; as it is after `within` otherwise."""
+        """The job as soon as its bytes are here or no attempt can bring them soon; as it is after `within`
+        otherwise."""
         end = self.timers.monotonic() + within.total_seconds()
         while True:
             job = await self.queue.find(number)

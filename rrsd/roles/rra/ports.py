@@ -32,7 +32,8 @@ class Queue(Protocol):
         ...
 
     async def lease(self, origin: Origin, most: int, now: Instant, busy: frozenset[Digest]) -> Sequence[Lease]:
-        """Up to `most` due jobs of the origin, LEASED from now on: `attempts` and the fetch's and the job's `epoch` one higher,
+        """Up to `most` due jobs of the origin, LEASED from now on: `attempts` and the fetch's and the job's `epoch`
+        one higher,
         never two with one digest, none whose digest is in `busy`; interactive first, then by `due`."""
         ...
 
@@ -171,8 +172,10 @@ class Blobs(Protocol):
     async def partial(
         self, lease: Lease, size: int, committed: Callable[[Checkpoint], Awaitable[None]]
     ) -> tuple[Partial, Checkpoint | None]:
-        """Open the lease's own file with `size` bytes reserved, resuming from the earlier epoch's one: cut back to the newest checkpoint
-        whose prefix digest still holds (second value; None when nothing held). Every 8 MiB or 2 s of writing the file is synced and
+        """Open the lease's own file with `size` bytes reserved, resuming from the earlier epoch's one: cut back to
+        the newest checkpoint
+        whose prefix digest still holds (second value; None when nothing held). Every 8 MiB or 2 s of writing the
+        file is synced and
         then `committed` awaited. Refuses with NoSpace."""
         ...
 

@@ -1,4 +1,4 @@
-"""The outbox of receipts: what is stored here is told to the sender's resource server, signed, until it has heard it."""
+"""The outbox of receipts: what is stored here is told to the sender's resource server until it has heard it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -100,13 +100,17 @@ class Receipts:
         )
         return self.agent.sign(Kind.RECEIPT, receipt_claims(receipt, origin, now))
 
-    def _record(
-        self, group: _Group, receipts: Sequence[PendingReceipt], heard: frozenset[str], evidence: str
-    ) -> None:
+    def _record(self, group: _Group, receipts: Sequence[PendingReceipt], heard: frozenset[str], evidence: str) -> None:
         self.audit.record(
-            Event("receipt", "granted" if len(heard) == len(receipts) else "failed",
-                  who=str(self.agent.certificate.client), subject=str(group.recipient), peer=str(group.origin),
-                  resource=f"{len(heard)} of {len(receipts)}", evidence=evidence)  # fmt: skip
+            Event(
+                "receipt",
+                "granted" if len(heard) == len(receipts) else "failed",
+                who=str(self.agent.certificate.client),
+                subject=str(group.recipient),
+                peer=str(group.origin),
+                resource=f"{len(heard)} of {len(receipts)}",
+                evidence=evidence,
+            )
         )
 
 

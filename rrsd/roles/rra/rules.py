@@ -1,8 +1,9 @@
 """The life of a pull job, as tables and pure functions.
 
 A job is NEW when its message was accepted, READY when it may run, LEASED while one attempt works on it. An attempt ends
-with an `Outcome`; `OUTCOMES`, `STATUSES` and `judge` say which, `plan` says what the job becomes, and `after_destination`
-and `after_issuer` say what the blamed party's breaker becomes. Time and chance come in as arguments.
+with an `Outcome`: `OUTCOMES` says which refusal means which, `replies` what an answer means, `plan` what the job
+becomes,
+and `breakers` what becomes of the party that is blamed. Time and chance come in as arguments.
 """
 
 from collections.abc import Mapping
@@ -141,7 +142,7 @@ _IN_PHASE: Mapping[tuple[Phase, type[Refusal]], Outcome] = {
 
 @frozen
 class Result:
-    """An attempt's end: its outcome, the facts that show it, what the peer asked for, and whether bytes became durable."""
+    """An attempt's end: its outcome, the facts that show it, what the peer asked for, whether bytes became durable."""
 
     outcome: Outcome
     evidence: str = ""

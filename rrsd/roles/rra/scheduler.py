@@ -14,7 +14,7 @@ from rrsd.core.refusals import Conflict, NoSpace, Unavailable
 from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Breaker, Change, Job, Lease, State
+from rrsd.core.values.jobs import Blame, Breaker, Change, Job, Lease, State
 from rrsd.core.values.peers import Origin
 from rrsd.roles.rra import breakers, rules
 from rrsd.roles.rra.feed import Feed
@@ -61,7 +61,7 @@ class Scheduler:
     _stopping: bool = field(default=False, init=False)
 
     async def recover(self) -> int:
-        """Take up what a crash or a stop left: leases become ready again, breakers stay as they were; how many leases."""
+        """Take up what a crash or a stop left: leases become ready again, breakers stay; how many leases there were."""
         self._destinations = {each.name: each for each in await self.queue.breakers("destination")}
         for each in await self.queue.breakers("issuer"):
             self._issuer = each
@@ -162,14 +162,23 @@ class Scheduler:
         job = planned.job
         outcome = "granted" if job.state is State.STORED else "failed"
         self.audit.record(
-            Event("pull", outcome, who=str(job.recipient), subject=str(job.recipient), peer=str(job.origin),
-                  resource=job.digest.ni, refusal="" if outcome == "granted" else result.outcome,
-                  evidence=result.evidence, took=self.timers.monotonic() - started, size=job.size)  # fmt: skip
+            Event(
+                "pull",
+                outcome,
+                who=str(job.recipient),
+                subject=str(job.recipient),
+                peer=str(job.origin),
+                resource=job.digest.ni,
+                refusal="" if outcome == "granted" else result.outcome,
+                evidence=result.evidence,
+                took=self.timers.monotonic() - started,
+                size=job.size,
+            )
         )
 
     def _plan(self, job: Job, result: Result, now: Instant) -> Planned:
         not_before = self._issuer.not_before if result.outcome is Outcome.ISSUER_DOWN else None
-        if rules.BLAMES[result.outcome] is rules.Blame.DESTINATION:
+        if rules.BLAMES[result.outcome] is Blame.DESTINATION:
             not_before = self._breaker(job.origin).not_before
         planned = rules.plan(job, result, now, self.chance(), not_before)
         return self.puller.transfers.wish_of(job, planned)

@@ -1,0 +1,131 @@
+"""When a destination or an issuer is left alone."""
+
+from datetime import timedelta
+
+from attrs import evolve
+from twisted.trial.unittest import SynchronousTestCase
+
+from rrsd.core.values.jobs import Breaker
+from rrsd.roles.rra import breakers
+from rrsd.roles.rra.rules import Outcome, Result
+from tests.roles.rra.samples import NOW
+
+DOWN = Result(Outcome.UNREACHABLE, "connect: refused")
+GOOD = Result(Outcome.STORED)
+
+
+def after(breaker: Breaker, *results: Result) -> Breaker:
+    """The breaker after the results, one after the other."""
+    for result in results:
+        breaker = breakers.after_destination(breaker, result, NOW, 0.5, 4)
+    return breaker
+
+
+class Destinations(SynchronousTestCase):
+    """A destination's breaker (scheduler semantics 5.4, 5.5)."""
+
+    def test_five_connection_failures_in_a_row_open_it(self) -> None:
+        """Four do not; the fifth leaves the destination alone for a minute or so."""
+        four = after(Breaker("d"), *[DOWN] * 4)
+        self.assertIsNone(four.opened)
+        five = after(four, DOWN)
+        self.assertEqual(five.opened, NOW)
+        self.assertTrue(breakers.is_open(five, NOW))
+        self.assertEqual(five.not_before, NOW + timedelta(seconds=45))
+
+    def test_three_cohorts_of_broken_bodies_open_it(self) -> None:
+        """Body failures count too, though not as connection failures."""
+        breaker, count = Breaker("d"), 0
+        while breaker.opened is None:
+            breaker, count = after(breaker, Result(Outcome.BROKEN)), count + 1
+        self.assertEqual((breaker.failures, count <= 12), (0, True))
+
+    def test_each_failure_takes_a_slot_and_one_is_left(self) -> None:
+        """Concurrency goes down by one, never to nothing."""
+        self.assertEqual(after(Breaker("d"), DOWN).limit, 3)
+        self.assertEqual(after(Breaker("d", limit=1), DOWN).limit, 1)
+
+    def test_half_open_lets_one_probe_through(self) -> None:
+        """None while open, one when its time has come."""
+        opened = after(Breaker("d"), *[DOWN] * 5)
+        assert opened.not_before is not None
+        self.assertEqual(breakers.slots(opened, NOW), 0)
+        self.assertEqual(breakers.slots(opened, opened.not_before), 1)
+
+    def test_probes_become_rarer_and_never_cease(self) -> None:
+        """The cap is 15 minutes on the first day, an hour in the first week, then six hours."""
+        self.assertEqual(breakers.probe_cap(timedelta(hours=23)), timedelta(minutes=15))
+        self.assertEqual(breakers.probe_cap(timedelta(days=6)), timedelta(minutes=60))
+        self.assertEqual(breakers.probe_cap(timedelta(days=400)), timedelta(hours=6))
+
+    def test_a_failed_probe_waits_longer(self) -> None:
+        """60 s x 2 per probe, at most the cap for the time since it opened."""
+        opened = after(Breaker("d"), *[DOWN] * 5)
+        again = breakers.after_destination(opened, DOWN, NOW, 1.0, 4)
+        self.assertEqual(again.not_before, NOW + timedelta(minutes=2))
+        old = evolve(opened, opened=NOW - timedelta(days=30), probes=50)
+        late = breakers.after_destination(old, DOWN, NOW, 1.0, 4)
+        self.assertEqual(late.not_before, NOW + timedelta(hours=6))
+
+    def test_g9_a_dead_destination_costs_at_most_150_probes_on_day_one(self) -> None:
+        """Probes are bounded, however many jobs wait."""
+        breaker, at, probes = after(Breaker("d"), *[DOWN] * 5), NOW, 0
+        while at < NOW + timedelta(days=1):
+            assert breaker.not_before is not None
+            at, probes = breaker.not_before, probes + 1
+            breaker = breakers.after_destination(breaker, DOWN, at, 0.5, 4)
+        self.assertLessEqual(probes, 150)
+
+    def test_recovery_starts_slowly(self) -> None:
+        """After the probe's success 1, then 2, then 4."""
+        opened = after(Breaker("d"), *[DOWN] * 5)
+        limits = []
+        for _ in range(3):
+            opened = after(opened, GOOD)
+            limits.append(opened.limit)
+        self.assertEqual(limits, [1, 2, 4])
+
+    def test_a_healthy_breaker_is_not_written_again(self) -> None:
+        """A success that changes nothing returns the same value."""
+        healthy = Breaker("d", limit=4)
+        self.assertIs(after(healthy, GOOD), healthy)
+
+    def test_pushed_back_is_polite(self) -> None:
+        """Retry-After is clamped, spread by a tenth, and opens no breaker."""
+        pushed = after(Breaker("d"), Result(Outcome.PUSHED_BACK, retry_after=100))
+        self.assertEqual((pushed.not_before, pushed.opened, pushed.limit), (NOW + timedelta(seconds=105), None, 3))
+        absurd = after(Breaker("d"), Result(Outcome.PUSHED_BACK, retry_after=10**9))
+        assert absurd.not_before is not None
+        self.assertLessEqual(absurd.not_before, NOW + timedelta(days=1.1))
+        silent = after(Breaker("d"), Result(Outcome.PUSHED_BACK))
+        self.assertEqual(silent.not_before, NOW + timedelta(seconds=1.05))
+
+    def test_one_jobs_trouble_is_not_the_destinations(self) -> None:
+        """403, 404 and wrong bytes show that it lives; our own trouble says nothing of it."""
+        worse = after(Breaker("d"), DOWN, DOWN)
+        self.assertEqual(after(worse, Result(Outcome.NOT_PERMITTED)).failures, 0)
+        self.assertIs(after(worse, Result(Outcome.NO_SPACE)), worse)
+
+
+class Issuers(SynchronousTestCase):
+    """The STS's breaker: 5 s x 2, at most five minutes."""
+
+    def test_it_opens_at_once_and_backs_off(self) -> None:
+        """One failure is enough; the jobs behind it lose nothing."""
+        down = Result(Outcome.ISSUER_DOWN, "auth: unavailable")
+        one = breakers.after_issuer(Breaker("sts"), down, NOW, 1.0)
+        self.assertEqual((one.not_before, one.opened), (NOW + timedelta(seconds=5), NOW))
+        many = breakers.after_issuer(evolve(one, failures=30), down, NOW, 1.0)
+        self.assertEqual(many.not_before, NOW + timedelta(minutes=5))
+
+    def test_its_own_retry_after_counts(self) -> None:
+        """What it asks for is granted, up to the cap."""
+        asked = breakers.after_issuer(Breaker("sts"), Result(Outcome.ISSUER_DOWN, retry_after=60), NOW, 1.0)
+        self.assertEqual(asked.not_before, NOW + timedelta(seconds=60))
+
+    def test_any_other_end_closes_it(self) -> None:
+        """An attempt that got past the exchange shows that it answers."""
+        down = breakers.after_issuer(Breaker("sts"), Result(Outcome.ISSUER_DOWN), NOW, 1.0)
+        self.assertEqual(breakers.after_issuer(down, GOOD, NOW, 1.0), Breaker("sts"))
+        healthy = Breaker("sts")
+        self.assertIs(breakers.after_issuer(healthy, GOOD, NOW, 1.0), healthy)
