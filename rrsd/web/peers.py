@@ -1,0 +1,44 @@
+"""Who is at the other end of a request: what TLS proved, and nothing that a header claims (M-11)."""
+
+from typing import cast
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from twisted.internet.interfaces import ISSLTransport
+from twisted.web.iweb import IRequest
+from twisted.web.server import Request
+
+from rrsd.core.values.peers import Certificate
+from rrsd.core.wire.x509 import parse_certificate
+
+
+def certificate_of(request: IRequest) -> Certificate | None:
+    """The client certificate of the request's connection, None if it has none.
+
+    Parsed once per connection where the channel keeps it (`rrsd.web.site.Channel`).
+
+    Raises:
+        Malformed: it is not a certificate that can be understood.
+    """
+    channel = cast(Request, request).channel
+    if channel is None:
+        return None
+    if not hasattr(channel, "client_certificate"):
+        return read_certificate(channel.transport)
+    if channel.client_certificate is None:
+        channel.client_certificate = read_certificate(channel.transport)
+    return cast("Certificate | None", channel.client_certificate)
+
+
+def read_certificate(transport: object) -> Certificate | None:
+    """The certificate that the other end of the TLS connection proved to hold the key of."""
+    if not ISSLTransport.providedBy(transport) and not hasattr(transport, "getPeerCertificate"):
+        return None
+    certificate = transport.getPeerCertificate()
+    if certificate is None:
+        return None
+    return parse_certificate(certificate.to_cryptography().public_bytes(Encoding.DER))
+
+
+def address_of(request: IRequest) -> str:
+    """The network address that the connection comes from."""
+    return str(getattr(cast(Request, request).client, "host", ""))

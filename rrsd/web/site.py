@@ -1,0 +1,248 @@
+"""The HTTP server: every request is counted, timed and capped before a handler sees it (M-13, M-14).
+
+twisted.web has no limit on bodies and reads them whole before a handler runs, restarts its timeout with every byte that
+drips in, and never gives up on a reader that has stopped reading.
+"""
+
+from collections import Counter
+from datetime import timedelta
+from io import BytesIO
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web import server
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import IResource, Resource
+from typing_extensions import override
+
+from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unavailable, Unknown
+from rrsd.core.values.peers import Certificate
+from rrsd.web.refusals import headers_of, shape_of
+from rrsd.web.router import answer
+
+STEP = 16384
+"""Bytes of a body that must come within one idle time."""
+LINGER = 1 << 20
+"""Bytes of a refused body that are read and dropped, so that the client gets to see the refusal."""
+
+
+@frozen
+class Limits:
+    """What one site takes. `idle` bounds a request's head as a whole, `stall` a reader who has stopped reading."""
+
+    most_body: int = 16 << 20
+    most_bodies: int = 256 << 20
+    most_connections: int = 4096
+    most_per_address: int = 512
+    idle: timedelta = timedelta(seconds=60)
+    stall: timedelta = timedelta(seconds=300)
+
+
+class Channel(HTTPChannel):
+    """One connection. The time for a request's head does not start anew with each byte (slowloris)."""
+
+    maxHeaders = 100  # noqa: N815 - twisted.web's name
+    totalHeadersSize = 16384  # noqa: N815 - twisted.web's name
+
+    site: "Site"
+    peer_host: str
+    client_certificate: Certificate | None = None
+    _since = 0
+    _stalled: IDelayedCall | None = None
+
+    @override
+    def resetTimeout(self) -> None:
+        """Start the idle time anew only for a body that makes progress."""
+        if not self.line_mode and self._since >= STEP:
+            self._since = 0
+            super().resetTimeout()
+
+    @override
+    def dataReceived(self, data: bytes) -> None:
+        self._since += len(data)
+        super().dataReceived(data)
+
+    @override
+    def pauseProducing(self) -> None:
+        if self._stalled is None:
+            self._stalled = self.callLater(self.site.limits.stall.total_seconds(), self.forceAbortClient)
+        super().pauseProducing()
+
+    @override
+    def resumeProducing(self) -> None:
+        self._unstall()
+        super().resumeProducing()
+
+    @override
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._unstall()
+        self.site.left(self)
+        super().connectionLost(reason)
+
+    def _unstall(self) -> None:
+        stalled, self._stalled = self._stalled, None
+        if stalled is not None and stalled.active():
+            stalled.cancel()
+
+
+class CappedRequest(server.Request):
+    """One request whose body stays in memory and under the site's limits; beyond them it is refused at once."""
+
+    defaultContentType = None  # noqa: N815 - twisted.web's name
+    channel: Channel
+    content: BytesIO
+    _counted = 0
+    _refused = False
+
+    @override
+    def gotLength(self, length: int | None) -> None:
+        self.content = BytesIO()
+        limits = self.channel.site.limits
+        if length is not None and length > limits.most_body:
+            self._refuse(TooLarge())
+        elif length is not None and self.channel.site.buffered + length > limits.most_bodies:
+            self._refuse(Unavailable())
+
+    @override
+    def handleContentChunk(self, data: bytes) -> None:
+        self._counted += len(data)
+        if self._refused:
+            if self._counted > LINGER:
+                self.channel.forceAbortClient()
+            return
+        site = self.channel.site
+        if self._counted > site.limits.most_body:
+            self._refuse(TooLarge())
+        elif site.buffered + len(data) > site.limits.most_bodies:
+            self._refuse(Unavailable())
+        else:
+            site.buffered += len(data)
+            self.content.write(data)
+
+    @override
+    def process(self) -> None:
+        if not self._refused:
+            super().process()
+
+    @override
+    def finish(self) -> None:
+        self._give_back()
+        super().finish()
+
+    @override
+    def connectionLost(self, reason: Any) -> None:
+        self._give_back()
+        super().connectionLost(reason)
+
+    def _give_back(self) -> None:
+        channel = self.channel
+        if channel is not None and not self._refused:
+            channel.site.buffered -= self._counted
+            self._counted = 0
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer in the middle of the request, by hand: twisted.web answers only what it has read whole."""
+        self._give_back()
+        self._refused = True
+        self._counted = 0
+        shape = shape_of(refusal)
+        body = answer(self, {"error": shape.error, "reason": refusal.reason}, shape.status)
+        self.setHeader("Connection", "close")
+        for name, value in headers_of(refusal, shape).items():
+            self.setHeader(name, value)
+        self.channel.writeHeaders(b"HTTP/1.1", b"%d" % shape.status, b"", self.responseHeaders)
+        self.channel.write(body)
+        self.channel.loseConnection()
+
+
+class Site(server.Site):
+    """The HTTP side of a listener: caps, time limits, no banner, no access log on disk (roles write one event each)."""
+
+    protocol = Channel  # type: ignore[assignment]
+    requestFactory = CappedRequest  # noqa: N815 - twisted.web's name
+    _log = Logger()
+
+    def __init__(self, resource: IResource, reactor: IReactorTime, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        idle = self.limits.idle.total_seconds()
+        super().__init__(resource, reactor=reactor, timeout=idle, parsePOSTFormSubmission=False)
+        self.buffered = 0
+        self._open: set[Channel] = set()
+        self._by_address: Counter[str] = Counter()
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+    @override
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """A channel, or None when there are too many."""
+        host = getattr(addr, "host", "")
+        if len(self._open) >= self.limits.most_connections or self._by_address[host] >= self.limits.most_per_address:
+            self._log.warn("too many connections, one from {host} is turned away", host=host)
+            return None
+        channel = super().buildProtocol(addr)
+        channel.peer_host = host
+        self._open.add(channel)
+        self._by_address[host] += 1
+        return channel
+
+    def left(self, channel: Channel) -> None:
+        """A connection has ended."""
+        if channel in self._open:
+            self._open.discard(channel)
+            self._by_address -= Counter([channel.peer_host])
+
+    @override
+    def startFactory(self) -> None:
+        """Nothing to open: there is no access log."""
+
+    @override
+    def stopFactory(self) -> None:
+        """Nothing to close."""
+
+    @override
+    def log(self, request: Any) -> None:
+        """Leave a debug event without query or headers."""
+        self._log.debug("{method} {path} {status} {length}", method=request.method.decode("latin-1"),
+                        path=request.path.decode("latin-1"), status=request.code,
+                        length=request.sentLength)  # fmt: skip
+
+    @override
+    def getResourceFor(self, request: Any) -> Any:
+        """The resource that answers; a path or a host that has two readings is refused."""
+        request.responseHeaders.removeHeader(b"server")
+        if len(request.requestHeaders.getRawHeaders(b"host", [])) != 1:
+            return _Refusing(Malformed())
+        if not is_plain(request.path):
+            return _Refusing(Unknown())
+        return super().getResourceFor(request)
+
+
+def is_plain(path: bytes) -> bool:
+    """Whether a path has one reading only: no empty or dot segments, nothing encoded that separates or ends (S-18)."""
+    lowered = path.lower()
+    if not path.startswith(b"/") or any(trick in lowered for trick in (b"%2f", b"%5c", b"%00", b"%25", b"\\", b"//")):
+        return False
+    segments = lowered.replace(b"%2e", b".").split(b"/")
+    return b"." not in segments and b".." not in segments and all(0x20 < byte < 0x7F for byte in path)
+
+
+class _Refusing(Resource):
+    """Answers with one refusal."""
+
+    isLeaf = True  # noqa: N815 - twisted.web's name
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__()
+        self._refusal = refusal
+
+    @override
+    def render(self, request: Any) -> bytes:
+        shape = shape_of(self._refusal)
+        return answer(request, {"error": shape.error, "reason": self._refusal.reason}, shape.status, no_store=True)
