@@ -25,8 +25,8 @@ POST /keys/rotate                           as GET /keys, with "rotated": boolea
 POST /reload                                {"reloaded": [names]}
 ==========================================  =========================================================================
 
-job: the fields of `rrsd.core.values.jobs.Job` by name, and "offset" (bytes durable), "done" (bytes on disk). row: "at",
-"before", "after", "event", "evidence". fetch: "origin", "digest", "epoch", "validator", "offset".
+job: the fields of `rrsd.core.values.jobs.Job` by name, and "done" (bytes here). row: "at", "before", "after", "event",
+"evidence". fetch: "origin", "digest", "epoch", "validator", "offset" (bytes durable). Digests are ni names.
 """
 
 import json

@@ -1,0 +1,1 @@
+"""`rrsctl demo`: two domains, one message, one crash, nothing lost."""

@@ -1,0 +1,128 @@
+"""`rrsctl`: the global options, every verb, and the one place where a failure becomes a line and an exit status."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+import rrsd
+from rrsd.cli import check, deliver, init, keys, login, mailbox, pulls, send, users
+from rrsd.cli.demo import verb
+from rrsd.cli.exits import exit_of, sentence_of
+from rrsd.cli.output import Console
+from rrsd.cli.session import Session
+from rrsd.core.refusals import Refusal
+
+_HELP = """\
+Speak with an rrsd daemon, as its administrator or as one of its users.
+
+\b
+A domain, from nothing:
+  rrsctl init foo.test --folder /etc/rrsd
+  rrsctl --config /etc/rrsd/rrsd.ini check
+  rrsctl --config /etc/rrsd/rrsd.ini users add alice@foo.test
+\b
+A user:
+  rrsctl login alice@foo.test
+  rrsctl send --to bob@bar.test --subject Holiday --attach film.mp4 --submit "sendmail -i -f {sender} {}"
+  rrsctl inbox
+  rrsctl get last 0 -o film.mp4
+\b
+What is being pulled, and why it waits:
+  rrsctl pulls list
+  rrsctl pulls explain 17
+
+Tables are for people; --json gives every result as one JSON document. Exit statuses are those of sysexits.h.
+"""
+
+
+@click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--config", metavar="FILE", default="", help="The daemon's INI file [$RRSD_CONFIG, /etc/rrsd/rrsd.ini].")
+@click.option("--profile", metavar="NAME", default="", help="The user's profile: a name or a path [$RRSD_CLIENT].")
+@click.option("--json", "is_json", is_flag=True, help="Results as JSON.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress, no notes.")
+@click.version_option(rrsd.__version__, prog_name="rrsctl")
+@click.pass_context
+def rrsctl(context: click.Context, config: str, profile: str, is_json: bool, quiet: bool) -> None:
+    """Remember the global options for the verb."""
+    if context.obj is None:
+        context.obj = Session()
+    session = context.ensure_object(Session)
+    session.config, session.profile = config, profile
+    session.console.is_json, session.console.is_quiet = is_json, quiet
+
+
+for _verb in (
+    init.init,
+    check.check,
+    users.users,
+    login.login,
+    login.logout,
+    send.send,
+    deliver.deliver,
+    mailbox.inbox,
+    mailbox.get,
+    pulls.pulls,
+    keys.keys,
+    verb.demo,
+):
+    rrsctl.add_command(_verb)
+
+
+def run(arguments: Sequence[str], session: Session | None = None) -> int:
+    """Run one command line; the exit status. Nothing leaves here as an exception."""
+    session = session or Session()
+    failure = deliver.failure_of if "deliver" in arguments else exit_of
+    try:
+        return _status(rrsctl.main(list(arguments), "rrsctl", standalone_mode=False, obj=session))
+    except Refusal as refusal:
+        return _fail(session.console, sentence_of(refusal), failure(refusal))
+    except click.exceptions.NoArgsIsHelpError as shown:
+        shown.show(session.console.err)
+        return os.EX_USAGE
+    except click.ClickException as error:
+        return _fail(session.console, _usage(error), os.EX_USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail(session.console, "interrupted", 130)
+    except BrokenPipeError:
+        _forget_output()
+        return 0
+    except Exception as error:  # the edge of the program: a bug is a line too, and never loses a delivery
+        if session.environ.get("RRSCTL_DEBUG"):
+            raise
+        bug = os.EX_TEMPFAIL if failure is deliver.failure_of else os.EX_SOFTWARE
+        text = f"this is a bug ({type(error).__name__}): run it again with RRSCTL_DEBUG=1 and report what it says"
+        return _fail(session.console, text, bug)
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def _status(value: object) -> int:
+    return value if isinstance(value, int) else os.EX_OK
+
+
+def _usage(error: click.ClickException) -> str:
+    hint = ""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f" Try: {error.ctx.command_path} --help"
+    return " ".join(error.format_message().split()) + hint
+
+
+def _fail(console: Console, text: str, status: int) -> int:
+    if console.is_json:
+        console.document({"error": text, "status": status})
+    console.err.write(f"rrsctl: {text}\n")
+    return status
+
+
+def _forget_output() -> None:
+    # Whoever read the output went away; Python's own flush at exit must not complain about it.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

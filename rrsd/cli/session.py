@@ -1,0 +1,73 @@
+"""What every verb is given: the global options, where to write, and the two ways to a daemon."""
+
+import configparser
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+from attrs import define, field
+
+from rrsd.cli.client import Client
+from rrsd.cli.local import Local
+from rrsd.cli.output import Console
+from rrsd.cli.profile import Keeper, profile_path
+from rrsd.core.refusals import Malformed
+
+CONFIG = "/etc/rrsd/rrsd.ini"
+SOCKET = "/run/rrsd/admin.sock"
+
+
+def clock() -> float:
+    """Seconds since the epoch."""
+    return time.time_ns() / 1e9
+
+
+@define(eq=False)
+class Session:
+    """One call of `rrsctl`."""
+
+    config: str = ""
+    profile: str = ""
+    console: Console = field(factory=Console)
+    environ: Mapping[str, str] = field(factory=lambda: os.environ)
+    now: Callable[[], float] = clock
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    random: Callable[[int], bytes] = os.urandom
+
+    @property
+    def config_path(self) -> Path:
+        """The daemon's INI file."""
+        return Path(self.config or self.environ.get("RRSD_CONFIG", "") or CONFIG)
+
+    def local(self) -> Local:
+        """The daemon of the INI file, by its administrator's socket."""
+        return Local(self._socket())
+
+    @property
+    def keeper(self) -> Keeper:
+        """The user's profile."""
+        return Keeper(profile_path(self.profile, self.environ))
+
+    def client(self) -> Client:
+        """The user's API."""
+        return Client(self.keeper, self.now)
+
+    def _socket(self) -> str:
+        # Only this one key is read: delivering must work for users who may not see anything else, and must be quick.
+        reader = configparser.RawConfigParser(strict=False, interpolation=None, allow_no_value=True)
+        try:
+            reader.read_string(self.config_path.read_text())
+        except FileNotFoundError:
+            if self.config:
+                raise Malformed(f"{self.config}: no such file: name the daemon's INI file with --config") from None
+        except OSError:
+            return SOCKET
+        except (configparser.Error, UnicodeDecodeError):
+            raise Malformed(f"{self.config_path} cannot be read: run `rrsctl check --config FILE`") from None
+        return reader.get("admin", "socket", fallback="") or SOCKET
+
+
+pass_session = click.make_pass_decorator(Session)
