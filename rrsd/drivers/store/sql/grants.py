@@ -1,0 +1,103 @@
+"""Who may retrieve what."""
+
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+
+from rrsd.core.refusals import Unknown
+from rrsd.core.values.addresses import Address
+from rrsd.core.values.digests import Digest
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.resources import Grant
+from rrsd.drivers.store.sql.engine import Connection, Engine
+from rrsd.drivers.store.sql.rows import GRANT, Row, grant_of, maybe_seconds
+
+_ADD = f"INSERT OR IGNORE INTO grants ({GRANT}, sender_key, recipient_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_NAMING = f"SELECT {GRANT} FROM grants WHERE digest = ? AND recipient_key = ?"
+_SENT = f"SELECT {GRANT} FROM grants WHERE sender_key = ? ORDER BY number DESC LIMIT ?"
+_RECEIPTED = """
+UPDATE grants SET receipted = ? WHERE digest = ? AND recipient_key = ? AND message_id = ? AND receipted IS NULL
+"""
+_WITHDRAW = "UPDATE grants SET withdrawn = 1 WHERE message_id = ? AND sender_key = ? AND withdrawn = 0"
+
+
+def _row(grant: Grant) -> Row:
+    return (
+        grant.message_id, grant.digest.raw, grant.size, str(grant.sender), str(grant.recipient),
+        grant.not_after.timestamp(), grant.media_type, grant.filename, int(grant.withdrawn),
+        maybe_seconds(grant.receipted), grant.sender.key, grant.recipient.key,
+    )  # fmt: skip
+
+
+@frozen
+class Grants:
+    """Grants by resource and recipient; satisfies the port of the same name of the Resource Server.
+
+    `is_stored` says, off the reactor, whether a blob has its final name. It is asked inside the writer, where the
+    collection of blobs runs as well: a blob cannot go between the question and the commit.
+    """
+
+    _engine: Engine
+    _is_stored: Callable[[Digest], bool]
+
+    async def add(self, grants: Sequence[Grant]) -> None:
+        """Remember all of them or none; those that are there already stay as they are.
+
+        Raises:
+            Unknown: a digest has no blob.
+        """
+        digests = {grant.digest for grant in grants}
+        rows = [_row(grant) for grant in grants]
+
+        def add(connection: Connection) -> None:
+            for digest in digests:
+                if not self._is_stored(digest):
+                    raise Unknown(f"blob {digest}")
+            connection.executemany(_ADD, rows)
+
+        await self._engine.write(add)
+
+    async def naming(self, digest: Digest, recipient: Address) -> Sequence[Grant]:
+        """Every grant of the resource to the address, dead ones too."""
+        return await self.of(recipient, (digest,))
+
+    async def of(self, recipient: Address, digests: Sequence[Digest]) -> Sequence[Grant]:
+        """Every grant of any of the resources to the address, dead ones too."""
+
+        def look(connection: Connection) -> list[Grant]:
+            return [
+                grant_of(row)
+                for digest in dict.fromkeys(digests)
+                for row in connection.execute(_NAMING, (digest.raw, recipient.key))
+            ]
+
+        return await self._engine.read(look)
+
+    async def receipted(self, grant: Grant, at: Instant) -> None:
+        """Remember that the recipient's domain keeps its own copy; the first time counts."""
+        await self.receipted_all((grant,), at)
+
+    async def receipted_all(self, grants: Sequence[Grant], at: Instant) -> None:
+        """`receipted` for many, in one transaction."""
+        rows = [(at.timestamp(), grant.digest.raw, grant.recipient.key, grant.message_id) for grant in grants]
+
+        def note(connection: Connection) -> None:
+            connection.executemany(_RECEIPTED, rows)
+
+        await self._engine.write(note)
+
+    async def sent(self, sender: Address, most: int) -> Sequence[Grant]:
+        """The sender's grants, newest first."""
+
+        def look(connection: Connection) -> list[Grant]:
+            return [grant_of(row) for row in connection.execute(_SENT, (sender.key, most))]
+
+        return await self._engine.read(look)
+
+    async def withdraw(self, sender: Address, message_id: str) -> int:
+        """End the message's grants; how many were not ended before."""
+
+        def end(connection: Connection) -> int:
+            return connection.execute(_WITHDRAW, (message_id, sender.key)).rowcount
+
+        return await self._engine.write(end)

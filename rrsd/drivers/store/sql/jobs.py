@@ -1,0 +1,155 @@
+"""Jobs and their history: every change of state and the row that explains it are written together."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rrsd.core.refusals import Conflict, Damaged, Unknown
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Change, Counts, HistoryRow, Job, State
+from rrsd.core.values.peers import Origin
+from rrsd.drivers.store.sql.engine import Connection
+from rrsd.drivers.store.sql.picking import ADD_HISTORY, WAITING
+from rrsd.drivers.store.sql.rows import JOB, RANKS, Row, instant_of, job_of, job_row, maybe_seconds
+from rrsd.drivers.store.sql.transfers import clear
+
+_COLUMNS = JOB.count(",")  # without the number, which SQLite gives
+_ADD = f"INSERT INTO jobs ({JOB.removeprefix('job, ')}) VALUES ({', '.join('?' * _COLUMNS)})"
+_FIND = f"SELECT {JOB} FROM jobs WHERE job = ?"
+_LIST = f"SELECT {JOB} FROM jobs WHERE job > ? ORDER BY job LIMIT ?"
+_LIST_STATE = f"SELECT {JOB} FROM jobs WHERE state = ? AND job > ? ORDER BY job LIMIT ?"
+_LIST_ORIGIN = f"SELECT {JOB} FROM jobs WHERE origin = ? AND job > ? ORDER BY job LIMIT ?"
+_LIST_BOTH = f"SELECT {JOB} FROM jobs WHERE origin = ? AND state = ? AND job > ? ORDER BY job LIMIT ?"
+_CHANGE = """
+UPDATE jobs SET state = ?, priority = ?, deadline = ?, due = ?, condition = ?, retries = ?, attempts = ?, restarts = ?,
+    refusals = ?, blame = ?, evidence = ?, not_after = ?, stored = ?
+WHERE job = ? AND state = ? AND epoch = ?
+"""
+_ADD_RECEIPT = "INSERT OR IGNORE INTO receipts (job, due, jti, tries) VALUES (?, ?, lower(hex(randomblob(16))), 0)"
+_HISTORY = "SELECT job, at, before, after, event, evidence FROM history WHERE job = ? ORDER BY number LIMIT ?"
+_COUNTS = "SELECT state, count(*), sum(size) FROM jobs GROUP BY state"
+_RECOVERED = """
+INSERT INTO history (job, at, before, after, event, evidence)
+SELECT job, ?, 'leased', 'ready', 'restarted', '' FROM jobs WHERE state = 'leased'
+"""
+_RECOVER = "UPDATE jobs SET state = 'ready', due = ?, condition = '' WHERE state = 'leased'"
+_STUCK = f"""
+SELECT job FROM jobs INDEXED BY jobs_due WHERE {WAITING} AND due IS NULL AND condition = ''
+UNION ALL SELECT job FROM jobs WHERE state = 'held' AND due IS NULL AND condition = '' ORDER BY 1
+"""
+_WOKEN = "state IN ('deferred', 'needs_auth', 'no_space')"
+_WAKE = "UPDATE jobs SET state = 'ready', due = ?, condition = '' WHERE job = ? AND state = ?"
+_SLEEPING_AT = f"""
+SELECT job, state FROM jobs INDEXED BY jobs_waiting WHERE {WAITING} AND {_WOKEN} AND origin = ?1
+    AND (?2 IS NULL OR condition = ?2)
+"""
+_SLEEPING = f"SELECT job, state FROM jobs WHERE {_WOKEN} AND (?1 IS NULL OR condition = ?1)"
+
+_COMING = (State.NEW, State.READY, State.LEASED, State.DEFERRED, State.NEEDS_AUTH, State.NO_SPACE, State.HELD)
+
+
+def add(connection: Connection, job: Job) -> int:
+    """Write a new job; the number that it got."""
+    number = connection.execute(_ADD, job_row(job)).lastrowid
+    assert number is not None
+    return number
+
+
+def find(connection: Connection, number: int) -> Job:
+    """The job; refuses with Unknown or Damaged."""
+    row = connection.execute(_FIND, (number,)).fetchone()
+    if row is None:
+        raise Unknown("job")
+    return job_of(row)
+
+
+def listed(connection: Connection, state: State | None, origin: Origin | None, after: int, most: int) -> list[Job]:
+    """Jobs by number; rows that cannot be read are left out."""
+    statement, chosen = _LIST, ()  # type: str, tuple[str, ...]
+    if origin is not None and state is not None:
+        statement, chosen = _LIST_BOTH, (str(origin), state.value)
+    elif origin is not None:
+        statement, chosen = _LIST_ORIGIN, (str(origin),)
+    elif state is not None:
+        statement, chosen = _LIST_STATE, (state.value,)
+    return list(_readable(connection.execute(statement, (*chosen, after, most))))
+
+
+def _readable(rows: Iterable[Row]) -> Iterable[Job]:
+    for row in rows:
+        try:
+            yield job_of(row)
+        except Damaged:
+            continue
+
+
+def change(connection: Connection, changes: Sequence[Change]) -> None:
+    """Write all of them; refuses with Conflict when one meets another state or epoch."""
+    updated = connection.executemany(_CHANGE, [_changed(one) for one in changes]).rowcount
+    if changes and updated != len(changes):
+        raise Conflict("a job is not in the state that it was in")
+    connection.executemany(ADD_HISTORY, [_explained(one) for one in changes])
+    receipts = [(one.job.job, one.at.timestamp()) for one in changes if one.receipt]
+    if receipts:
+        connection.executemany(_ADD_RECEIPT, receipts)
+    for one in changes:
+        if one.forget:
+            clear(connection, one.job.origin, one.job.digest)
+
+
+def _changed(one: Change) -> Row:
+    job = one.job
+    return (
+        job.state.value, RANKS[job.priority], job.deadline.timestamp(), maybe_seconds(job.due), job.condition,
+        job.retries, job.attempts, job.restarts, job.refusals, job.blame.value, job.evidence,
+        maybe_seconds(job.not_after), maybe_seconds(job.stored), job.job, one.before.value, job.epoch,
+    )  # fmt: skip
+
+
+def _explained(one: Change) -> Row:
+    return (one.job.job, one.at.timestamp(), one.before.value, one.job.state.value, one.event, one.evidence)
+
+
+def history(connection: Connection, number: int, most: int) -> list[HistoryRow]:
+    """The job's transitions, oldest first."""
+    return [
+        HistoryRow(row[0], instant_of(row[1]), State(row[2]), State(row[3]), row[4], row[5])
+        for row in connection.execute(_HISTORY, (number, most))
+    ]
+
+
+def counts(connection: Connection) -> Counts:
+    """The queue in numbers, from an index alone."""
+    known = {state.value for state in State}
+    rows = [row for row in connection.execute(_COUNTS) if row[0] in known]
+    coming = {state.value for state in _COMING}
+    return Counts({State(row[0]): row[1] for row in rows}, sum(row[2] for row in rows if row[0] in coming))
+
+
+def stuck(connection: Connection) -> list[int]:
+    """Jobs that wait for nothing."""
+    return [job for (job,) in connection.execute(_STUCK)]
+
+
+def recover(connection: Connection, now: Instant) -> int:
+    """Every LEASED job becomes READY."""
+    at = (now.timestamp(),)
+    connection.execute(_RECOVERED, at)
+    return connection.execute(_RECOVER, at).rowcount
+
+
+def sleeping(connection: Connection, origin: Origin | None, condition: str | None) -> list[tuple[int, str]]:
+    """The jobs that a wake-up is meant for, with the state that each is in."""
+    if origin is None:
+        return connection.execute(_SLEEPING, (condition,)).fetchall()
+    return connection.execute(_SLEEPING_AT, (str(origin), condition)).fetchall()
+
+
+def wake(connection: Connection, jobs: Sequence[tuple[int, str]], now: Instant) -> int:
+    """Make those of the jobs that are still in the state named READY; how many."""
+    at = now.timestamp()
+    history: list[tuple[Any, ...]] = []
+    for job, state in jobs:
+        if connection.execute(_WAKE, (at, job, state)).rowcount:
+            history.append((job, at, state, "ready", "woken", ""))
+    connection.executemany(ADD_HISTORY, history)
+    return len(history)

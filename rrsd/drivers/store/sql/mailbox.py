@@ -1,0 +1,131 @@
+"""Messages by recipient, each part with how far its attachment has come."""
+
+from collections.abc import Sequence
+
+from attrs import evolve, frozen
+
+from rrsd.core.refusals import Unknown
+from rrsd.core.values.addresses import Address
+from rrsd.core.values.digests import Digest
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Job, State
+from rrsd.core.values.messages import Arrival, Message, Part
+from rrsd.drivers.store.sql import jobs as job_rows
+from rrsd.drivers.store.sql.engine import Connection, Engine
+from rrsd.drivers.store.sql.rows import Row, address_of, instant_of
+
+_MESSAGE = "number, message, recipient, sender, message_id, subject, date, received, raw, raw_size"
+_ADD = f"""
+INSERT OR IGNORE INTO messages ({_MESSAGE.removeprefix("number, ")}, recipient_key)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_PART = "position, job, digest, size, media_type, filename, arrival, explanation"
+_ADD_PART = f"INSERT INTO parts (number, {_PART}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_FIND = f"SELECT {_MESSAGE} FROM messages WHERE recipient_key = ? AND message = ?"
+_NEWEST = f"""
+SELECT {_MESSAGE} FROM messages WHERE recipient_key = ? AND received < ? ORDER BY received DESC, number DESC LIMIT ?
+"""
+_PARTS = """
+SELECT parts.position, parts.job, parts.digest, parts.size, media_type, filename, arrival, explanation,
+    jobs.state, jobs.condition, jobs.evidence,
+    (SELECT max(offset) FROM checkpoints JOIN fetches ON fetch = number
+     WHERE fetches.origin = jobs.origin AND fetches.digest = jobs.digest)
+FROM parts LEFT JOIN jobs ON jobs.job = parts.job WHERE parts.number = ? ORDER BY parts.position
+"""
+_FOREVER = 1e12  # seconds; later than any message
+
+ARRIVALS = {
+    State.NEW: Arrival.WAITING,
+    State.READY: Arrival.WAITING,
+    State.LEASED: Arrival.ARRIVING,
+    State.STORED: Arrival.STORED,
+    State.RECEIPTED: Arrival.STORED,
+    State.DEFERRED: Arrival.WAITING,
+    State.NEEDS_AUTH: Arrival.WAITING,
+    State.NO_SPACE: Arrival.WAITING,
+    State.HELD: Arrival.HELD,
+    State.FAILED: Arrival.FAILED,
+    State.EXPIRED: Arrival.FAILED,
+    State.CANCELLED: Arrival.FAILED,
+    State.QUARANTINED: Arrival.FAILED,
+}
+"""How far an attachment has come when its job is in a state. Total over `State`."""
+
+
+def accept(connection: Connection, message: Message, jobs: Sequence[Job]) -> Message | None:
+    """Write the message, its jobs and its parts; None when the recipient has it already."""
+    row = (
+        message.message, str(message.recipient), str(message.sender), message.message_id, message.subject,
+        message.date, message.received.timestamp(), message.raw.raw, message.raw_size, message.recipient.key,
+    )  # fmt: skip
+    added = connection.execute(_ADD, row)
+    if not added.rowcount:
+        return None
+    number = added.lastrowid
+    numbers = {job.index: job_rows.add(connection, job) for job in jobs}
+    parts = tuple(evolve(part, job=numbers.get(part.index, part.job)) for part in message.parts)
+    connection.executemany(_ADD_PART, [_part_row(number, part) for part in parts])
+    return evolve(message, parts=parts)
+
+
+def _part_row(number: int | None, part: Part) -> Row:
+    return (
+        number, part.index, part.job, part.digest.raw, part.size, part.media_type, part.filename, part.arrival.value,
+        part.explanation,
+    )  # fmt: skip
+
+
+def _message(connection: Connection, row: Row) -> Message:
+    parts = tuple(_part(each) for each in connection.execute(_PARTS, (row[0],)))
+    return Message(
+        row[1], address_of(row[2]), address_of(row[3]), row[4], row[5], row[6], instant_of(row[7]), Digest(row[8]),
+        row[9], parts,
+    )  # fmt: skip
+
+
+def _part(row: Row) -> Part:
+    position, job, digest, size, media_type, filename, arrival, explanation, state, condition, evidence, offset = row
+    come, done = Arrival(arrival), 0
+    if state is not None:
+        come = ARRIVALS[State(state)]
+        done = size if come is Arrival.STORED else offset or 0
+        explanation = _explanation(come, condition, evidence)
+    return Part(position, job, Digest(digest), size, media_type, filename, come, done, explanation)
+
+
+def _explanation(arrival: Arrival, condition: str, evidence: str) -> str:
+    if arrival in (Arrival.STORED, Arrival.ARRIVING):
+        return ""
+    return ": ".join(text for text in (condition, evidence) if text)
+
+
+@frozen
+class Mailbox:
+    """Messages by recipient; satisfies the port of the same name of the Resource Retrieval Agent."""
+
+    _engine: Engine
+
+    async def messages(self, recipient: Address, before: Instant | None, most: int) -> Sequence[Message]:
+        """Newest first."""
+        until = _FOREVER if before is None else before.timestamp()
+
+        def look(connection: Connection) -> list[Message]:
+            rows = connection.execute(_NEWEST, (recipient.key, until, most)).fetchall()
+            return [_message(connection, row) for row in rows]
+
+        return await self._engine.read(look)
+
+    async def message(self, recipient: Address, message: str) -> Message:
+        """One of them.
+
+        Raises:
+            Unknown: there is none, or it is another recipient's.
+        """
+
+        def look(connection: Connection) -> Message:
+            row = connection.execute(_FIND, (recipient.key, message)).fetchone()
+            if row is None:
+                raise Unknown("message")
+            return _message(connection, row)
+
+        return await self._engine.read(look)

@@ -1,0 +1,72 @@
+"""Receipts that have not been acknowledged, and the breakers of destinations and issuers."""
+
+from collections.abc import Sequence
+
+from rrsd.core.values.digests import Digest
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Breaker, PendingReceipt
+from rrsd.drivers.store.sql.engine import Connection
+from rrsd.drivers.store.sql.picking import ADD_HISTORY
+from rrsd.drivers.store.sql.rows import Row, address_of, instant_of, maybe_instant, maybe_seconds, origin_of
+
+_DUE = """
+SELECT receipts.job, origin, recipient, digest, size, coalesce(stored, receipts.due), message_id, jti, tries
+FROM receipts JOIN jobs ON jobs.job = receipts.job WHERE receipts.due <= ? ORDER BY receipts.due LIMIT ?
+"""
+_SENT = "DELETE FROM receipts WHERE job = ?"
+_RECEIPTED = "UPDATE jobs SET state = 'receipted', due = NULL WHERE job = ? AND state = 'stored'"
+_DEFER = "UPDATE receipts SET due = ?, tries = tries + 1 WHERE job = ?"
+_NEXT = "SELECT min(due) FROM receipts"
+
+_BREAKER = "name, failures, cohorts, opened, not_before, probes, most, reason"
+_BREAKERS = f"SELECT {_BREAKER} FROM breakers WHERE kind = ?"
+_SAVE = f"INSERT OR REPLACE INTO breakers (kind, {_BREAKER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+def _receipt(row: Row) -> PendingReceipt:
+    return PendingReceipt(
+        row[0], origin_of(row[1]), address_of(row[2]), Digest(row[3]), row[4], instant_of(row[5]), *row[6:]
+    )
+
+
+def due(connection: Connection, now: Instant, most: int) -> list[PendingReceipt]:
+    """Receipts whose time to be sent has come, earliest first."""
+    return [_receipt(row) for row in connection.execute(_DUE, (now.timestamp(), most))]
+
+
+def sent(connection: Connection, jobs: Sequence[int], now: Instant) -> None:
+    """The jobs become RECEIPTED and leave the outbox; those that did before stay as they are."""
+    history: list[Row] = []
+    for job in jobs:
+        connection.execute(_SENT, (job,))
+        if connection.execute(_RECEIPTED, (job,)).rowcount:
+            history.append((job, now.timestamp(), "stored", "receipted", "receipted", ""))
+    connection.executemany(ADD_HISTORY, history)
+
+
+def defer(connection: Connection, job: int, until: Instant) -> None:
+    """Try again at `until`."""
+    connection.execute(_DEFER, (until.timestamp(), job))
+
+
+def next_receipt(connection: Connection) -> Instant | None:
+    """When the next receipt is due."""
+    (earliest,) = connection.execute(_NEXT).fetchone()
+    return maybe_instant(earliest)
+
+
+def breakers(connection: Connection, kind: str) -> list[Breaker]:
+    """The saved breakers of a kind."""
+    return [
+        Breaker(row[0], row[1], row[2], maybe_instant(row[3]), maybe_instant(row[4]), *row[5:])
+        for row in connection.execute(_BREAKERS, (kind,))
+    ]
+
+
+def save_breaker(connection: Connection, kind: str, breaker: Breaker) -> None:
+    """Remember a breaker by its name."""
+    row = (
+        kind, breaker.name, breaker.failures, breaker.cohorts, maybe_seconds(breaker.opened),
+        maybe_seconds(breaker.not_before), breaker.probes, breaker.limit, breaker.reason,
+    )  # fmt: skip
+    connection.execute(_SAVE, row)

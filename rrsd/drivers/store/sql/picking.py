@@ -1,0 +1,120 @@
+"""Which jobs run next. Every statement here is a walk along an index, whatever the length of the queue."""
+
+from collections.abc import Iterable
+
+from attrs import evolve
+
+from rrsd.core.refusals import Damaged
+from rrsd.core.values.digests import Digest
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Fetch, Job, Lease, State
+from rrsd.core.values.peers import Origin
+from rrsd.core.values.resources import Checkpoint
+from rrsd.drivers.store.sql.engine import Connection
+from rrsd.drivers.store.sql.rows import JOB, PRIORITIES, Row, instant_of, job_of, origin_of
+
+WAITING = "state IN ('new', 'ready', 'deferred', 'needs_auth', 'no_space')"
+"""The condition of the partial indexes, letter by letter: SQLite uses them only for the very same term."""
+
+ADD_HISTORY = "INSERT INTO history (job, at, before, after, event, evidence) VALUES (?, ?, ?, ?, ?, ?)"
+
+_MORE = 16  # rows read beyond those needed, for jobs that share a digest
+_EMPTY_BUSY = "DELETE FROM busy"
+_ADD_BUSY = "INSERT OR IGNORE INTO busy (digest) VALUES (?)"
+_PICK = f"""
+SELECT job, digest FROM jobs INDEXED BY jobs_waiting
+WHERE {WAITING} AND origin = ? AND priority = ? AND due <= ? AND digest NOT IN (SELECT digest FROM busy)
+ORDER BY due LIMIT ?
+"""
+_FIND = f"SELECT {JOB} FROM jobs WHERE job = ?"
+_SET_LEASED = """
+UPDATE jobs SET state = 'leased', due = NULL, condition = '', attempts = attempts + 1, epoch = epoch + 1 WHERE job = ?
+"""
+_SET_ASIDE = "UPDATE jobs SET state = 'quarantined', due = NULL WHERE job = ?"
+_NEXT_EPOCH = """
+INSERT INTO fetches (origin, digest, epoch, validator) VALUES (?, ?, 1, '')
+ON CONFLICT (origin, digest) DO UPDATE SET epoch = epoch + 1 RETURNING number, epoch, validator
+"""
+_CHECKPOINTS = "SELECT offset, prefix FROM checkpoints WHERE fetch = ? ORDER BY offset"
+_ORIGINS = f"""
+WITH RECURSIVE origins (origin) AS (
+    SELECT (SELECT origin FROM jobs INDEXED BY jobs_waiting WHERE {WAITING} ORDER BY origin LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT origin FROM jobs INDEXED BY jobs_waiting
+        WHERE {WAITING} AND origin > origins.origin ORDER BY origin LIMIT 1
+    ) FROM origins WHERE origins.origin IS NOT NULL
+)
+SELECT origin FROM origins WHERE origin IS NOT NULL AND (
+    EXISTS (SELECT 1 FROM jobs WHERE {WAITING} AND origin = origins.origin AND priority = 0 AND due <= ?1)
+    OR EXISTS (SELECT 1 FROM jobs WHERE {WAITING} AND origin = origins.origin AND priority = 1 AND due <= ?1)
+    OR EXISTS (SELECT 1 FROM jobs WHERE {WAITING} AND origin = origins.origin AND priority = 2 AND due <= ?1)
+)
+"""
+_NEXT_DUE = f"SELECT min(due) FROM jobs INDEXED BY jobs_due WHERE {WAITING} AND due > ?"
+
+
+def due_origins(connection: Connection, now: Instant) -> list[Origin]:
+    """The origins that have a job due: one step per origin, not per job."""
+    return [origin_of(origin) for (origin,) in connection.execute(_ORIGINS, (now.timestamp(),))]
+
+
+def next_due(connection: Connection, now: Instant) -> Instant | None:
+    """The earliest due time after `now`."""
+    (due,) = connection.execute(_NEXT_DUE, (now.timestamp(),)).fetchone()
+    return None if due is None else instant_of(due)
+
+
+def checkpoints_of(connection: Connection, number: int) -> tuple[Checkpoint, ...]:
+    """The durable checkpoints of the fetch with that number, oldest first."""
+    rows = connection.execute(_CHECKPOINTS, (number,))
+    return tuple(Checkpoint(offset, Digest(prefix)) for offset, prefix in rows)
+
+
+def pick(connection: Connection, origin: Origin, most: int, now: Instant, busy: Iterable[Digest]) -> list[int]:
+    """The numbers of up to `most` jobs, no two with one digest, none whose digest is in `busy`."""
+    connection.execute(_EMPTY_BUSY)
+    connection.executemany(_ADD_BUSY, [(digest.raw,) for digest in busy])
+    picked: dict[bytes, int] = {}
+    for rank in range(len(PRIORITIES)):
+        exhausted = False
+        while not exhausted and len(picked) < most:
+            limit = most - len(picked) + _MORE
+            rows = connection.execute(_PICK, (str(origin), rank, now.timestamp(), limit)).fetchall()
+            exhausted = len(rows) < limit
+            for job, digest in rows:
+                picked.setdefault(digest, job)
+            connection.executemany(_ADD_BUSY, [(digest,) for _, digest in rows])
+    return list(picked.values())[:most]
+
+
+def lease(connection: Connection, picked: Iterable[int], now: Instant) -> list[Lease]:
+    """The picked jobs, LEASED; a row that cannot be read is set aside and keeps nobody else waiting."""
+    leases = []
+    history: list[Row] = []
+    at = now.timestamp()
+    for number in picked:
+        try:
+            job = job_of(connection.execute(_FIND, (number,)).fetchone())
+        except Damaged as damage:
+            connection.execute(_SET_ASIDE, (number,))
+            history.append((number, at, "ready", "quarantined", "damaged", damage.detail))
+            continue
+        if job.state is not State.READY:
+            history.append((number, at, job.state.value, "ready", "due", ""))
+        history.append((number, at, "ready", "leased", "leased", ""))
+        connection.execute(_SET_LEASED, (number,))
+        leases.append(Lease(_leased(job), _next_epoch(connection, job)))
+    connection.executemany(ADD_HISTORY, history)
+    return leases
+
+
+def _leased(job: Job) -> Job:
+    return evolve(job, state=State.LEASED, due=None, condition="", attempts=job.attempts + 1, epoch=job.epoch + 1)
+
+
+def _next_epoch(connection: Connection, job: Job) -> Fetch:
+    row = connection.execute(_NEXT_EPOCH, (str(job.origin), job.digest.raw)).fetchall()[0]
+    number, epoch, validator = row
+    checkpoints = checkpoints_of(connection, number) if epoch > 1 else ()
+    return Fetch(job.origin, job.digest, epoch, validator, checkpoints)

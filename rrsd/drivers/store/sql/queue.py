@@ -1,0 +1,124 @@
+"""The durable pull queue (scheduler semantics 5.1, 5.2)."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from attrs import frozen
+
+from rrsd.core.values.digests import Digest
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Breaker, Change, Counts, Fetch, HistoryRow, Job, Lease, PendingReceipt, State
+from rrsd.core.values.messages import Message
+from rrsd.core.values.peers import Origin
+from rrsd.core.values.resources import Checkpoint
+from rrsd.drivers.store.sql import jobs as rows
+from rrsd.drivers.store.sql import mailbox, outbox, picking, transfers
+from rrsd.drivers.store.sql.engine import Connection, Engine
+
+_WAKE_AT_ONCE = 2000  # jobs per transaction, so that nobody waits long behind a wake-up
+
+
+@frozen
+class Queue:
+    """Jobs, transfers, breakers and receipts; satisfies the port of the same name of the Resource Retrieval Agent."""
+
+    _engine: Engine
+
+    async def accept(self, message: Message, jobs: Sequence[Job]) -> Message | None:
+        """Store the message and its jobs, or None when this recipient has this message."""
+        return await self._engine.write(lambda connection: mailbox.accept(connection, message, jobs))
+
+    async def recover(self, now: Instant) -> int:
+        """Turn every LEASED job into READY; how many."""
+        return await self._engine.write(lambda connection: rows.recover(connection, now))
+
+    async def due_origins(self, now: Instant) -> Sequence[Origin]:
+        """The resource servers that have a job due."""
+        return await self._engine.read(lambda connection: picking.due_origins(connection, now))
+
+    async def lease(self, origin: Origin, most: int, now: Instant, busy: frozenset[Digest]) -> Sequence[Lease]:
+        """Up to `most` due jobs of the origin, LEASED from now on."""
+
+        def take(connection: Connection) -> list[Lease]:
+            return picking.lease(connection, picking.pick(connection, origin, most, now, busy), now)
+
+        return await self._engine.write(take)
+
+    async def next_due(self, now: Instant) -> Instant | None:
+        """The earliest due time after `now`."""
+        return await self._engine.read(lambda connection: picking.next_due(connection, now))
+
+    async def change(self, changes: Sequence[Change]) -> None:
+        """Write all of them or none; refuses with Conflict."""
+        await self._engine.write(lambda connection: rows.change(connection, changes))
+
+    async def checkpoint(self, lease: Lease, validator: str, checkpoint: Checkpoint) -> None:
+        """Add a durable checkpoint; refuses with Conflict when the epoch has moved on."""
+        await self._engine.write(
+            partial(transfers.checkpoint, fetch=lease.fetch, validator=validator, reached=checkpoint)
+        )
+
+    async def forget(self, lease: Lease) -> None:
+        """Drop checkpoints and validator; Conflict as above."""
+        await self._engine.write(lambda connection: transfers.forget(connection, lease.fetch))
+
+    async def rewind(self, lease: Lease, offset: int) -> None:
+        """Drop the checkpoints beyond `offset`; Conflict as above."""
+        await self._engine.write(lambda connection: transfers.rewind(connection, lease.fetch, offset))
+
+    async def find(self, job: int) -> Job:
+        """The job; refuses with Unknown or Damaged."""
+        return await self._engine.read(lambda connection: rows.find(connection, job))
+
+    async def jobs(self, state: State | None, origin: Origin | None, after: int, most: int) -> Sequence[Job]:
+        """Jobs by number, those after `after`."""
+        return await self._engine.read(lambda connection: rows.listed(connection, state, origin, after, most))
+
+    async def fetch(self, origin: Origin, digest: Digest) -> Fetch:
+        """The shared transfer."""
+        return await self._engine.read(lambda connection: transfers.find(connection, origin, digest))
+
+    async def history(self, job: int, most: int) -> Sequence[HistoryRow]:
+        """The job's transitions, oldest first."""
+        return await self._engine.read(lambda connection: rows.history(connection, job, most))
+
+    async def counts(self) -> Counts:
+        """The queue in numbers."""
+        return await self._engine.read(rows.counts)
+
+    async def stuck(self) -> Sequence[int]:
+        """Jobs that wait for nothing."""
+        return await self._engine.read(rows.stuck)
+
+    async def wake(self, now: Instant, origin: Origin | None, condition: str | None) -> int:
+        """Make waiting jobs READY, due now; how many."""
+        sleeping = await self._engine.read(lambda connection: rows.sleeping(connection, origin, condition))
+        woken = 0
+        for start in range(0, len(sleeping), _WAKE_AT_ONCE):
+            some = sleeping[start : start + _WAKE_AT_ONCE]
+            woken += await self._engine.write(partial(rows.wake, jobs=some, now=now))
+        return woken
+
+    async def breakers(self, kind: str) -> Sequence[Breaker]:
+        """The saved breakers of a kind."""
+        return await self._engine.read(lambda connection: outbox.breakers(connection, kind))
+
+    async def save_breaker(self, kind: str, breaker: Breaker) -> None:
+        """Remember a breaker by its name."""
+        await self._engine.write(lambda connection: outbox.save_breaker(connection, kind, breaker))
+
+    async def receipts_due(self, now: Instant, most: int) -> Sequence[PendingReceipt]:
+        """Receipts whose time has come, earliest first."""
+        return await self._engine.read(lambda connection: outbox.due(connection, now, most))
+
+    async def receipts_sent(self, jobs: Sequence[int], now: Instant) -> None:
+        """They were acknowledged."""
+        await self._engine.write(lambda connection: outbox.sent(connection, jobs, now))
+
+    async def receipt_deferred(self, job: int, due: Instant) -> None:
+        """Try again at `due`."""
+        await self._engine.write(lambda connection: outbox.defer(connection, job, due))
+
+    async def next_receipt(self) -> Instant | None:
+        """When the next receipt is due."""
+        return await self._engine.read(outbox.next_receipt)
