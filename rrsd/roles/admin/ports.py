@@ -44,7 +44,7 @@ class Users(Protocol):
         """Forget the user."""
         ...
 
-    async def all(self) -> Sequence[Person]:
+    async def list(self) -> Sequence[Person]:
         """Every user, in order of address."""
         ...
 

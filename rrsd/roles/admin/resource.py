@@ -51,7 +51,7 @@ class Desk:
         """Every user."""
         people = [
             {"address": str(each.address), "suspended": each.suspended, "created": each.created.isoformat()}
-            for each in await self.window.users.all()
+            for each in await self.window.users.list()
         ]
         return answer(request, {"users": people})
 
