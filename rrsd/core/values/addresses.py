@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from string import ascii_lowercase, ascii_uppercase
 
 import idna
 from attrs import field, frozen
@@ -15,6 +16,7 @@ MOST_DOMAIN = 253
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _UNIT = re.compile(r"_?[a-z0-9](?:[a-z0-9-]{0,60}[a-z0-9])?", re.ASCII)
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII)
+_TO_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 _RESERVED = frozenset({"local", "localhost", "internal", "invalid", "onion", "test", "example", "arpa", "lan", "home"})
 
 
@@ -39,8 +41,8 @@ def parse_domain(text: str) -> Domain:
     Raises:
         Malformed: it is no such name; an address literal and a single label are not.
     """
-    lowered = text.lower()
-    if not lowered or len(lowered) > MOST_DOMAIN or lowered.isspace():
+    lowered = _lower(text)
+    if not 0 < len(lowered) <= MOST_DOMAIN:
         raise Malformed("domain length")
     if not lowered.isascii():
         lowered = _a_labels(lowered)
@@ -50,6 +52,11 @@ def parse_domain(text: str) -> Domain:
     if labels[-1].isdigit() or labels[-1].startswith("0x") or _is_ip(lowered):
         raise Malformed("domain is an address literal")
     return Domain(lowered)
+
+
+def _lower(text: str) -> str:
+    # ASCII only: str.lower() turns some other letters, the Kelvin sign for one, into ASCII ones.
+    return text.translate(_TO_LOWER)
 
 
 def _a_labels(text: str) -> str:
@@ -123,6 +130,7 @@ def join_client_identifier(unit: str, common_name: str) -> ClientIdentifier:
     Raises:
         Malformed: the OU is not one label or the CN not a domain.
     """
-    if not _UNIT.fullmatch(unit.lower()):
+    lowered = _lower(unit)
+    if not _UNIT.fullmatch(lowered):
         raise Malformed("client identifier unit")
-    return ClientIdentifier(unit.lower(), parse_domain(common_name))
+    return ClientIdentifier(lowered, parse_domain(common_name))

@@ -10,7 +10,7 @@ from rrsd.core.values.addresses import ClientIdentifier, Domain, parse_domain
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 
-_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*", re.ASCII)
+_PATH = re.compile(r"(?:/(?!\.\.?(?:/|$))(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*", re.ASCII)
 
 
 @frozen(order=True)
@@ -66,7 +66,7 @@ def parse_url(text: str) -> Url:
 
     Raises:
         Malformed: another scheme, a user part, a fragment, an IP literal, an upper-case host, a default port spelled
-            out, white space, or characters outside RFC 3986.
+            out, dot segments, white space, or characters outside RFC 3986.
     """
     if not text.isascii() or not text.isprintable() or " " in text or "#" in text or "\\" in text:
         raise Malformed("URL characters")
