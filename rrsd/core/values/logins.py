@@ -8,7 +8,10 @@ from rrsd.core.values.instants import Instant
 
 @frozen
 class User:
-    """One of the domain's own users; `password` is an argon2id hash in PHC form."""
+    """One of the domain's own users; `password` is an argon2id hash in PHC form.
+
+    `created` is when the user got this password: logins from before it have ended.
+    """
 
     address: Address
     password: str

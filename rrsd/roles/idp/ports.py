@@ -40,7 +40,7 @@ class LoginGrants(Protocol):
         ...
 
     async def take_code(self, key: str) -> Code:
-        """The code, which is gone from now on; refuses with NotGranted when it is unknown, Replayed when it was taken."""
+        """The code, which is gone from now on; refuses with NotGranted when unknown, Replayed when it was taken."""
         ...
 
     async def add_refresh(self, grant: RefreshGrant) -> None:
@@ -70,6 +70,14 @@ class Passwords(Protocol):
 
     async def verify(self, phc: str | None, password: str) -> bool:
         """Whether it is the password; with None it costs the same and is False."""
+        ...
+
+
+class Limits(Protocol):
+    """A limit on the rate of something, for each key."""
+
+    def take(self, key: str) -> int:
+        """Count one; returns 0, or the seconds to wait when it is one too many."""
         ...
 
 

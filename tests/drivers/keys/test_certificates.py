@@ -5,7 +5,8 @@ from datetime import timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.verification import PolicyBuilder, Store
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.refusals import Damaged
@@ -33,7 +34,7 @@ class ClientCertificateTests(SynchronousTestCase):
         self.assertEqual(parsed.subject.rfc4514_string(), "CN=bar.test,OU=_rra")
         self.assertEqual(parsed.subject, parsed.issuer)
         usage = parsed.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        self.assertEqual(list(usage), [x509.ExtendedKeyUsageOID.CLIENT_AUTH])
+        self.assertEqual(list(usage), [ExtendedKeyUsageOID.CLIENT_AUTH])
         self.assertFalse(parsed.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
         self.assertEqual(pair.certificate.client, CLIENT)
         self.assertLess(pair.certificate.not_before, NOW)
@@ -65,14 +66,15 @@ class DevelopmentAuthorityTests(SynchronousTestCase):
         authority = create_development_authority(NOW)
         chain, _ = authority.issue(["foo.test", "rs.foo.test"], NOW)
         leaf = x509.load_pem_x509_certificate(chain)
-        policy = PolicyBuilder().store(Store([x509.load_pem_x509_certificate(authority.certificate_pem)])).time(NOW)
+        roots = PolicyBuilder().store(Store([x509.load_pem_x509_certificate(authority.certificate_pem)]))
+        policy = roots.time(NOW)
         for name in ("foo.test", "rs.foo.test"):
             verifier = policy.build_server_verifier(x509.DNSName(name))
             self.assertEqual(len(verifier.verify(leaf, [])), 2)
         stranger = policy.build_server_verifier(x509.DNSName("bar.test"))
-        self.assertRaises(x509.verification.VerificationError, stranger.verify, leaf, [])
-        late = policy.time(NOW + timedelta(days=400)).build_server_verifier(x509.DNSName("foo.test"))
-        self.assertRaises(x509.verification.VerificationError, late.verify, leaf, [])
+        self.assertRaises(VerificationError, stranger.verify, leaf, [])
+        late = roots.time(NOW + timedelta(days=400)).build_server_verifier(x509.DNSName("foo.test"))
+        self.assertRaises(VerificationError, late.verify, leaf, [])
 
     def test_a_foreign_kind_of_key(self) -> None:
         """An authority whose key is no EC key issues nothing."""

@@ -1,0 +1,1 @@
+"""The embedded OpenID Provider: logs the domain's own users in and issues their tokens."""

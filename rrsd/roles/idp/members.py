@@ -1,0 +1,92 @@
+"""The domain's own users: administration, and whether one of them may be spoken for."""
+
+from collections.abc import Callable
+
+from attrs import define, evolve, frozen
+
+from rrsd.core.refusals import Conflict, Forbidden, Unknown
+from rrsd.core.values.addresses import Address, Domain
+from rrsd.core.values.calls import Event
+from rrsd.core.values.instants import Instant
+from rrsd.roles.idp import rules
+from rrsd.roles.idp.ports import Audit, Passwords, User, Users
+
+
+@frozen
+class Members:
+    """Who of the domain may act; what the STS and the retrieval agent ask."""
+
+    users: Users
+
+    async def require_active(self, address: Address) -> None:
+        """Returns None if the user exists and is not suspended; refuses with Unknown or Forbidden otherwise."""
+        if (await self.users.find(address)).suspended:
+            raise Forbidden("suspended")
+
+
+@define(eq=False, kw_only=True)
+class Administration:
+    """What the administrator does with users; every change ends up in the audit trail."""
+
+    domain: Domain
+    users: Users
+    passwords: Passwords
+    audit: Audit
+    now: Callable[[], Instant]
+
+    async def add(self, address: Address, password: str) -> None:
+        """Add a user.
+
+        Raises:
+            Conflict: there is one already, or the address is of another domain.
+            Malformed: the password is too short or too long.
+        """
+        if address.domain != self.domain:
+            raise Conflict(f"{address} is not in {self.domain}")
+        if await self._is_there(address):
+            raise Conflict(f"{address} exists already")
+        await self._save("user_added", User(address, await self._hash(password), False, self.now()))
+
+    async def set_password(self, address: Address, password: str) -> None:
+        """Give the user another password; every login of the user ends.
+
+        Raises:
+            Unknown: there is no such user.
+            Malformed: the password is too short or too long.
+        """
+        user = await self.users.find(address)
+        changed = evolve(user, password=await self._hash(password), created=self.now())
+        await self._save("password_set", changed)
+
+    async def suspend(self, address: Address) -> None:
+        """Let nobody log in, refresh or pull in the user's name; refuses with Unknown."""
+        await self._save("user_suspended", evolve(await self.users.find(address), suspended=True))
+
+    async def resume(self, address: Address) -> None:
+        """End a suspension; refuses with Unknown."""
+        await self._save("user_resumed", evolve(await self.users.find(address), suspended=False))
+
+    async def remove(self, address: Address) -> None:
+        """Forget the user; refuses with Unknown."""
+        user = await self.users.find(address)
+        await self.users.remove(address)
+        self.audit.record(Event("user_removed", "granted", subject=str(user.address)))
+
+    async def list(self) -> list[User]:
+        """Every user, in order of address."""
+        return await self.users.all()
+
+    async def _is_there(self, address: Address) -> bool:
+        try:
+            await self.users.find(address)
+        except Unknown:
+            return False
+        return True
+
+    async def _hash(self, password: str) -> str:
+        rules.require_password(password)
+        return await self.passwords.hash(rules.normal(password))
+
+    async def _save(self, what: str, user: User) -> None:
+        await self.users.save(user)
+        self.audit.record(Event(what, "granted", subject=str(user.address)))
