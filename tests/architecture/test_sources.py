@@ -118,4 +118,4 @@ def _is_docstring(statement: ast.stmt) -> bool:
 
 
 def _may_install(name: str) -> bool:
-    return name.startswith(MAY_INSTALL_A_REACTOR) or (name.startswith("rrsd.roles.") and name.endswith(".resource"))
+    return name.startswith(MAY_INSTALL_A_REACTOR) or (name.startswith("rrsd.roles.") and "resource" in name.split("."))
