@@ -68,7 +68,7 @@ def parse_fields(raw: bytes, start: int, end: int) -> tuple[tuple[Field, ...], i
     Raises:
         Malformed: a line is neither a field nor the continuation of one.
     """
-    fields = []
+    fields: list[Field] = []
     while start < end:
         if raw.startswith(b"\r\n", start, end):
             return tuple(fields), start + 2

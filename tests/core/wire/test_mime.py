@@ -24,7 +24,8 @@ PIECES = [
     b"\r\n", b"--b1", b"--", b"--b1--\r\n", b"--b1\r\n", b"Content-Type: multipart/mixed; boundary=b1\r\n", b"\r\n\r\n",
     b"Content-Type: message/external-body; access-type=URL; size=4; URL=", b"From: alice@foo.test\r\n", b"\r", b"\x00",
     b'"https://rs.foo.test/.well-known/ni/sha-256/' + str(FILM.digest).encode() + b'"', b"(", b"\xff", b"=?utf-8?B?",
-    b"Message-ID: <1@foo.test>\r\n", b"RRS-Part: notice\r\n", b" ", b"Subject: ", b"Content-Disposition: a; filename*0*=",
+    b"Message-ID: <1@foo.test>\r\n", b"RRS-Part: notice\r\n", b" ", b"Subject: ",
+    b"Content-Disposition: a; filename*0*=",
 ]  # fmt: skip
 FRAGMENTS = st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=20)), max_size=30).map(b"".join)
 

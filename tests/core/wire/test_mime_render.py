@@ -29,7 +29,7 @@ ATTACHMENTS = st.lists(
     ),
     max_size=4,
 )
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=400)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)
 
 
 class RenderPlaceholder(SynchronousTestCase):
