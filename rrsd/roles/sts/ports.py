@@ -33,6 +33,14 @@ class Replays(Protocol):
         ...
 
 
+class Limits(Protocol):
+    """A limit on the rate of something, for each key."""
+
+    def take(self, key: str) -> int:
+        """Count one; returns 0, or the seconds to wait when it is one too many."""
+        ...
+
+
 class Signer(Protocol):
     """The domain's signing key."""
 

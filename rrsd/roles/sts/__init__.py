@@ -1,0 +1,1 @@
+"""The Security Token Service: exchanges what proves a user's or a client's will for a bound delegation."""
