@@ -112,9 +112,7 @@ class Identity:
             raise Unknown(f"{domain} publishes no issuer")
         return document
 
-    def _introduced(
-        self, domain: Domain, issuer: Issuer, metadata: Document, link: Document
-    ) -> Learned[Introduction]:
+    def _introduced(self, domain: Domain, issuer: Issuer, metadata: Document, link: Document) -> Learned[Introduction]:
         life = min(metadata.life, link.life)
         said = metadata.read(parse_issuer_metadata)
         return Learned(binding.prove_introduction(domain, issuer, said, self.timers.now() + life), life)

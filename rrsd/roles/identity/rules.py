@@ -101,27 +101,26 @@ def answer_webfinger(
         Malformed: an acct URI without a well-formed address.
         Unknown: it is not about us.
     """
-    about_client = query.resource in (client_acct(client), client_acct_literal(client))
-    about_user = _is_address_of(query.resource, domain, about_client)
+    literal = query.resource == client_acct_literal(client)
+    about_client = literal or query.resource == client_acct(client)
+    about_user = not literal and _is_address_of(query.resource, domain)
     if not (about_client or about_user):
         raise Unknown("not a resource of this domain")
-    answer: dict[str, Any] = {"subject": query.resource}
+    answers = []
     if about_user and _is_wanted(ISSUER_REL, query):
-        answer = _join(answer, render_issuer(query.resource, issuer))
-    if about_client and (_is_wanted(PUBLIC_KEY_REL, query) or "public-key" in query.rels):
-        answer = _join(answer, render_public_key(query.resource, hashes))
-    return answer
+        answers.append(render_issuer(query.resource, issuer))
+    if about_client and _is_wanted(PUBLIC_KEY_REL, query):
+        answers.append(render_public_key(query.resource, hashes))
+    return {"subject": query.resource, "links": [link for answer in answers for link in answer["links"]]}
 
 
-def _is_address_of(resource: str, domain: Domain, about_client: bool) -> bool:
+def _is_address_of(resource: str, domain: Domain) -> bool:
     scheme, _, rest = resource.partition(":")
-    if scheme != "acct" or (about_client and "@" not in rest):
+    if scheme != "acct":
         return False
     try:
         return parse_address(unquote(rest, errors="strict")).domain == domain
     except (Malformed, UnicodeDecodeError):
-        if about_client:
-            return False
         raise Malformed("acct URI without an address") from None
 
 
@@ -129,8 +128,3 @@ def _is_wanted(rel: str, query: Query) -> bool:
     return not query.rels or rel in query.rels
 
 
-def _join(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    joined = {**first, **second}
-    if "links" in first and "links" in second:
-        joined["links"] = [*first["links"], *second["links"]]
-    return joined

@@ -1,9 +1,9 @@
 """Who may have what, and what a sender may ask for; no waiting, no clock."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import frozen
 
@@ -26,6 +26,8 @@ from rrsd.core.values.resources import Blob, Grant, Receipt
 from rrsd.core.values.tokens import VerifiedAccess, VerifiedDelegation
 from rrsd.roles.rs.settings import Settings
 
+T = TypeVar("T")
+
 SCOPE = "mail"
 MOST_RECEIPTS = 500
 MOST_GRANTS = 100_000
@@ -43,11 +45,28 @@ _OURS = (Unavailable, NoSpace, Damaged)
 OCTETS = "application/octet-stream"
 
 
+def not_a_token(refusal: Refusal) -> Unproven:
+    """What a bearer token of the wrong form is refused with: like every other bad token (RFC 6750 3.1)."""
+    return Unproven(f"token: {refusal.detail}")
+
+
+def believable(parse: Callable[[], T]) -> T:
+    """What `parse` finds in a bearer token.
+
+    Raises:
+        Unproven: it has not the form of one.
+    """
+    try:
+        return parse()
+    except (Malformed, TooLarge) as refusal:
+        raise not_a_token(refusal) from None
+
+
 def permit(grants: Sequence[Grant], message_ids: frozenset[str] | None, now: Instant) -> Grant:
     """The live grant that names the requester, the longest-lived one where there are several.
 
     Raises:
-        Forbidden: none does, or the delegation is narrowed to other messages; a resource that does not exist looks alike.
+        Forbidden: none does, or the delegation is narrowed to other messages; so it is for what does not exist.
         Withdrawn: every one that did has ended.
     """
     named = [grant for grant in grants if message_ids is None or grant.message_id in message_ids]
@@ -225,7 +244,16 @@ def plan_grants(
     """One grant for each resource and envelope recipient."""
     wishes = {wish.digest: wish for wish in draft.attachments}.values()
     return [
-        Grant(message_id, wish.digest, owned[wish.digest].size, sender, recipient, not_after, wish.media_type, wish.filename)
+        Grant(
+            message_id,
+            wish.digest,
+            owned[wish.digest].size,
+            sender,
+            recipient,
+            not_after,
+            wish.media_type,
+            wish.filename,
+        )
         for recipient in draft.envelope
         for wish in wishes
     ]
@@ -264,7 +292,9 @@ def _wish(item: object) -> Wish:
     digest = item.get("digest")
     if not isinstance(digest, str):
         raise Malformed("attachment without digest")
-    return Wish(parse_digest(digest), parse_media_type(item.get("media_type", OCTETS)), parse_filename(item.get("filename", "")))
+    return Wish(
+        parse_digest(digest), parse_media_type(item.get("media_type", OCTETS)), parse_filename(item.get("filename", ""))
+    )
 
 
 def _addresses(document: Mapping[str, Any], name: str) -> tuple[Address, ...]:

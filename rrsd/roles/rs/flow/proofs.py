@@ -50,7 +50,7 @@ class Proofs:
         No network is used before everything that needs none has passed.
 
         Raises:
-            Malformed, Unproven, Expired: it proves nothing here and now.
+            Unproven, Expired: it proves nothing here and now.
             Unavailable: a stranger whose word is needed cannot be asked now.
         """
         if certificate is None:
@@ -63,7 +63,7 @@ class Proofs:
         return known
 
     async def _prove(self, token: str, certificate: Certificate) -> Proved:
-        claimed = parse_delegation(parse_jws(token))
+        claimed = rules.believable(lambda: parse_delegation(parse_jws(token)))
         require_plausible(claimed, self.settings.origin, certificate, self.timers.now())
         introduction = await self._introduce(claimed)
         keys = await self.trust.keys_of(introduction, claimed.jws.kid or "")

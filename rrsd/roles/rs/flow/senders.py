@@ -5,7 +5,7 @@ from typing import Any
 
 from attrs import define, frozen
 
-from rrsd.core.refusals import Conflict, Unknown
+from rrsd.core.refusals import Conflict, Malformed, TooLarge, Unknown
 from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.messages import Attachment, Outgoing
 from rrsd.core.values.resources import Grant, Upload
@@ -45,7 +45,7 @@ class Senders:
         """A new upload; one of nothing is complete at once.
 
         Raises:
-            Unauthenticated, Malformed, Unproven, Expired, Forbidden, Unavailable: about the token.
+            Unauthenticated, Unproven, Expired, Forbidden, Unavailable: about the token.
             Malformed, TooLarge: about the size.
             NoSpace: so much cannot be kept.
         """
@@ -87,7 +87,7 @@ class Senders:
         """The placeholder of a new message; its grants are durable when this returns.
 
         Raises:
-            Unauthenticated, Malformed, Unproven, Expired, Forbidden, Unavailable: about the token.
+            Unauthenticated, Unproven, Expired, Forbidden, Unavailable: about the token.
             Malformed, TooLarge: about the draft.
             Forbidden: an attachment is not the sender's own.
         """
@@ -123,7 +123,11 @@ class Senders:
             return count
 
     async def _sender(self, caller: Caller, trace: Trace) -> Address:
-        access = await self.trust.prove_user(parse_bearer(caller.authorization))
+        text = parse_bearer(caller.authorization)
+        try:
+            access = await self.trust.prove_user(text)
+        except (Malformed, TooLarge) as refusal:
+            raise rules.not_a_token(refusal) from None
         trace.who, trace.subject, trace.evidence = access.client_id, str(access.subject), str(access.issuer)
         return rules.require_sender(access, caller.certificate, self.domain)
 

@@ -76,7 +76,7 @@ class Strangers:
         """The bytes, as far as a grant reaches.
 
         Raises:
-            Unauthenticated, Malformed, Unproven, Expired, Unavailable: about the delegation.
+            Unauthenticated, Unproven, Expired, Unavailable: about the delegation.
             Forbidden, Withdrawn: about the grant.
             Unsatisfiable: about the range.
         """
@@ -101,7 +101,7 @@ class Strangers:
         One receipt is believed or refused; of several the valid ones are believed.
 
         Raises:
-            Unauthenticated, Malformed, Unproven, Expired, Unavailable: about the delegation, or the only receipt.
+            Unauthenticated, Unproven, Expired, Unavailable: about the delegation, or the only receipt.
             Forbidden: the only receipt is about no grant.
             TooLarge: there are too many.
         """

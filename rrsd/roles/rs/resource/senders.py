@@ -1,0 +1,122 @@
+"""The routes for our own users' programs."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from attrs import frozen
+from twisted.web.iweb import IRequest
+
+from rrsd.core.values.resources import CHUNK, Grant, Upload
+from rrsd.roles.rs.flow.admission import Gate
+from rrsd.roles.rs.flow.senders import Senders
+from rrsd.roles.rs.resource.rendering import caller_of, field_of
+from rrsd.roles.rs.rules import require_offset
+from rrsd.web.bodies import read, read_object
+from rrsd.web.peers import address_of
+from rrsd.web.router import Router, answer
+
+MOST_DRAFT = 8 * 1024 * 1024
+
+
+@frozen
+class SendersPages:
+    """What a user of ours may ask of the Resource Server."""
+
+    routes: ClassVar[Router] = Router()
+    resource_metadata: str
+    gate: Gate
+    flow: Senders
+
+    @routes.route("/api/uploads", methods=["POST"])
+    async def begin(self, request: IRequest) -> bytes:
+        """A new upload of a given size."""
+        with self.gate.enter(address_of(request)):
+            upload = await self.flow.begin(caller_of(request), read_object(request))
+        request.setHeader("Location", f"/api/uploads/{upload.upload_id}")
+        return _show_upload(request, upload, 201)
+
+    @routes.route("/api/uploads/<upload_id>", methods=["GET"])
+    async def look(self, request: IRequest, upload_id: str) -> bytes:
+        """How far it is, in `Upload-Offset` and as JSON."""
+        with self.gate.enter(address_of(request)):
+            return _show_upload(request, await self.flow.look(caller_of(request), upload_id), 200)
+
+    @routes.route("/api/uploads/<upload_id>", methods=["PATCH"])
+    async def append(self, request: IRequest, upload_id: str) -> bytes:
+        """The next bytes, at most 8 MiB of them; 200 and the digest with the last, 204 before."""
+        with self.gate.enter(address_of(request)):
+            offset = require_offset(field_of(request, b"upload-offset"))
+            upload = await self.flow.append(caller_of(request), upload_id, offset, read(request, CHUNK))
+        return _show_upload(request, upload, 200 if upload.digest else 204)
+
+    @routes.route("/api/uploads/<upload_id>", methods=["DELETE"])
+    async def cancel(self, request: IRequest, upload_id: str) -> bytes:
+        """Forget it."""
+        with self.gate.enter(address_of(request)):
+            await self.flow.cancel(caller_of(request), upload_id)
+        request.setResponseCode(204)
+        return b""
+
+    @routes.route("/api/outgoing", methods=["POST"])
+    async def send(self, request: IRequest) -> bytes:
+        """The placeholder message of a draft, ready for the mail server."""
+        with self.gate.enter(address_of(request)):
+            sent = await self.flow.send(caller_of(request), read_object(request, MOST_DRAFT))
+        request.setResponseCode(201)
+        request.setHeader("Content-Type", "message/rfc822")
+        request.setHeader("Cache-Control", "no-store")
+        request.setHeader("Location", f"/api/outgoing/{sent.message_id}")
+        return sent.raw
+
+    @routes.route("/api/outgoing", methods=["GET"])
+    async def sent(self, request: IRequest) -> bytes:
+        """What the user sent, newest first, and who keeps a copy already."""
+        with self.gate.enter(address_of(request)):
+            grants = await self.flow.sent(caller_of(request))
+        return answer(request, {"messages": show_messages(grants)})
+
+    @routes.route("/api/outgoing/<message_id>", methods=["DELETE"])
+    async def withdraw(self, request: IRequest, message_id: str) -> bytes:
+        """End the grants of a message."""
+        with self.gate.enter(address_of(request)):
+            count = await self.flow.withdraw(caller_of(request), message_id.strip("<>"))
+        return answer(request, {"withdrawn": count})
+
+
+def _show_upload(request: IRequest, upload: Upload, status: int) -> bytes:
+    request.setHeader("Upload-Offset", str(upload.offset))
+    request.setHeader("Upload-Length", str(upload.size))
+    request.setHeader("Cache-Control", "no-store")
+    if status == 204:
+        request.setResponseCode(status)
+        return b""
+    shown = {
+        "upload": upload.upload_id,
+        "size": upload.size,
+        "offset": upload.offset,
+        "expires": upload.expires.isoformat(),
+        "digest": upload.digest.b64 if upload.digest else None,
+    }
+    return answer(request, shown, status)
+
+
+def show_messages(grants: Sequence[Grant]) -> list[dict[str, Any]]:
+    """The grants as JSON, by message, in their order."""
+    messages: dict[str, dict[str, Any]] = {}
+    for grant in grants:
+        message = messages.setdefault(grant.message_id, {"message_id": grant.message_id, "grants": []})
+        message["grants"].append(_show_grant(grant))
+    return list(messages.values())
+
+
+def _show_grant(grant: Grant) -> dict[str, Any]:
+    return {
+        "recipient": str(grant.recipient),
+        "digest": grant.digest.b64,
+        "size": grant.size,
+        "media_type": grant.media_type,
+        "filename": grant.filename,
+        "not_after": grant.not_after.isoformat(),
+        "withdrawn": grant.withdrawn,
+        "receipted": grant.receipted.isoformat() if grant.receipted else None,
+    }

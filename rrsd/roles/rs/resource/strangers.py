@@ -1,0 +1,58 @@
+"""The routes for other domains' agents (protocol 5)."""
+
+from typing import ClassVar
+
+from attrs import frozen
+from twisted.web.iweb import IRequest
+
+from rrsd.core.refusals import Unsupported
+from rrsd.core.wire.chunks import render_chunks
+from rrsd.roles.rs.flow.admission import Gate
+from rrsd.roles.rs.flow.strangers import Strangers
+from rrsd.roles.rs.resource.rendering import caller_of, digest_of, field_of, show, wanted_of
+from rrsd.web.bodies import read
+from rrsd.web.peers import address_of
+from rrsd.web.router import Router, answer
+
+JOSE = "application/jose"
+MOST_RECEIPT_BYTES = 1024 * 1024
+
+
+@frozen
+class StrangersPages:
+    """What an agent may ask of the Resource Server."""
+
+    routes: ClassVar[Router] = Router()
+    resource_metadata: str
+    gate: Gate
+    flow: Strangers
+
+    @routes.route("/.well-known/ni/sha-256/<name>", methods=["GET"])
+    async def retrieve(self, request: IRequest, name: str) -> bytes | None:
+        """The bytes of a resource, or their head (RFC 6920 4)."""
+        with self.gate.enter(address_of(request)):
+            return await show(request, await self.flow.retrieve(caller_of(request), wanted_of(request, name)))
+
+    @routes.route("/rrs/chunks/sha-256/<name>", methods=["GET"])
+    async def chunks(self, request: IRequest, name: str) -> bytes:
+        """The digests of a resource's chunks."""
+        with self.gate.enter(address_of(request)):
+            blob = await self.flow.chunks(caller_of(request), digest_of(name))
+            return answer(request, render_chunks(blob))
+
+    @routes.route("/rrs/receipts", methods=["POST"])
+    async def acknowledge(self, request: IRequest) -> bytes:
+        """One receipt: 201 the first time, 204 again. Several, one per line: 200 and which were believed."""
+        with self.gate.enter(address_of(request)):
+            _require_jose(request)
+            accepted = await self.flow.acknowledge(caller_of(request), read(request, MOST_RECEIPT_BYTES))
+        if accepted.single and not accepted.fresh:
+            request.setResponseCode(204)
+            return b""
+        return answer(request, {"accepted": list(accepted.jtis)}, 201 if accepted.single else 200)
+
+
+def _require_jose(request: IRequest) -> None:
+    media_type = (field_of(request, b"content-type") or "").partition(";")[0].strip().lower()
+    if media_type != JOSE:
+        raise Unsupported("receipts are application/jose")
