@@ -34,7 +34,7 @@ class Finding:
 @click.command(short_help="Look for everything that is wrong.")
 @pass_session
 def check(session: Session) -> int:
-    """Read the INI file and report every error in it at once; then look at keys, certificates, listeners and the daemon.
+    """Read the INI file and report every error in it at once; then look at keys, certificates and listeners.
 
     Exit status 0: nothing is wrong. 78: the configuration is. 69: something around it is.
 
@@ -159,5 +159,3 @@ def _listeners(settings: Settings) -> Iterator[Finding]:
                 yield Finding("error", f"listener {description}", f"{error.strerror}: free the port or choose another")
             else:
                 yield Finding("ok", f"listener {description}", "the port is free")
-
-

@@ -5,9 +5,8 @@ from typing import BinaryIO
 
 import click
 
-from rrsd.cli.exits import delivery_exit_of
 from rrsd.cli.session import Session, pass_session
-from rrsd.core.refusals import Malformed, Refusal, TooLarge
+from rrsd.core.refusals import Malformed, TooLarge
 from rrsd.core.values.addresses import parse_address
 
 MOST_MESSAGE = 256 * 1024 * 1024
@@ -33,7 +32,9 @@ def deliver(session: Session, sender: str, dots: bool, recipients: tuple[str, ..
     message = read_message(sys.stdin.buffer)
     accepted = session.local().deliver(envelope, [str(_address(each)) for each in recipients], message)
     found = accepted.get("accepted", [])
-    session.console.result(accepted, f"accepted for {len(found)} of {len(recipients)}" if session.console.is_json else "")
+    session.console.result(
+        accepted, f"accepted for {len(found)} of {len(recipients)}" if session.console.is_json else ""
+    )
 
 
 def read_message(stream: BinaryIO) -> bytes:
@@ -49,11 +50,6 @@ def read_message(stream: BinaryIO) -> bytes:
     if len(message) > MOST_MESSAGE:
         raise TooLarge("the message on standard input is too large: send its attachments with rrsctl send")
     return message if b"\r\n" in message else message.replace(b"\n", b"\r\n")
-
-
-def failure_of(refusal: Refusal) -> int:
-    """The exit status of a delivery that was refused."""
-    return delivery_exit_of(refusal)
 
 
 def _address(text: str) -> object:

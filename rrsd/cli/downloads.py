@@ -59,7 +59,9 @@ class _File:
         try:
             self.file.write(block)
         except OSError as error:
-            raise NoSpace(f"{self.file.name} cannot be written ({error.strerror}): make space or choose -o FILE") from None
+            raise NoSpace(
+                f"{self.file.name} cannot be written ({error.strerror}): make space or choose -o FILE"
+            ) from None
         self.hasher.update(block)
         self.offset += len(block)
 

@@ -61,9 +61,7 @@ class Plan:
 @click.option("--port", type=click.IntRange(1, 65535), default=443, show_default=True, help="The public listener.")
 @click.option("--development", is_flag=True, help="Make a server certificate too, of an authority of your own.")
 @pass_session
-def init(
-    session: Session, domain: str | None, folder: Path | None, unit: str, port: int, development: bool
-) -> None:
+def init(session: Session, domain: str | None, folder: Path | None, unit: str, port: int, development: bool) -> None:
     """Make everything that a domain needs in one folder. What is there already stays as it is.
 
     \b
@@ -160,7 +158,9 @@ def _files(folder: Path) -> set[Path]:
 
 def _next_steps(plan: Plan, made: list[Path]) -> str:
     listed = "\n".join(f"  {path}" for path in made) or "  nothing: it was all there"
-    certificate = "" if plan.authority else f"Put the server's certificate and key at\n  {plan.certificate}\n  {plan.key}\n"
+    certificate = (
+        "" if plan.authority else f"Put the server's certificate and key at\n  {plan.certificate}\n  {plan.key}\n"
+    )
     steps = facts(
         (
             (f"rrsctl --config {plan.config} check", "says what is still missing"),

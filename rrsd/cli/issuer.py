@@ -64,7 +64,9 @@ class IssuerClient:
             parts = urlsplit(self.issuer)
             path = f"{parts.path.rstrip('/')}/.well-known/openid-configuration"
             line = self._line(self.issuer)
-            self._metadata = document_of(require_good(line.ask("GET", path), "describe itself", self.issuer), self.issuer)
+            self._metadata = document_of(
+                require_good(line.ask("GET", path), "describe itself", self.issuer), self.issuer
+            )
             line.close()
         if self._metadata.get("issuer") != self.issuer:
             raise Unproven(f"{self.issuer} says that it is {clean(self._metadata.get('issuer'))}: do not log in there")
@@ -122,7 +124,9 @@ class IssuerClient:
         if answer.get("iss", self.issuer) != self.issuer:
             raise Unproven(f"the answer came from {clean(answer['iss'])}: run `rrsctl login` again")
         if "code" not in answer:
-            raise Unproven(f"{self.issuer} did not log you in ({clean(answer.get('error', 'no reason given'))}): try again")
+            raise Unproven(
+                f"{self.issuer} did not log you in ({clean(answer.get('error', 'no reason given'))}): try again"
+            )
         return answer["code"]
 
     def line(self, url: str) -> Line:

@@ -1,4 +1,4 @@
-"""`rrsctl login` and `logout`: authorization code with PKCE, with a browser, a pasted code, or a password for scripts."""
+"""`rrsctl login` and `logout`: authorization code with PKCE, by browser, pasted code, or password for scripts."""
 
 import webbrowser
 from collections.abc import Mapping
@@ -25,12 +25,14 @@ _PAGE = b"<!doctype html><meta charset=utf-8><title>rrsctl</title><p>Logged in. 
 @click.option("--user", "user", metavar="ADDRESS", default="", help="Another way to write ADDRESS.")
 @click.option("--issuer", default="", help="The issuer, when the domain's WebFinger shall not be asked.")
 @click.option("--api", default="", help="The origin of the user's API [the issuer's].")
-@click.option("--ca", "roots", metavar="FILE", default="", help="More trusted roots, for a domain with its own authority.")
+@click.option(
+    "--ca", "roots", metavar="FILE", default="", help="More trusted roots, for a domain with its own authority."
+)
 @click.option("--host", "hosts", metavar="NAME:PORT=ADDRESS:PORT", multiple=True, help="Where a name is, without DNS.")
 @click.option("--browser/--no-browser", default=True, help="Open a browser, or print the address and ask for the code.")
 @click.option("--password-stdin", is_flag=True, help="Fill the login page in with a password from standard input.")
 @pass_session
-def login(session: Session, address: str | None, user: str, password_stdin: bool, **given: object) -> None:
+def login(session: Session, /, address: str | None, user: str, password_stdin: bool, **given: object) -> None:
     """Log in; the tokens are kept in the profile, readable by you only, and renewed when they end.
 
     \b
@@ -150,7 +152,7 @@ class _Callback(HTTPServer):
 class _Once(BaseHTTPRequestHandler):
     server: _Callback
 
-    def do_GET(self) -> None:  # noqa: N802 - the standard library calls it so
+    def do_GET(self) -> None:
         """Take the answer, show a page."""
         parts = urlsplit(self.path)
         is_answer = parts.path == "/callback" and bool(parts.query)

@@ -42,9 +42,9 @@ def inbox(session: Session, most: int, watch: bool) -> None:
 def _rows(message: dict[str, Any]) -> list[tuple[object, ...]]:
     head = (name_of(message), when(message.get("received")), message.get("sender"), message.get("subject"))
     parts = [
-        (str(part.get("index")), part.get("filename") or "–", size(int(part.get("size", 0))), arrival_of(part))
+        (str(part.get("index")), part.get("filename") or "-", size(int(part.get("size", 0))), arrival_of(part))
         for part in message.get("parts", [])
-    ] or [("–", "–", "–", "–")]
+    ] or [("-", "-", "-", "-")]
     return [(*(head if number == 0 else ("", "", "", "")), *part) for number, part in enumerate(parts)]
 
 
@@ -81,7 +81,7 @@ def get(session: Session, message: str, part: str | None, output: Path | None, f
     """
     client = session.client()
     found = find_message(client, message)
-    wanted, name = (_whole(found) if part is None else _part(found, part))
+    wanted, name = _whole(found) if part is None else _part(found, part)
     path = output or Path(name)
     if path.is_dir():
         path = path / name
@@ -140,10 +140,12 @@ def _part(message: dict[str, Any], text: str) -> tuple[Wanted, str]:
     parts = message.get("parts", [])
     chosen = [p for p in parts if str(p.get("index")) == text] or [p for p in parts if p.get("filename") == text]
     if len(chosen) != 1:
-        known = table(("PART", "FILE"), [(str(p.get("index")), p.get("filename") or "–") for p in parts])
+        known = table(("PART", "FILE"), [(str(p.get("index")), p.get("filename") or "-") for p in parts])
         listed = "; ".join(" ".join(line.split()) for line in known.split("\n")[1:])
         raise Unknown(f"the message has no single part {clean(text)}: it has {listed or 'none'}")
-    return part_wanted(message, chosen[0]), safe_name(str(chosen[0].get("filename") or f"part-{chosen[0].get('index')}"))
+    return part_wanted(message, chosen[0]), safe_name(
+        str(chosen[0].get("filename") or f"part-{chosen[0].get('index')}")
+    )
 
 
 def part_wanted(message: dict[str, Any], part: dict[str, Any]) -> Wanted:

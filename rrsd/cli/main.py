@@ -1,15 +1,15 @@
 """`rrsctl`: the global options, every verb, and the one place where a failure becomes a line and an exit status."""
 
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 import click
+from typing_extensions import override
 
 import rrsd
-from rrsd.cli import check, deliver, init, keys, login, mailbox, pulls, send, users
-from rrsd.cli.demo import verb
-from rrsd.cli.exits import exit_of, sentence_of
+from rrsd.cli.exits import delivery_exit_of, exit_of, sentence_of
 from rrsd.cli.output import Console
 from rrsd.cli.session import Session
 from rrsd.core.refusals import Refusal
@@ -37,7 +37,40 @@ Tables are for people; --json gives every result as one JSON document. Exit stat
 """
 
 
-@click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+VERBS = {
+    "init": "rrsd.cli.init",
+    "check": "rrsd.cli.check",
+    "users": "rrsd.cli.users",
+    "login": "rrsd.cli.login",
+    "logout": "rrsd.cli.login",
+    "send": "rrsd.cli.send",
+    "deliver": "rrsd.cli.deliver",
+    "inbox": "rrsd.cli.mailbox",
+    "get": "rrsd.cli.mailbox",
+    "pulls": "rrsd.cli.pulls",
+    "keys": "rrsd.cli.keys",
+    "demo": "rrsd.cli.demo.verb",
+}
+"""Every verb and the module that has a command of that name, imported when it is asked for: mail servers start
+`rrsctl deliver` once per message."""
+
+
+class Verbs(click.Group):
+    """The verbs, in the order in which a domain meets them."""
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every name."""
+        return list(VERBS)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb of that name."""
+        module = VERBS.get(cmd_name)
+        return None if module is None else getattr(importlib.import_module(module), cmd_name)
+
+
+@click.group(cls=Verbs, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--config", metavar="FILE", default="", help="The daemon's INI file [$RRSD_CONFIG, /etc/rrsd/rrsd.ini].")
 @click.option("--profile", metavar="NAME", default="", help="The user's profile: a name or a path [$RRSD_CLIENT].")
 @click.option("--json", "is_json", is_flag=True, help="Results as JSON.")
@@ -53,27 +86,11 @@ def rrsctl(context: click.Context, config: str, profile: str, is_json: bool, qui
     session.console.is_json, session.console.is_quiet = is_json, quiet
 
 
-for _verb in (
-    init.init,
-    check.check,
-    users.users,
-    login.login,
-    login.logout,
-    send.send,
-    deliver.deliver,
-    mailbox.inbox,
-    mailbox.get,
-    pulls.pulls,
-    keys.keys,
-    verb.demo,
-):
-    rrsctl.add_command(_verb)
-
-
 def run(arguments: Sequence[str], session: Session | None = None) -> int:
     """Run one command line; the exit status. Nothing leaves here as an exception."""
     session = session or Session()
-    failure = deliver.failure_of if "deliver" in arguments else exit_of
+    is_delivery = "deliver" in arguments
+    failure = delivery_exit_of if is_delivery else exit_of
     try:
         return _status(rrsctl.main(list(arguments), "rrsctl", standalone_mode=False, obj=session))
     except Refusal as refusal:
@@ -91,7 +108,7 @@ def run(arguments: Sequence[str], session: Session | None = None) -> int:
     except Exception as error:  # the edge of the program: a bug is a line too, and never loses a delivery
         if session.environ.get("RRSCTL_DEBUG"):
             raise
-        bug = os.EX_TEMPFAIL if failure is deliver.failure_of else os.EX_SOFTWARE
+        bug = os.EX_TEMPFAIL if is_delivery else os.EX_SOFTWARE
         text = f"this is a bug ({type(error).__name__}): run it again with RRSCTL_DEBUG=1 and report what it says"
         return _fail(session.console, text, bug)
 

@@ -41,7 +41,7 @@ def parse_size(text: str) -> int:
     digits = compact[:-1].strip() if power else compact
     if not digits.isascii() or not digits.isdigit():
         raise Malformed(f"{clean(text)!r} is no size: write 64MiB, 1GiB or a number of bytes")
-    return int(digits) * 1024**power
+    return int(digits) << (10 * power)
 
 
 def duration(seconds: float) -> str:
@@ -55,9 +55,9 @@ def duration(seconds: float) -> str:
 
 
 def when(text: object) -> str:
-    """An ISO 8601 instant in UTC, short; "–" for none."""
+    """An ISO 8601 instant in UTC, short; "-" for none."""
     if not text:
-        return "–"
+        return "-"
     try:
         return datetime.fromisoformat(str(text)).strftime("%Y-%m-%d %H:%M:%S")
     except ValueError:
@@ -170,4 +170,6 @@ def progress_line(label: str, done: int, total: int, speed: float) -> str:
     """Label, bar, share, bytes, speed and the time that is left."""
     share = 100 if total <= 0 else done * 100 // total
     left = f", {duration((total - done) / speed)} left" if speed > 0 and done < total else ""
-    return f"{clean(label)[:24]:<24} {bar(done, total)} {share:3}%  {size(done)} of {size(total)}, {size(speed)}/s{left}"
+    return (
+        f"{clean(label)[:24]:<24} {bar(done, total)} {share:3}%  {size(done)} of {size(total)}, {size(speed)}/s{left}"
+    )

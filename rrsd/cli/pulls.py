@@ -45,8 +45,8 @@ def list_pulls(session: Session, state: str | None, origin: str, most: int) -> N
 
 def _row(job: dict[str, Any]) -> tuple[object, ...]:
     total = int(job.get("size", 0))
-    share = f"{done_of(job) * 100 // total}%" if total else "–"
-    following = when(job.get("due")) if job.get("due") else job.get("condition") or "–"
+    share = f"{done_of(job) * 100 // total}%" if total else "-"
+    following = when(job.get("due")) if job.get("due") else job.get("condition") or "-"
     return job.get("job", 0), job.get("state"), job.get("origin"), job.get("recipient"), size(total), share, following
 
 

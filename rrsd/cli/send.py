@@ -23,16 +23,22 @@ OCTETS = "application/octet-stream"
 
 
 @click.command(short_help="Store files and send a message that names them.")
-@click.option("--to", "to", metavar="ADDRESS", multiple=True, required=True, help="A recipient; more than once for more.")
+@click.option(
+    "--to", "to", metavar="ADDRESS", multiple=True, required=True, help="A recipient; more than once for more."
+)
 @click.option("--cc", metavar="ADDRESS", multiple=True, help="A recipient of a copy.")
 @click.option("--bcc", metavar="ADDRESS", multiple=True, help="A recipient whom the others do not see.")
 @click.option("--subject", default="", help="The subject.")
 @click.option("--text", default="", help="The text; - reads it from standard input.")
-@click.option("--attach", "files", metavar="FILE", multiple=True, type=click.Path(path_type=Path), help="A file, of any size.")
+@click.option(
+    "--attach", "files", metavar="FILE", multiple=True, type=click.Path(path_type=Path), help="A file, of any size."
+)
 @click.option("--days", type=click.IntRange(1), default=None, help="How long the recipients may fetch the files.")
-@click.option("--submit", metavar="COMMAND", default="", help="Hand the message to this command instead of printing it.")
+@click.option(
+    "--submit", metavar="COMMAND", default="", help="Hand the message to this command instead of printing it."
+)
 @pass_session
-def send(session: Session, text: str, files: tuple[Path, ...], submit: str, **given: Any) -> None:
+def send(session: Session, /, text: str, files: tuple[Path, ...], submit: str, **given: Any) -> None:
     """Store the files at your domain and make the small message that stands for them.
 
     The message is printed, ready for any mail program, or handed to a command on its standard input. In COMMAND, {} is
@@ -112,7 +118,9 @@ def _words(command: str) -> list[str]:
 
 def _require_submittable(submit: str, bcc: Sequence[str]) -> None:
     if submit and bcc and "{}" not in _words(submit):
-        raise Malformed("nobody tells the command who the --bcc recipients are: add {} to --submit, as in `sendmail -i {}`")
+        raise Malformed(
+            "nobody tells the command who the --bcc recipients are: add {} to --submit, as in `sendmail -i {}`"
+        )
 
 
 def sender_of(message: bytes) -> str:

@@ -1,6 +1,5 @@
 """What every verb is given: the global options, where to write, and the two ways to a daemon."""
 
-import configparser
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from rrsd.cli.client import Client
 from rrsd.cli.local import Local
 from rrsd.cli.output import Console
 from rrsd.cli.profile import Keeper, profile_path
+from rrsd.config.ini import parse_ini
 from rrsd.core.refusals import Malformed
 
 CONFIG = "/etc/rrsd/rrsd.ini"
@@ -57,17 +57,19 @@ class Session:
 
     def _socket(self) -> str:
         # Only this one key is read: delivering must work for users who may not see anything else, and must be quick.
-        reader = configparser.RawConfigParser(strict=False, interpolation=None, allow_no_value=True)
         try:
-            reader.read_string(self.config_path.read_text())
+            sections, _ = parse_ini(self.config_path.read_text())
         except FileNotFoundError:
             if self.config:
                 raise Malformed(f"{self.config}: no such file: name the daemon's INI file with --config") from None
-        except OSError:
             return SOCKET
-        except (configparser.Error, UnicodeDecodeError):
+        except PermissionError:
+            return SOCKET
+        except (OSError, UnicodeDecodeError):
             raise Malformed(f"{self.config_path} cannot be read: run `rrsctl check --config FILE`") from None
-        return reader.get("admin", "socket", fallback="") or SOCKET
+        admin = next((section for section in sections if section.name == "admin"), None)
+        entry = admin.entries.get("socket") if admin else None
+        return entry.text if entry else SOCKET
 
 
 pass_session = click.make_pass_decorator(Session)

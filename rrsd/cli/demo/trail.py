@@ -1,0 +1,138 @@
+"""The daemons' audit trails, and the nine steps that are told from them (pure)."""
+
+import base64
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import field, frozen
+
+from rrsd.cli.output import duration, size
+
+Line = Mapping[str, Any]
+
+
+def read_trail(text: str) -> list[dict[str, Any]]:
+    """The lines of an audit trail; a last one that a crash cut off is passed over."""
+    lines = []
+    for line in text.splitlines():
+        try:
+            document = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(document, dict):
+            lines.append(document)
+    return lines
+
+
+def claims_in(token: str) -> dict[str, Any]:
+    """The claims of a compact JWS, for showing; nothing is verified and nothing is decided by them."""
+    parts = token.split(".")
+    try:
+        document = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, IndexError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+@frozen
+class Step:
+    """One of the nine: who calls whom, what is said, what it carries, how long, how much."""
+
+    number: str
+    who: str
+    text: str
+    claims: Mapping[str, Any] = field(factory=dict)
+    measured: str = ""
+
+
+@frozen
+class Told:
+    """What the steps are told from: the recipient's trail, the sender's, and what the recipient's client saw."""
+
+    sender: str
+    recipient: str
+    user: str
+    resource: str
+    recipients_trail: Sequence[Line]
+    senders_trail: Sequence[Line]
+    access_claims: Mapping[str, Any]
+    size: int
+    took: float
+
+
+def nine_steps(told: Told) -> list[Step]:
+    """The steps of the pull of one resource, as they happened."""
+    agent, server, sts = f"{told.recipient} RRA", f"{told.sender} RS", f"{told.recipient} STS"
+    made = _last(told.recipients_trail, "impersonate")
+    asked = [line for line in told.recipients_trail if line.get("what") == "exchange"]
+    given = next((line for line in asked if line.get("claims")), {})
+    sent = [line for line in told.senders_trail if _is_about(line, "retrieve", told.resource)]
+    pulled = [line for line in told.recipients_trail if _is_about(line, "pull", told.resource)]
+    access = f"{told.user} asks with the access token of the local login for one part of the message"
+    return [
+        Step("1", f"{told.user} -> {agent}", access, told.access_claims),
+        Step("2", agent, "impersonates the user: a short assertion, signed with the client certificate's key",
+             _claims(made)),
+        Step("3", f"{agent} -> {sts}", "exchanges it over mutual TLS (RFC 8693)", {}, _exchanged(asked)),
+        Step("4", f"{sts} -> {agent}", "delegates: bound to the certificate, for one resource server",
+             _claims(given) or _claims(_last(sent, "retrieve"))),
+        Step("5", f"{agent} -> {server}", "asks for the resource with it over mutual TLS", {}, _times(sent, "request")),
+        Step("6", server, _proved(sent), {}, _took(sent)),
+        Step("7", f"{server} -> {agent}", "the bytes; verified, durable, kept", {}, _pulled(pulled, sent)),
+        Step("8", f"{agent} -> {told.user}", "streams the part while it is still arriving"),
+        Step("9", told.user, "has the file", {}, f"{size(told.size)} in {duration(told.took)}"),
+    ]  # fmt: skip
+
+
+def resumed_at(told: Told) -> int | None:
+    """Where the pull went on after the crash, by what the sender's side says it sent; None when it does not say."""
+    sent = [line for line in told.senders_trail if _is_about(line, "retrieve", told.resource)]
+    last = int(sent[-1].get("size") or 0) if len(sent) > 1 else 0
+    return told.size - last if 0 < last < told.size else None
+
+
+def _is_about(line: Line, what: str, resource: str) -> bool:
+    return line.get("what") == what and line.get("resource") == resource and line.get("outcome") == "granted"
+
+
+def _last(lines: Iterable[Line], what: str) -> Line:
+    return next((line for line in reversed(list(lines)) if line.get("what") == what), {})
+
+
+def _claims(line: Line) -> dict[str, Any]:
+    claims = line.get("claims")
+    return dict(claims) if isinstance(claims, Mapping) else {}
+
+
+def _exchanged(lines: Sequence[Line]) -> str:
+    granted = [line for line in lines if line.get("outcome") == "granted" and line.get("took")]
+    return f"{_ms(granted[-1])}" if granted else ""
+
+
+def _times(lines: Sequence[Line], what: str) -> str:
+    return f"{len(lines)} {what}{'' if len(lines) == 1 else 's'}" if lines else ""
+
+
+def _proved(lines: Sequence[Line]) -> str:
+    evidence = str(_last(lines, "retrieve").get("evidence", ""))
+    return "believes certificate, delegation and grant" + (f" ({evidence})" if evidence else "")
+
+
+def _took(lines: Sequence[Line]) -> str:
+    return _ms(lines[-1]) if lines else ""
+
+
+def _ms(line: Line) -> str:
+    return f"{float(line.get('took') or 0) * 1000:.0f} ms"
+
+
+def _pulled(pulled: Sequence[Line], sent: Sequence[Line]) -> str:
+    parts = [size(int(line["size"])) for line in sent if line.get("size")]
+    over = f"asked for {' and then '.join(parts)}; " if len(parts) > 1 else ""
+    last = pulled[-1] if pulled else {}
+    return (
+        f"{over}{size(int(last.get('size') or 0))} stored, last attempt {duration(float(last.get('took') or 0))}"
+        if last
+        else ""
+    )
