@@ -12,11 +12,13 @@ from rrsd.core.values.peers import Issuer
 from rrsd.core.values.settings import key
 from rrsd.drivers.keys.settings import Settings as Keys
 from rrsd.drivers.store.settings import Settings as Store
+from rrsd.drivers.tls.settings import Settings as Tls
 from rrsd.roles.admin.settings import Settings as Admin
 from rrsd.roles.identity.settings import Settings as Identity
 from rrsd.roles.idp.settings import Settings as Idp
 from rrsd.roles.rra.settings import Settings as Rra
 from rrsd.roles.rs.settings import Settings as Rs
+from rrsd.roles.sts.settings import Settings as Sts
 
 
 class Format(StrEnum):
@@ -91,8 +93,10 @@ class Settings:
     audit: Audit
     store: Store
     keys: Keys
+    tls: Tls
     identity: Identity
     idp: Idp
+    sts: Sts
     rs: Rs
     rra: Rra
     admin: Admin
