@@ -122,9 +122,8 @@ def _ed25519(x: bytes) -> ed25519.Ed25519PublicKey:
 
 def _rsa(n: bytes, e: bytes) -> rsa.RSAPublicKey:
     modulus, exponent = int.from_bytes(n, "big"), int.from_bytes(e, "big")
-    if not LEAST_RSA <= modulus.bit_length() <= MOST_RSA or n[0] == 0 or e[0] == 0 or exponent != _EXPONENT:
+    if not LEAST_RSA <= modulus.bit_length() <= MOST_RSA or modulus % 2 == 0 or exponent != _EXPONENT:
         raise Malformed("RSA key size or exponent")
-    try:
-        return rsa.RSAPublicNumbers(exponent, modulus).public_key()
-    except ValueError:
-        raise Malformed("RSA modulus") from None
+    if n[0] == 0 or e[0] == 0:
+        raise Malformed("RSA numbers are not canonical")
+    return rsa.RSAPublicNumbers(exponent, modulus).public_key()
