@@ -37,9 +37,5 @@ class Expiring(Generic[K, V]):
         if len(self._kept) > self.most:
             self._kept.popitem(last=False)
 
-    def drop(self, key: K) -> None:
-        """Forget it, if it is there."""
-        self._kept.pop(key, None)
-
     def __len__(self) -> int:
         return len(self._kept)

@@ -9,7 +9,6 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
-from typing_extensions import override
 from zope.interface import implementer
 
 from rrsd.core.wire.strictjson import render
@@ -32,12 +31,10 @@ class _Valve:
         self._opens = opens
         self._waiting: Deferred[None] | None = None
 
-    @override
-    def pauseProducing(self) -> None:
+    def pauseProducing(self) -> None:  # noqa: N802 - IPushProducer
         self.shut = True
 
-    @override
-    def resumeProducing(self) -> None:
+    def resumeProducing(self) -> None:  # noqa: N802 - IPushProducer
         self.shut = False
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
@@ -45,8 +42,7 @@ class _Valve:
         if self._opens is not None:
             self._opens()
 
-    @override
-    def stopProducing(self) -> None:
+    def stopProducing(self) -> None:  # noqa: N802 - IPushProducer
         self.gone = True
 
     def lost(self, _: object) -> None:

@@ -1,0 +1,1 @@
+"""Names become addresses, off the reactor thread."""

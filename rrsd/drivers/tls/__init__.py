@@ -1,0 +1,1 @@
+"""OpenSSL contexts and connection creators: serve, call, reload."""
