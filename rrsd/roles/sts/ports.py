@@ -21,7 +21,10 @@ class Sessions(Protocol):
     """Access tokens of the domain's issuer."""
 
     async def prove_user(self, text: str) -> VerifiedAccess:
-        """What the access token proves, any audience of ours; refuses with Malformed, Unproven, Expired, Unavailable."""
+        """What the access token proves, any audience of ours.
+
+        Refuses with Malformed, Unproven, Expired, Unavailable.
+        """
         ...
 
 
