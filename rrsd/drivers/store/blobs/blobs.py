@@ -1,0 +1,168 @@
+"""Bytes under their digests, and those on their way: the port of the Resource Server and of the Retrieval Agent."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol
+
+from attrs import define, field
+
+from rrsd.core.refusals import NoSpace, Unknown
+from rrsd.core.values.digests import Digest
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Fetch, Lease, partial_name
+from rrsd.core.values.resources import CHUNK, Blob, Checkpoint
+from rrsd.drivers.store.blobs.files import refusing
+from rrsd.drivers.store.blobs.partial import Committed, Desk, Stream
+from rrsd.drivers.store.blobs.reading import blocks, read_span
+from rrsd.drivers.store.blobs.resume import Opened, open_partial
+from rrsd.drivers.store.blobs.shield import shielded
+from rrsd.drivers.store.blobs.small import Small, Writer
+from rrsd.drivers.store.sql.engine import Connection, Engine
+from rrsd.drivers.store.sql.references import chunks_of, remove_unreferenced
+
+
+class Growing(Protocol):
+    """What `partial` hands out, as far as others may look at it."""
+
+    @property
+    def written(self) -> int: ...
+
+
+@define(eq=False)
+class Blobs:
+    """Blobs in files; satisfies the ports of that name of the Resource Server and of the Resource Retrieval Agent.
+
+    A blob is there when its final name is; only the digests of the chunks of large ones are rows.
+    """
+
+    _engine: Engine
+    _desk: Desk
+    _writer: Writer
+    _small: int
+    _open: set[str] = field(factory=set, init=False)
+    _collecting: int = field(default=0, init=False)
+
+    async def find(self, digest: Digest) -> Blob:
+        """The blob with its chunk digests, none when they are not known; refuses with Unknown."""
+        size = await self._desk.workers.run(self._size, digest)
+        if size <= CHUNK:
+            return Blob(digest, size, (digest,))
+        return Blob(digest, size, await self._engine.read(lambda connection: chunks_of(connection, digest)))
+
+    def _size(self, digest: Digest) -> int:
+        with refusing(f"blob {digest}"):
+            return self._desk.vault.files.facts(self._desk.vault.final(digest)).size
+
+    async def put(self, data: bytes) -> Blob:
+        """Store small bytes; refuses with NoSpace."""
+        return await self._desk.workers.run(self._writer.store, (data,), None, len(data))
+
+    def read(self, digest: Digest, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes [start, end) in blocks; refuses with Unknown, Damaged or NoSpace."""
+        paths = (self._desk.vault.final(digest),)
+        return self._blocks(paths, start, end)
+
+    def _blocks(self, paths: Sequence[str], start: int, end: int) -> AsyncIterator[bytes]:
+        files = self._desk.vault.files
+        return blocks(self._desk.workers, lambda a, b: read_span(files, paths, a, b), start, end)
+
+    async def partial(
+        self, lease: Lease, size: int, committed: Callable[[Checkpoint], Awaitable[None]]
+    ) -> tuple[Stream | Small, Checkpoint | None]:
+        """The lease's own transfer, and the checkpoint from which it goes on; refuses with NoSpace."""
+        if size <= self._small and not lease.fetch.checkpoints:
+            if not self._desk.space.likely(size):
+                await self._desk.workers.run(self._desk.space.check, size)
+            small = Small(self._writer, self._desk.vault.final(lease.fetch.digest))
+            return small, None
+        return await shielded(self._stream(lease.fetch, size, committed))
+
+    async def _stream(self, fetch: Fetch, size: int, committed: Committed) -> tuple[Stream, Checkpoint | None]:
+        name = partial_name(fetch)
+        self._open.add(name)
+        try:
+            opened = await self._desk.workers.run(self._open_partial, fetch, size)
+        except BaseException:
+            self._open.discard(name)
+            raise
+        start = opened.checkpoint.offset if opened.checkpoint else 0
+        stream = Stream(
+            self._desk,
+            self._desk.vault.partial(name),
+            opened.descriptor,
+            committed,
+            max(0, size - start),
+            opened.running,
+            start,
+            self._desk.vault.final(fetch.digest),
+            lambda: self._open.discard(name),
+        )
+        return stream, opened.checkpoint
+
+    def _open_partial(self, fetch: Fetch, size: int) -> Opened:
+        with refusing("partial file"):
+            opened = open_partial(self._desk.vault, fetch)
+        start = opened.checkpoint.offset if opened.checkpoint else 0
+        try:
+            self._desk.space.promise(max(0, size - start))
+        except NoSpace:
+            self._desk.vault.files.close(opened.descriptor)
+            raise
+        return opened
+
+    def follow(self, partial: Growing, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes [start, end) of a partial that are written already, also while and after it gets its final name."""
+        if not isinstance(partial, Stream | Small):
+            raise Unknown("partial")
+        return self._blocks(partial.paths, start, end)
+
+    async def sweep(self, live: frozenset[str]) -> int:
+        """Remove partial files that no fetch refers to and no lease writes; how many.
+
+        Of a fetch that is live the file of the newest epoch stays: the lease that comes next continues it.
+        """
+        return await self._desk.workers.run(self._sweep, live, frozenset(self._open))
+
+    def _sweep(self, live: frozenset[str], writing: frozenset[str]) -> int:
+        files = self._desk.vault.files
+        keys = {name.rpartition(".")[0] for name in live}
+        newest: dict[str, int] = {}
+        with refusing("partial files"):
+            names = [name for name in files.names(f"{self._desk.vault.root}/partial") if name not in writing]
+            for name in names:
+                key, epoch = _split(name)
+                if key in keys:
+                    newest[key] = max(epoch, newest.get(key, 0))
+            old = [name for name in names if newest.get(_split(name)[0]) != _split(name)[1]]
+            for name in old:
+                files.unlink(self._desk.vault.partial(name))
+        return len(old)
+
+    async def collect(self, now: Instant, grace_seconds: float, most: int) -> Sequence[Digest]:
+        """Remove up to `most` blobs that nothing refers to and nobody touched during the grace; those removed."""
+        older_than = now.timestamp() - grace_seconds
+        removed: list[Digest] = []
+        for _ in range(256):
+            first, self._collecting = self._collecting, (self._collecting + 1) % 256
+            candidates = await self._desk.workers.run(self._candidates, first, older_than)
+            for digest in candidates[: most - len(removed)]:
+                if await self._engine.write(self._removal(digest, now, older_than)):
+                    removed.append(digest)
+            if len(removed) >= most:
+                break
+        return removed
+
+    def _candidates(self, first: int, older_than: float) -> list[Digest]:
+        with refusing("blobs"):
+            return self._desk.vault.candidates(first, older_than)
+
+    def _removal(self, digest: Digest, now: Instant, older_than: float) -> Callable[[Connection], bool]:
+        def remove(connection: Connection) -> bool:
+            with refusing("blob"):
+                return remove_unreferenced(connection, digest, now, lambda: self._desk.vault.remove(digest, older_than))
+
+        return remove
+
+
+def _split(name: str) -> tuple[str, int]:
+    key, _, epoch = name.rpartition(".")
+    return key, int(epoch) if epoch.isdigit() else 0

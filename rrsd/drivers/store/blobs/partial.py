@@ -1,0 +1,259 @@
+"""Transfers on their way in: a stream that is hashed, written and synced beside the reactor."""
+
+import hashlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
+
+from rrsd.core.refusals import Conflict, Damaged, Refusal
+from rrsd.core.values.digests import Digest
+from rrsd.core.values.resources import CHUNK, Blob, Checkpoint
+from rrsd.drivers.store.blobs.files import refusing
+from rrsd.drivers.store.blobs.lanes import Lane
+from rrsd.drivers.store.blobs.shield import shielded
+from rrsd.drivers.store.blobs.space import Space
+from rrsd.drivers.store.blobs.vault import Vault
+from rrsd.runtime.workers import Workers
+
+Committed: TypeAlias = Callable[[Checkpoint], Awaitable[None]]
+
+SYNC_SECONDS = 2.0  # between two checkpoints while bytes come
+
+
+@define(eq=False)
+class Desk:
+    """What every transfer works with."""
+
+    vault: Vault
+    workers: Workers
+    space: Space
+    monotonic: Callable[[], float]
+    in_flight: int
+
+
+@define(eq=False)
+class Stream:
+    """The growing file of one lease.
+
+    Two lanes run side by side: one hashes, one writes. A third task syncs: it takes the newest prefix that both lanes
+    have passed, syncs the file while they go on, and commits a checkpoint for that prefix alone.
+    """
+
+    _desk: Desk
+    _path: str
+    _descriptor: int
+    _committed: Committed
+    _reserved: int
+    _running: "hashlib._Hash"
+    offset: int
+    _final: str
+    _ended: Callable[[], None]
+    _synced: int = field(init=False)
+    _synced_at: float = field(init=False)
+    _hashing: Lane[bytes] = field(init=False)
+    _writing: Lane[None] = field(init=False)
+    _prefixes: deque[Checkpoint] = field(factory=deque, init=False)
+    _prefix: Checkpoint | None = field(default=None, init=False)
+    _syncing: bool = field(default=False, init=False)
+    _open: bool = field(default=True, init=False)
+    _failure: Failure | None = field(default=None, init=False)
+    _paused: "Deferred[None] | None" = field(default=None, init=False)
+    _quiet: "list[Deferred[None]]" = field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        workers = self._desk.workers
+        self._hashing = Lane(workers, self._hash, self._hashed, self._fail, self.offset)
+        self._writing = Lane(workers, self._put, self._wrote, self._fail, self.offset)
+        self._synced, self._synced_at = self.offset, self._desk.monotonic()
+
+    @property
+    def written(self) -> int:
+        """How many bytes are in the file."""
+        return self._writing.done
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where they are, or will be once the transfer is over."""
+        return (self._path, self._final)
+
+    def write(self, data: bytes) -> "Deferred[None] | None":
+        """Take the next bytes; wait for what is returned before giving more.
+
+        Raises, through the awaitable:
+            NoSpace: the disk is full or fails.
+            Conflict: another lease has taken over, or this one was ended.
+        """
+        if self._failure is not None:
+            return fail(self._failure)
+        if not self._open:
+            return fail(Conflict("the transfer is over"))
+        self.offset += len(data)
+        self._hashing.feed(data)
+        self._writing.feed(data)
+        if self._waiting() <= self._desk.in_flight:
+            return None
+        if self._paused is None:
+            self._paused = Deferred()
+        return self._paused
+
+    def _waiting(self) -> int:
+        return self.offset - min(self._hashing.done, self._writing.done)
+
+    # --- off the reactor
+
+    def _hash(self, blocks: list[bytes]) -> bytes:
+        for block in blocks:
+            self._running.update(block)
+        return self._running.copy().digest()
+
+    def _put(self, blocks: list[bytes]) -> None:
+        with refusing("write of a transfer"):
+            self._desk.vault.files.write(self._descriptor, blocks, self._writing.done)
+        size = sum(map(len, blocks))
+        self._desk.space.release(min(size, self._reserved))
+        self._reserved -= min(size, self._reserved)
+
+    def _sync(self) -> None:
+        with refusing("sync of a transfer"):
+            self._desk.vault.files.sync(self._descriptor)
+
+    # --- on it
+
+    def _hashed(self, prefix: bytes) -> None:
+        self._prefixes.append(Checkpoint(self._hashing.done, Digest(prefix)))
+        self._advance()
+
+    def _wrote(self, nothing: None) -> None:
+        self._advance()
+
+    def _advance(self) -> None:
+        while self._prefixes and self._prefixes[0].offset <= self._writing.done:
+            self._prefix = self._prefixes.popleft()
+        if not self._syncing and self._is_due():
+            self._syncing = True
+            Deferred.fromCoroutine(self._checkpoint()).addErrback(self._fail).addCallback(self._rest)
+        if self._paused is not None and self._waiting() <= self._desk.in_flight // 4:
+            paused, self._paused = self._paused, None
+            paused.callback(None)
+        self._hush()
+
+    def _is_due(self) -> bool:
+        if self._prefix is None or self._failure is not None or self._prefix.offset == self._synced:
+            return False
+        if self._prefix.offset - self._synced >= CHUNK:
+            return True
+        return self._desk.monotonic() - self._synced_at >= SYNC_SECONDS
+
+    async def _checkpoint(self) -> None:
+        prefix = self._prefix
+        assert prefix is not None
+        await self._desk.workers.run(self._sync)
+        await self._committed(prefix)
+        self._synced, self._synced_at = prefix.offset, self._desk.monotonic()
+
+    def _rest(self, nothing: None) -> None:
+        self._syncing = False
+        self._advance()
+
+    def _fail(self, reason: Failure) -> None:
+        self._failure = self._failure or reason
+        if self._paused is not None:
+            paused, self._paused = self._paused, None
+            paused.errback(self._failure)
+        self._hush()
+
+    def _hush(self) -> None:
+        if not self._busy():
+            quiet, self._quiet = self._quiet, []
+            for waiting in quiet:
+                waiting.callback(None)
+
+    def _busy(self) -> bool:
+        return self._hashing.running or self._writing.running or self._syncing
+
+    async def _drain(self) -> None:
+        while self._busy():
+            waiting: Deferred[None] = Deferred()
+            self._quiet.append(waiting)
+            await waiting
+
+    # --- the end
+
+    async def finish(self, digest: Digest, size: int) -> Blob:
+        """Drain, compare, and give the final name.
+
+        Raises:
+            Damaged: length or digest differ; nothing got a name.
+            NoSpace: the disk is full or fails.
+        """
+        return await shielded(self._finish(digest, size))
+
+    async def _finish(self, digest: Digest, size: int) -> Blob:
+        await self._drain()
+        if self._failure is not None:
+            self._failure.raiseException()
+        if not self._open:
+            raise Conflict("the transfer is over")
+        if self.offset != size or self._running.digest() != digest.raw:
+            raise Damaged(f"{self.offset} of {size} bytes came, with another digest than {digest}")
+        self._open = False
+        try:
+            await self._desk.workers.run(self._seal, digest, size)
+        finally:
+            self._ended()
+        return Blob(digest, size, (digest,) if size <= CHUNK else ())
+
+    def _seal(self, digest: Digest, size: int) -> None:
+        vault = self._desk.vault
+        try:
+            self._sync()
+        finally:
+            self._release()
+        with refusing("final name"):
+            vault.keep(self._path, digest, size)
+            vault.files.unlink(self._path)
+
+    async def close(self) -> None:
+        """Drain and keep what is there for the next lease, with a last checkpoint."""
+        await self._end(self._last_checkpoint)
+
+    async def discard(self) -> None:
+        """Remove the file of this lease."""
+        await self._end(self._remove)
+
+    async def _end(self, last: Callable[[], Awaitable[None]]) -> None:
+        await self._drain()
+        if not self._open:
+            return
+        self._open = False
+        await shielded(self._close(last))
+
+    async def _close(self, last: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await last()
+        finally:
+            await self._desk.workers.run(self._release)
+            self._ended()
+
+    async def _last_checkpoint(self) -> None:
+        if self._failure is not None or self._prefix is None or self._prefix.offset == self._synced:
+            return
+        try:
+            await self._checkpoint()
+        except Refusal:
+            return  # the next lease starts from the checkpoint before
+
+    async def _remove(self) -> None:
+        await self._desk.workers.run(self._unlink)
+
+    def _unlink(self) -> None:
+        with refusing("partial file"):
+            self._desk.vault.files.unlink(self._path)
+
+    def _release(self) -> None:
+        self._desk.vault.files.close(self._descriptor)
+        self._desk.space.release(self._reserved)

@@ -1,0 +1,64 @@
+"""The file of an earlier lease, continued under the name of the next one. Everything here blocks."""
+
+import hashlib
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from rrsd.core.values.digests import Digest
+from rrsd.core.values.jobs import Fetch, partial_name
+from rrsd.core.values.resources import Checkpoint
+from rrsd.drivers.store.blobs.vault import Vault, hash_file
+
+
+@frozen(eq=False)
+class Opened:
+    """A file to write at `checkpoint`, with the hash of what is before it."""
+
+    descriptor: int
+    running: "hashlib._Hash"
+    checkpoint: Checkpoint | None
+
+
+def open_partial(vault: Vault, fetch: Fetch) -> Opened:
+    """The fetch's own file: the earlier one cut back to the newest checkpoint that still holds, or a new one."""
+    path = vault.partial(partial_name(fetch))
+    if not (fetch.checkpoints and _adopt(vault, fetch, path)):
+        descriptor = vault.fresh(path)
+        vault.sync_partials()
+        return Opened(descriptor, hashlib.sha256(), None)
+    vault.sync_partials()
+    descriptor = vault.files.open(path)
+    running, newest = _check(vault, descriptor, fetch.checkpoints)
+    vault.files.truncate(descriptor, newest.offset if newest else 0)
+    return Opened(descriptor, running, newest)
+
+
+def _adopt(vault: Vault, fetch: Fetch, path: str) -> bool:
+    """Rename the file of the newest earlier epoch that has one; whether there is one."""
+    key = partial_name(fetch).rpartition(".")[0]
+    for epoch in range(fetch.epoch - 1, 0, -1):
+        earlier = vault.partial(f"{key}.{epoch}")
+        try:
+            if vault.is_shared(earlier):  # a crash after the final name was given: these bytes belong to it now
+                vault.files.unlink(earlier)
+                return False
+            vault.files.rename(earlier, path)
+            return True
+        except FileNotFoundError:
+            continue
+    return False
+
+
+def _check(
+    vault: Vault, descriptor: int, checkpoints: Sequence[Checkpoint]
+) -> tuple["hashlib._Hash", Checkpoint | None]:
+    running, newest = hashlib.sha256(), None
+    offset = 0
+    for checkpoint in checkpoints:
+        ahead = running.copy()
+        length = hash_file(vault.files, descriptor, checkpoint.offset, ahead, offset)
+        if length != checkpoint.offset - offset or Digest(ahead.digest()) != checkpoint.prefix:
+            break
+        running, newest, offset = ahead, checkpoint, checkpoint.offset
+    return running, newest

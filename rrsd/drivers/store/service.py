@@ -1,0 +1,105 @@
+"""The store as a room: its database and its folders, and one attribute for each port that it satisfies."""
+
+from collections.abc import Callable
+
+from attrs import define, field, frozen
+
+from rrsd.core.refusals import Unavailable
+from rrsd.core.values.instants import Instant
+from rrsd.drivers.store.blobs.blobs import Blobs
+from rrsd.drivers.store.blobs.files import DiskFiles, Files, refusing
+from rrsd.drivers.store.blobs.partial import Desk
+from rrsd.drivers.store.blobs.small import Writer
+from rrsd.drivers.store.blobs.space import Space
+from rrsd.drivers.store.blobs.uploads import Uploads
+from rrsd.drivers.store.blobs.vault import Vault
+from rrsd.drivers.store.settings import Settings
+from rrsd.drivers.store.sql.database import Database, FileDatabase
+from rrsd.drivers.store.sql.engine import Engine
+from rrsd.drivers.store.sql.grants import Grants
+from rrsd.drivers.store.sql.logins import LoginGrants
+from rrsd.drivers.store.sql.mailbox import Mailbox
+from rrsd.drivers.store.sql.queue import Queue
+from rrsd.drivers.store.sql.replays import Replays
+from rrsd.drivers.store.sql.users import Users
+from rrsd.runtime.workers import Workers
+
+
+@frozen
+class Threads:
+    """Where the store blocks: `writer` runs one thing at a time, `readers` and `disk` several."""
+
+    writer: Workers
+    readers: Workers
+    disk: Workers
+
+
+@define(eq=False)
+class Store:
+    """Rows and bytes that survive; `settings.path` holds both.
+
+    The threads run before `start` and until after `stop`; whoever made them ends them.
+    """
+
+    settings: Settings
+    _threads: Threads
+    _now: Callable[[], Instant]
+    _monotonic: Callable[[], float]
+    _files: Files = field(factory=DiskFiles)
+    _database: Database | None = None
+    name: str = field(default="store", init=False)
+    users: Users = field(init=False)
+    logins: LoginGrants = field(init=False)
+    replays: Replays = field(init=False)
+    grants: Grants = field(init=False)
+    queue: Queue = field(init=False)
+    mailbox: Mailbox = field(init=False)
+    blobs: Blobs = field(init=False)
+    uploads: Uploads = field(init=False)
+    _engine: Engine = field(init=False)
+    _vault: Vault = field(init=False)
+    _space: Space = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        settings, disk = self.settings, self._threads.disk
+        database = self._database or FileDatabase(f"{settings.path}/rrsd.sqlite")
+        self._engine = Engine(database, self._threads.writer, self._threads.readers, settings.commit_batch)
+        self._vault = Vault(self._files, settings.path)
+        self._space = Space(self._files, settings.path, settings.keep_free)
+        self._add_rows()
+        desk = Desk(self._vault, disk, self._space, self._monotonic, settings.in_flight)
+        self.blobs = Blobs(self._engine, desk, Writer(self._vault, disk, self._space), settings.small)
+        self.uploads = Uploads(self._engine, self._vault, disk, self._space, self._now)
+
+    def _add_rows(self) -> None:
+        self.users = Users(self._engine)
+        self.logins = LoginGrants(self._engine)
+        self.replays = Replays(self._engine, self._now)
+        self.grants = Grants(self._engine, self._vault.is_stored)
+        self.queue = Queue(self._engine)
+        self.mailbox = Mailbox(self._engine)
+
+    async def start(self) -> None:
+        """Make the folders, open the database.
+
+        Raises:
+            Damaged: the database is damaged, or is not one of rrsd.
+            Conflict: a newer rrsd wrote the database.
+            NoSpace: folder or database cannot be made or opened.
+        """
+        await self._threads.disk.run(self._prepare)
+        await self._engine.start()
+
+    def _prepare(self) -> None:
+        with refusing(f"store {self.settings.path}"):
+            self._vault.prepare()
+
+    async def stop(self) -> None:
+        """Finish what waits and close the database."""
+        await self._engine.stop()
+
+    async def check(self) -> None:
+        """Whether the store answers; refuses with Unavailable, NoSpace or Damaged when it does not."""
+        (answer,) = await self._engine.read(lambda connection: connection.execute("SELECT 1").fetchone())
+        if answer != 1:
+            raise Unavailable("database")

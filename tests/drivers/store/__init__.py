@@ -1,0 +1,1 @@
+"""The store and its twin in memory, held to one contract."""
