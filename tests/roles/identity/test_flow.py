@@ -7,7 +7,7 @@ from attrs import evolve
 from twisted.internet.defer import Deferred
 
 from rrsd.core.proof.tokens import access_claims
-from rrsd.core.refusals import Expired, Forbidden, Malformed, TooLarge, Unavailable, Unknown, Unproven
+from rrsd.core.refusals import Expired, Forbidden, Malformed, Refusal, TooLarge, Unavailable, Unknown, Unproven
 from rrsd.core.values.addresses import Domain
 from rrsd.core.values.calls import Answer
 from rrsd.core.values.peers import Certificate, Issuer, parse_issuer
@@ -62,7 +62,7 @@ class IdentityCase(FlowCase):
     def introduce(self) -> Any:
         return self.run_now(self.identity.introduce(self.bar.domain))
 
-    def refuse(self, refusal: type[Exception]) -> Any:
+    def refuse(self, refusal: type[Refusal]) -> Any:
         return self.refuse_now(self.identity.introduce(self.bar.domain), refusal)
 
 
@@ -305,7 +305,7 @@ class Clients(IdentityCase):
     def prove(self, issuer: str = "https://as.bar.test", shown: Certificate | None = None) -> Any:
         return self.run_now(self.identity.prove_client(shown or self.bar.certificate, parse_issuer(issuer)))
 
-    def refuse_client(self, refusal: type[Exception], issuer: str = "https://as.bar.test") -> None:
+    def refuse_client(self, refusal: type[Refusal], issuer: str = "https://as.bar.test") -> None:
         self.refuse_now(self.identity.prove_client(self.bar.certificate, parse_issuer(issuer)), refusal)
 
     def test_webfinger(self) -> None:
