@@ -47,7 +47,7 @@ class Outbound:
         self._patience = Patience(network.timers, settings.idle, settings.progress)
         self._pool = HTTPConnectionPool(network.timers.clock, persistent=True)
         self._pool.maxPersistentPerHost = settings.per_host
-        self._pool.cachedConnectionTimeout = settings.keep.total_seconds()
+        self._pool.cachedConnectionTimeout = int(settings.keep.total_seconds())
         self._pool.retryAutomatically = False
 
     async def ask(self, call: Call, most: int = SMALL, within: timedelta | None = None) -> Answer:
@@ -133,7 +133,8 @@ class _Attempt:
         agent = Agent.usingEndpointFactory(self._network.timers.clock, self, pool=cast(HTTPConnectionPool, self))
         uri = f"{call.peer.origin}{call.target}".encode("ascii")
         body = _Whole(call.body) if call.body or call.method in ("POST", "PUT", "PATCH") else None
-        return agent.request(call.method.encode("ascii"), uri, headers, body).addCallback(self._got_head)
+        response: Deferred[Any] = agent.request(call.method.encode("ascii"), uri, headers, body)
+        return response.addCallback(self._got_head)
 
     def endpointForURI(self, uri: object) -> "_Attempt":  # noqa: N802 - IAgentEndpointFactory
         """This very object."""
@@ -237,7 +238,7 @@ def _has(problem: BaseException, *kinds: type[BaseException]) -> bool:
     if isinstance(problem, kinds):
         return True
     reasons = getattr(problem, "reasons", None) or ()
-    return any(isinstance(reason, Failure) and _has(reason.value, *kinds) for reason in reasons)
+    return any(isinstance(reason, Failure) and _has(cast(BaseException, reason.value), *kinds) for reason in reasons)
 
 
 def _refusal_of(problem: BaseException) -> BaseException:
