@@ -12,7 +12,7 @@ from attrs import define, field
 from rrsd.cli.issuer import issuer_of
 from rrsd.cli.profile import Keeper, Profile, Tokens
 from rrsd.cli.transport import Line, document_of, require_good, secure_place
-from rrsd.core.refusals import Damaged, Malformed, NotGranted, Replayed, Unauthenticated
+from rrsd.core.refusals import Damaged, NotGranted, Replayed, Unauthenticated
 from rrsd.core.values.calls import Answer
 
 
@@ -63,7 +63,7 @@ class Client:
         """The mailbox, newest first."""
         found = self.get(f"/api/messages?most={most}", "list messages").get("messages")
         if not isinstance(found, list):
-            raise Malformed(f"{self.name} did not answer with messages: is it an rrsd?")
+            raise Damaged(f"{self.name} did not answer with messages: is it an rrsd?")
         return found
 
     def message(self, message: str) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """`rrsctl deliver`: one message on standard input, as a mail server pipes it."""
 
-import sys
 from typing import BinaryIO
 
 import click
 
+from rrsd.cli.output import clean
 from rrsd.cli.session import Session, pass_session
+from rrsd.cli.users import read_address
 from rrsd.core.refusals import Malformed, TooLarge
-from rrsd.core.values.addresses import parse_address
 
 MOST_MESSAGE = 256 * 1024 * 1024
 """More than any daemon accepts; a message without end must not fill the memory."""
@@ -28,9 +28,9 @@ def deliver(session: Session, sender: str, dots: bool, recipients: tuple[str, ..
     Exit statuses (sysexits.h): 65 the message is malformed or too large, 67 no such recipient, 77 the recipient is
     suspended, 75 anything that is worth another try: a mail server keeps the message and comes again.
     """
-    envelope = "" if sender in ("", "<>") else str(_address(sender))
-    message = read_message(sys.stdin.buffer)
-    accepted = session.local().deliver(envelope, [str(_address(each)) for each in recipients], message)
+    to = [str(read_address(each.removeprefix("<").removesuffix(">"))) for each in recipients]
+    message = read_message(session.input)
+    accepted = session.local().deliver(clean(sender.strip("<>")), to, message)
     found = accepted.get("accepted", [])
     session.console.result(
         accepted, f"accepted for {len(found)} of {len(recipients)}" if session.console.is_json else ""
@@ -50,10 +50,3 @@ def read_message(stream: BinaryIO) -> bytes:
     if len(message) > MOST_MESSAGE:
         raise TooLarge("the message on standard input is too large: send its attachments with rrsctl send")
     return message if b"\r\n" in message else message.replace(b"\n", b"\r\n")
-
-
-def _address(text: str) -> object:
-    try:
-        return parse_address(text.strip("<>"))
-    except Malformed as refusal:
-        raise Malformed(f"{text!r} is no address ({refusal.detail}): write local@domain") from None

@@ -83,7 +83,7 @@ ADVICE: dict[type[Refusal], str] = {
 }
 """What to do about it, where whoever refused did not say; total like `EXITS`."""
 
-PERMANENT: frozenset[type[Refusal]] = frozenset({Malformed, Unknown, Forbidden, TooLarge, Unsupported})
+PERMANENT: frozenset[type[Refusal]] = frozenset({Malformed, Unknown, Forbidden, TooLarge})
 """What a mail server may bounce: the message or its recipient is at fault, not this host."""
 
 

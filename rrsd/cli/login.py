@@ -46,7 +46,7 @@ def login(session: Session, /, address: str | None, user: str, password_stdin: b
     issuer = str(given["issuer"] or "") or find_issuer(name, hosts, roots)
     api = str(given["api"] or "") or _origin(issuer)
     profile = Profile(user=str(name), issuer=issuer, api=api, roots=roots, hosts=hosts)
-    password = read_password(True) if password_stdin else None
+    password = read_password(session, True) if password_stdin else None
     log_in(session, profile, password, is_browser=bool(given["browser"]))
     session.console.result(
         {"user": str(name), "issuer": issuer, "api": api, "profile": str(session.keeper.path)},

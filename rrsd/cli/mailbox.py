@@ -9,11 +9,13 @@ import click
 
 from rrsd.cli.client import Client
 from rrsd.cli.downloads import Downloader, Wanted
+from rrsd.cli.exits import sentence_of
 from rrsd.cli.output import clean, size, table, when
 from rrsd.cli.session import Session, pass_session
-from rrsd.core.refusals import Conflict, Damaged, Malformed, Unknown
+from rrsd.core.refusals import Conflict, Damaged, Malformed, Unavailable, Unknown
 from rrsd.core.values.digests import Digest, parse_digest, parse_ni
 
+_PAUSE = 5.0  # seconds before a server that went away is asked for news again
 _UNSAFE = frozenset('/\\:*?"<>|')
 
 
@@ -33,10 +35,19 @@ def inbox(session: Session, most: int, watch: bool) -> None:
     rows = [row for message in found for row in _rows(message)]
     columns = ("MESSAGE", "RECEIVED (UTC)", "FROM", "SUBJECT", "PART", "FILE", "SIZE", "STATE")
     session.console.rows({"messages": found}, columns, rows, "no messages yet")
-    if watch:
+    while watch:
+        _tell(session, client)
+
+
+def _tell(session: Session, client: Client) -> None:
+    """Tell the news until the stream ends, as it does when the access token does; a pause when the server is away."""
+    try:
         for news in client.news():
             session.console.out.write((json.dumps(news) if session.console.is_json else news_text(news)) + "\n")
             session.console.out.flush()
+    except Unavailable as refusal:
+        session.console.note(sentence_of(refusal))
+        session.sleep(_PAUSE)
 
 
 def _rows(message: dict[str, Any]) -> list[tuple[object, ...]]:

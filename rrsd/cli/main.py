@@ -89,7 +89,7 @@ def rrsctl(context: click.Context, config: str, profile: str, is_json: bool, qui
 def run(arguments: Sequence[str], session: Session | None = None) -> int:
     """Run one command line; the exit status. Nothing leaves here as an exception."""
     session = session or Session()
-    is_delivery = "deliver" in arguments
+    is_delivery = verb_of(arguments) == "deliver"
     failure = delivery_exit_of if is_delivery else exit_of
     try:
         return _status(rrsctl.main(list(arguments), "rrsctl", standalone_mode=False, obj=session))
@@ -99,7 +99,7 @@ def run(arguments: Sequence[str], session: Session | None = None) -> int:
         shown.show(session.console.err)
         return os.EX_USAGE
     except click.ClickException as error:
-        return _fail(session.console, _usage(error), os.EX_USAGE)
+        return _fail(session.console, _usage(error), os.EX_TEMPFAIL if is_delivery else os.EX_USAGE)
     except (click.Abort, KeyboardInterrupt):
         return _fail(session.console, "interrupted", 130)
     except BrokenPipeError:
@@ -111,6 +111,17 @@ def run(arguments: Sequence[str], session: Session | None = None) -> int:
         bug = os.EX_TEMPFAIL if is_delivery else os.EX_SOFTWARE
         text = f"this is a bug ({type(error).__name__}): run it again with RRSCTL_DEBUG=1 and report what it says"
         return _fail(session.console, text, bug)
+
+
+def verb_of(arguments: Sequence[str]) -> str:
+    """The verb of a command line, "" when there is none: a delivery that fails early is one all the same."""
+    words = iter(arguments)
+    for word in words:
+        if word in ("--config", "--profile"):
+            next(words, "")
+        elif not word.startswith("-"):
+            return word
+    return ""
 
 
 def main() -> None:

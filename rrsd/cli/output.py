@@ -91,6 +91,16 @@ class Console:
         """Write a list: `value` for a program; for a person a table of `rows`, or the sentence `none`."""
         self.result(value, table(columns, rows) if rows else none)
 
+    def octets(self, data: bytes) -> None:
+        """Write a result that is not text, byte for byte."""
+        self.out.flush()
+        raw = getattr(self.out, "buffer", None)
+        if raw is None:
+            self.out.write(data.decode("utf-8", "surrogateescape"))
+        else:
+            raw.write(data)
+            raw.flush()
+
     def note(self, text: str) -> None:
         """Tell a person something that is not the result."""
         if not self.is_json and not self.is_quiet:

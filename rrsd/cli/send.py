@@ -5,7 +5,6 @@ import email.policy
 import mimetypes
 import shlex
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +51,7 @@ def send(session: Session, /, text: str, files: tuple[Path, ...], submit: str, *
     lists = {name: [str(read_address(each)) for each in given[name]] for name in ("to", "cc", "bcc")}
     recipients = list(dict.fromkeys(lists["to"] + lists["cc"] + lists["bcc"]))
     _require_submittable(submit, lists["bcc"])
-    draft = {**lists, "subject": given["subject"], "text": sys.stdin.read() if text == "-" else text}
+    draft = {**lists, "subject": given["subject"], "text": session.input.read().decode() if text == "-" else text}
     if given["days"]:
         draft["days"] = given["days"]
     client = session.client()
@@ -144,6 +143,4 @@ def _report(
     elif submit:
         console.result(None, f"sent to {', '.join(to)}")
     else:
-        console.out.flush()
-        sys.stdout.buffer.write(message)
-        sys.stdout.buffer.flush()
+        console.octets(message)

@@ -1,9 +1,11 @@
 """What every verb is given: the global options, where to write, and the two ways to a daemon."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 from attrs import define, field
@@ -13,7 +15,7 @@ from rrsd.cli.local import Local
 from rrsd.cli.output import Console
 from rrsd.cli.profile import Keeper, profile_path
 from rrsd.config.ini import parse_ini
-from rrsd.core.refusals import Malformed
+from rrsd.core.refusals import Unavailable
 
 CONFIG = "/etc/rrsd/rrsd.ini"
 SOCKET = "/run/rrsd/admin.sock"
@@ -31,6 +33,7 @@ class Session:
     config: str = ""
     profile: str = ""
     console: Console = field(factory=Console)
+    input: BinaryIO = field(factory=lambda: sys.stdin.buffer)
     environ: Mapping[str, str] = field(factory=lambda: os.environ)
     now: Callable[[], float] = clock
     monotonic: Callable[[], float] = time.monotonic
@@ -61,12 +64,12 @@ class Session:
             sections, _ = parse_ini(self.config_path.read_text())
         except FileNotFoundError:
             if self.config:
-                raise Malformed(f"{self.config}: no such file: name the daemon's INI file with --config") from None
+                raise Unavailable(f"{self.config}: no such file: name the daemon's INI file with --config") from None
             return SOCKET
         except PermissionError:
             return SOCKET
         except (OSError, UnicodeDecodeError):
-            raise Malformed(f"{self.config_path} cannot be read: run `rrsctl check --config FILE`") from None
+            raise Unavailable(f"{self.config_path} cannot be read: run `rrsctl check --config FILE`") from None
         admin = next((section for section in sections if section.name == "admin"), None)
         entry = admin.entries.get("socket") if admin else None
         return entry.text if entry else SOCKET

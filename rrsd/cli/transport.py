@@ -17,6 +17,7 @@ from rrsd.cli.output import clean
 from rrsd.core.refusals import (
     ALL,
     Conflict,
+    Damaged,
     Forbidden,
     Malformed,
     NoSpace,
@@ -154,8 +155,8 @@ class Line:
             data = response.read(MOST_ANSWER + 1)
             if len(data) > MOST_ANSWER:
                 raise TooLarge(f"{self.place.name} answered with more than anyone asked for: is it an rrsd?")
-            if not response.isclosed():
-                self.close()
+            if method != "HEAD" and response.length:
+                raise http.client.IncompleteRead(data, response.length)
         return Answer(response.status, _headers(response), data)
 
     @contextmanager
@@ -250,12 +251,12 @@ def document_of(answer: Answer, who: str) -> dict[str, Any]:
     """The JSON object in a good answer.
 
     Raises:
-        Malformed: there is none; `who` is probably something else than was thought.
+        Damaged: there is none; `who` is probably something else than was thought.
     """
     try:
         document = json.loads(answer.body)
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise Malformed(f"{who} did not answer with a JSON object: is it an rrsd?")
+        raise Damaged(f"{who} did not answer with a JSON object: is it an rrsd?")
     return document

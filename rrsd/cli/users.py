@@ -1,7 +1,5 @@
 """`rrsctl users`: who belongs to the domain."""
 
-import sys
-
 import click
 
 from rrsd.cli.output import when
@@ -68,7 +66,7 @@ def list_users(session: Session) -> None:
 @pass_session
 def add(session: Session, address: Address, password_stdin: bool) -> None:
     """Add a user."""
-    document = session.local().add_user(str(address), read_password(password_stdin, is_new=True))
+    document = session.local().add_user(str(address), read_password(session, password_stdin, is_new=True))
     session.console.result(document, f"added {address}; they log in with: rrsctl login {address}")
 
 
@@ -78,7 +76,7 @@ def add(session: Session, address: Address, password_stdin: bool) -> None:
 @pass_session
 def password(session: Session, address: Address, password_stdin: bool) -> None:
     """Set a user's password."""
-    given = read_password(password_stdin, is_new=True)
+    given = read_password(session, password_stdin, is_new=True)
     session.console.result(
         session.local().change_user(str(address), "password", password=given), f"{address} has a new password"
     )
@@ -112,14 +110,14 @@ def remove(session: Session, address: Address, yes: bool) -> None:
     session.console.result({"address": str(address)}, f"{address} is removed")
 
 
-def read_password(from_stdin: bool, is_new: bool = False) -> str:
+def read_password(session: Session, from_stdin: bool, is_new: bool = False) -> str:
     """A password: the first line of standard input, or asked on the terminal without showing it.
 
     Raises:
         Malformed: it is empty, or too short for a new one.
     """
     if from_stdin:
-        given = sys.stdin.readline().rstrip("\r\n")
+        given = session.input.readline().decode("utf-8", "replace").rstrip("\r\n")
     else:
         given = click.prompt("Password", hide_input=True, confirmation_prompt=is_new, err=True)
     if not given:

@@ -1,0 +1,276 @@
+"""The administrator's verbs against a daemon's local endpoint."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from rrsd.cli.main import run, verb_of
+from tests.cli.doubles import Asked, Bench, Reply, Table, bench, refusal, reply, unix_daemon
+
+JOB: dict[str, Any] = {
+    "job": 17, "message": "m1", "index": 0, "recipient": "bob@bar.test", "sender": "foo.test",
+    "message_id": "<1@foo.test>",
+    "origin": "https://foo.test", "digest": "ni:///sha-256;" + "A" * 43, "size": 1000, "state": "deferred", "due": None,
+    "condition": "space", "attempts": 2, "blame": "ourselves", "evidence": "disk full", "done": 250,
+    "deadline": "2026-11-27T12:00:00+00:00",
+}  # fmt: skip
+ROW = {"at": "2026-11-20T12:00:00+00:00", "before": "new", "after": "leased", "event": "leased", "evidence": ""}
+
+
+class Case(SynchronousTestCase):
+    """A daemon on a unix socket, and an INI file that names it."""
+
+    def setUp(self) -> None:
+        """Start it."""
+        found = tempfile.TemporaryDirectory(prefix="rrsd-")  # a trial folder's path is too long for a socket
+        self.addCleanup(found.cleanup)
+        self.folder = Path(found.name)
+        self.config = self.folder / "rrsd.ini"
+        self.config.write_text(f"[admin]\nsocket = {self.folder}/admin.sock\n")
+        self.table = Table()
+
+    def rrsctl(self, *words: str, given: bytes = b"", is_json: bool = False) -> tuple[int, Bench]:
+        """Run one command line against the daemon."""
+        made = bench(self.folder, given)
+        options = ["--json"] if is_json else []
+        with unix_daemon(f"{self.folder}/admin.sock", self.table):
+            status = run(["--config", str(self.config), *options, *words], made.session)
+        return status, made
+
+    def query(self) -> list[tuple[str, str]]:
+        """The query of the last request."""
+        return parse_qsl(urlsplit(self.table.asked[-1].target).query, keep_blank_values=True)
+
+
+class Users(Case):
+    """rrsctl users."""
+
+    def test_list(self) -> None:
+        """Everyone is listed with their state."""
+        person = {"address": "alice@foo.test", "suspended": True, "created": "2026-11-20T12:00:00+00:00"}
+        self.table.on("GET", "/users", reply({"users": [person]}))
+        status, made = self.rrsctl("users", "list")
+        self.assertEqual(status, 0)
+        self.assertIn("alice@foo.test  suspended  2026-11-20 12:00:00", made.out.getvalue())
+
+    def test_add(self) -> None:
+        """The password comes from standard input and goes into the body, not into the address."""
+        self.table.on("POST", "/users", reply({"address": "alice@foo.test"}, 201))
+        status, made = self.rrsctl("users", "add", "alice@foo.test", "--password-stdin", given=b"correct horse\n")
+        self.assertEqual(status, 0, made.err.getvalue())
+        self.assertEqual(
+            json.loads(self.table.asked[0].body), {"address": "alice@foo.test", "password": "correct horse"}
+        )
+
+    def test_weak_password(self) -> None:
+        """A short password and none at all are refused before anybody is asked."""
+        for given in (b"short\n", b""):
+            status, made = self.rrsctl("users", "add", "alice@foo.test", "--password-stdin", given=given)
+            self.assertEqual(status, os.EX_DATAERR)
+            self.assertIn("password", made.err.getvalue())
+        self.assertEqual(self.table.asked, [])
+
+    def test_no_address(self) -> None:
+        """What is no address is refused with an example."""
+        status, made = self.rrsctl("users", "suspend", "alice")
+        self.assertEqual((status, "local@domain" in made.err.getvalue()), (os.EX_DATAERR, True))
+
+    def test_changes(self) -> None:
+        """Suspend, resume, password and remove go to the user's own path."""
+        for method, act in (("POST", "/suspend"), ("POST", "/resume"), ("POST", "/password"), ("DELETE", "")):
+            self.table.on(method, f"/users/alice@foo.test{act}", reply({"address": "alice@foo.test"}))
+        for words in (["suspend"], ["resume"], ["password", "--password-stdin"], ["remove", "--yes"]):
+            status, made = self.rrsctl("users", *words, "alice@foo.test", given=b"long enough\n")
+            self.assertEqual(status, 0, made.err.getvalue())
+        self.assertEqual([asked.method for asked in self.table.asked], ["POST", "POST", "POST", "DELETE"])
+
+    def test_unknown(self) -> None:
+        """A refusal of the daemon is one line with advice and its own status."""
+        status, made = self.rrsctl("users", "suspend", "nobody@foo.test")
+        self.assertEqual(status, os.EX_NOUSER)
+        self.assertEqual(made.err.getvalue().count("\n"), 1)
+
+
+class Pulls(Case):
+    """rrsctl pulls."""
+
+    def test_list(self) -> None:
+        """Pages are put together; share and next condition are shown."""
+        second = JOB | {"job": 18, "state": "stored", "done": 1000, "size": 0, "condition": ""}
+        pages = [reply({"pulls": [JOB], "next": 17}), reply({"pulls": [second], "next": None})]
+        self.table.on("GET", "/pulls", pages)
+        status, made = self.rrsctl("pulls", "list", "--state", "deferred", "--origin", "https://foo.test")
+        self.assertEqual(status, 0, made.err.getvalue())
+        self.assertIn("17  deferred  https://foo.test  bob@bar.test  1000 B  25%   space", made.out.getvalue())
+        self.assertIn(("after", "17"), self.query())
+        self.assertIn(("state", "deferred"), self.query())
+
+    def test_json(self) -> None:
+        """Programs get the jobs as the daemon has them."""
+        self.table.on("GET", "/pulls", reply({"pulls": [JOB], "next": None}))
+        _, made = self.rrsctl("pulls", "list", is_json=True)
+        self.assertEqual(made.document, {"pulls": [JOB], "next": None})
+
+    def test_empty(self) -> None:
+        """An empty queue is a sentence."""
+        self.table.on("GET", "/pulls", reply({"pulls": [], "next": None}))
+        self.assertEqual(self.rrsctl("pulls", "list")[1].out.getvalue(), "nothing to pull\n")
+
+    def test_show(self) -> None:
+        """A pull is shown with its durable bytes and its history."""
+        fetch = {"origin": "https://foo.test", "digest": "x", "epoch": 2, "validator": "", "offset": 500}
+        self.table.on("GET", "/pulls/17", reply({"job": JOB, "history": [ROW], "fetch": fetch}))
+        text = self.rrsctl("pulls", "show", "17")[1].out.getvalue()
+        self.assertIn("500 B of 1000 B", text)
+        self.assertIn("leased", text)
+
+    def test_explain(self) -> None:
+        """The daemon's own sentence is what a person reads."""
+        self.table.on("GET", "/pulls/17/explain", reply({"text": "It waits for space.", "facts": {}}))
+        self.assertEqual(self.rrsctl("pulls", "explain", "17")[1].out.getvalue(), "It waits for space.\n")
+
+    def test_one(self) -> None:
+        """A verb about one pull goes to that pull."""
+        for act in ("retry-now", "hold", "release", "cancel"):
+            self.table.on("POST", f"/pulls/17/{act}", reply({"job": JOB}))
+            self.assertEqual(self.rrsctl("pulls", act, "17")[0], 0)
+
+    def test_many(self) -> None:
+        """A bulk verb says which and that all are meant."""
+        self.table.on("POST", "/pulls/hold", reply({"changed": 3}))
+        status, made = self.rrsctl("pulls", "hold", "--all", "--origin", "https://foo.test")
+        self.assertEqual((status, made.out.getvalue()), (0, "3 pulls held\n"))
+        self.assertEqual(json.loads(self.table.asked[0].body), {"origin": "https://foo.test", "all": True})
+
+    def test_many_by_mistake(self) -> None:
+        """Without --all nothing is changed, and a number does not go with a filter."""
+        for words in ([], ["--origin", "https://foo.test"], ["17", "--all"], ["17", "--state", "held"]):
+            status, made = self.rrsctl("pulls", "cancel", *words)
+            self.assertEqual((status, "--all" in made.err.getvalue()), (os.EX_DATAERR, True))
+        self.assertEqual(self.table.asked, [])
+
+
+class Keys(Case):
+    """rrsctl keys."""
+
+    def test_list(self) -> None:
+        """Keys, their states and the client certificate are shown."""
+        client = {"name": "_rra.foo.test", "spki": "aa", "x5t": "bb", "not_after": "2036-11-20T12:00:00+00:00"}
+        keys = [{"kid": "k1", "state": "active", "since": "2026-11-20T12:00:00+00:00"}]
+        self.table.on("GET", "/keys", reply({"keys": keys, "client": client}))
+        text = self.rrsctl("keys", "list")[1].out.getvalue()
+        self.assertIn("k1   active  2026-11-20 12:00:00", text)
+        self.assertIn("_rra.foo.test", text)
+
+    def test_rotate_twice(self) -> None:
+        """A second rotation in a row says that it changed nothing."""
+        answers = [reply({"keys": [], "rotated": True}), reply({"keys": [], "rotated": False})]
+        self.table.on("POST", "/keys/rotate", answers)
+        self.assertTrue(self.rrsctl("keys", "rotate")[1].out.getvalue().startswith("rotated\n"))
+        self.assertIn("nothing changed", self.rrsctl("keys", "rotate")[1].out.getvalue())
+
+
+class Deliver(Case):
+    """rrsctl deliver, as a mail server pipes to it."""
+
+    def test_delivered(self) -> None:
+        """The message goes through with CRLF line ends and its envelope; nothing is printed."""
+        accepted = {"recipient": "bob@bar.test", "message": "m1", "pulls": [1]}
+        self.table.on("POST", "/deliver", reply({"accepted": [accepted]}))
+        words = ("deliver", "-f", "alice@foo.test", "--", "bob@bar.test", "<carol@bar.test>")
+        status, made = self.rrsctl(*words, given=b"Subject: x\n\nhello\n")
+        self.assertEqual((status, made.out.getvalue()), (0, ""))
+        self.assertEqual(self.table.asked[0].body, b"Subject: x\r\n\r\nhello\r\n")
+        envelope = [("sender", "alice@foo.test"), ("recipient", "bob@bar.test"), ("recipient", "carol@bar.test")]
+        self.assertEqual(self.query(), envelope)
+
+    def test_bounce(self) -> None:
+        """The empty sender of a bounce is delivered as empty."""
+        self.table.on("POST", "/deliver", reply({"accepted": []}))
+        for sender in ("", "<>"):
+            self.assertEqual(self.rrsctl("deliver", "-f", sender, "bob@bar.test", given=b"a: b\r\n\r\n")[0], 0)
+            self.assertEqual(self.query()[0], ("sender", ""))
+
+    def test_refused(self) -> None:
+        """The daemon's reason decides between a bounce and another try."""
+        for reason, http, status in (
+            ("malformed", 400, os.EX_DATAERR),
+            ("too_large", 413, os.EX_DATAERR),
+            ("unknown", 404, os.EX_NOUSER),
+            ("forbidden", 403, os.EX_NOPERM),
+            ("no_space", 507, os.EX_TEMPFAIL),
+            ("unavailable", 503, os.EX_TEMPFAIL),
+            ("unproven", 401, os.EX_TEMPFAIL),
+        ):
+            self.table.on("POST", "/deliver", refusal(reason, http))
+            self.assertEqual(self.rrsctl("deliver", "bob@bar.test", given=b"a: b\n\n")[0], status, reason)
+
+    def test_daemon_breaks(self) -> None:
+        """A bug of the daemon, a cut answer or none keep the message at the mail server."""
+        for answer in (Reply(500, b"<html>"), Reply(200, b'{"accepted": []}', cut=3), Reply(200, b"not JSON")):
+            self.table.on("POST", "/deliver", answer)
+            status = self.rrsctl("deliver", "bob@bar.test", given=b"a: b\n\n")[0]
+            self.assertEqual(status, os.EX_TEMPFAIL, answer)
+
+    def test_daemon_is_down(self) -> None:
+        """No daemon, no INI file, a broken command line: the message stays at the mail server."""
+        for words in (
+            ["--config", str(self.config), "deliver", "bob@bar.test"],
+            ["--config", str(self.folder / "missing.ini"), "deliver", "bob@bar.test"],
+            ["--config", str(self.config), "deliver", "--nonsense"],
+        ):
+            made = bench(self.folder, b"a: b\n\n")
+            self.assertEqual(run(words, made.session), os.EX_TEMPFAIL, words)
+            self.assertEqual(made.err.getvalue().count("\n"), 1)
+
+    def test_nothing(self) -> None:
+        """No message on standard input is an error of the data."""
+        self.assertEqual(self.rrsctl("deliver", "bob@bar.test")[0], os.EX_DATAERR)
+
+    def test_a_bug_of_ours(self) -> None:
+        """An unexpected failure is one line and another try, never a traceback."""
+
+        def broken(_: Asked) -> Reply:
+            return reply({"accepted": 5})
+
+        self.table.on("POST", "/deliver", broken)
+        status, made = self.rrsctl("deliver", "bob@bar.test", given=b"a: b\n\n", is_json=True)
+        self.assertEqual(status, os.EX_TEMPFAIL)
+        self.assertNotIn("Traceback", made.err.getvalue())
+
+
+class CommandLine(Case):
+    """The edge of the program."""
+
+    def test_verb(self) -> None:
+        """The verb is found behind the global options."""
+        self.assertEqual(verb_of(["--config", "deliver", "--json", "send", "deliver"]), "send")
+        self.assertEqual(verb_of(["--config=x", "deliver"]), "deliver")
+        self.assertEqual(verb_of(["--profile"]), "")
+
+    def test_usage(self) -> None:
+        """A wrong command line says where help is."""
+        status, made = self.rrsctl("nonsense")
+        self.assertEqual((status, "--help" in made.err.getvalue()), (os.EX_USAGE, True))
+
+    def test_help_of_every_verb(self) -> None:
+        """Every verb has help that shows an example of itself."""
+        from click.testing import CliRunner
+
+        from rrsd.cli.main import VERBS, rrsctl
+
+        for verb in VERBS:
+            shown = CliRunner().invoke(rrsctl, [verb, "--help"])
+            self.assertEqual(shown.exit_code, 0, shown.output)
+            if verb not in ("logout",):
+                self.assertIn("rrsctl " + verb, shown.output)
+
+    def test_errors_for_programs(self) -> None:
+        """With --json an error is a document too."""
+        status, made = self.rrsctl("pulls", "explain", "9", is_json=True)
+        self.assertEqual(made.document["status"], status)
