@@ -5,7 +5,7 @@ Nothing here imports `rrsd.app` before a service is wanted: it installs the reac
 
 import os
 import sys
-from typing import ClassVar, NoReturn
+from typing import ClassVar, NoReturn, TextIO
 
 from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
@@ -39,25 +39,22 @@ class Options(UsageOptions):
 
 def makeService(options: Options) -> IService:  # noqa: N802 (the name that twistd looks for)
     """The service tree of the domain that the INI file describes; the process ends when the file cannot be used."""
-    settings = read_settings(options["config"])
+    settings = read_settings(options["config"], sys.stderr)
     from rrsd.app.tree import make_service
 
     return make_service(settings)
 
 
-def read_settings(path: str) -> Settings:
-    """The settings in the file, or the end of the process with one line for each thing that is wrong."""
+def read_settings(path: str, complaints: TextIO) -> Settings:
+    """The settings in the file, or the end of the process after one line for each thing that is wrong."""
     try:
         with open(path, encoding="utf-8") as file:
             return parse_settings(file.read())
     except OSError as error:
-        _end(f"rrsd: cannot read {path}: {error.strerror}; name another file with --config, or make one: rrsctl init")
+        advice = "name another file with --config, or make one: rrsctl init"
+        complaints.write(f"rrsd: cannot read {path}: {error.strerror}; {advice}\n")
     except UnicodeDecodeError:
-        _end(f"rrsd: {path} is not UTF-8 text; save it as UTF-8")
+        complaints.write(f"rrsd: {path} is not UTF-8 text; save it as UTF-8\n")
     except Misconfigured as misconfigured:
-        _end("\n".join(f"{path}: {error}" for error in misconfigured.errors))
-
-
-def _end(message: str) -> NoReturn:
-    sys.stderr.write(message + "\n")
+        complaints.writelines(f"{path}: {error}\n" for error in misconfigured.errors)
     raise SystemExit(os.EX_CONFIG)

@@ -10,6 +10,8 @@ from rrsd.config.load import load
 from rrsd.core.values.addresses import Domain
 from rrsd.core.values.peers import Issuer
 from rrsd.core.values.settings import key
+from rrsd.drivers.dns.settings import Settings as Dns
+from rrsd.drivers.fetch.settings import Settings as Fetch
 from rrsd.drivers.keys.settings import Settings as Keys
 from rrsd.drivers.store.settings import Settings as Store
 from rrsd.drivers.tls.settings import Settings as Tls
@@ -94,6 +96,8 @@ class Settings:
     store: Store
     keys: Keys
     tls: Tls
+    dns: Dns
+    fetch: Fetch
     identity: Identity
     idp: Idp
     sts: Sts
@@ -120,15 +124,29 @@ def parse_settings(text: str) -> Settings:
 
 def contradictions(settings: Settings) -> Iterator[Mistake]:
     """Values that are each right and cannot be right together."""
+    yield from _foreign(settings)
+    for section, shorter, longer in _ORDERED:
+        room = getattr(settings, section)
+        if getattr(room, shorter) > getattr(room, longer):
+            yield Mistake(section, shorter, 0, f"it is more than {longer}", f"write no more than {longer} has")
+    if not settings.front.listen:
+        yield Mistake("front", "listen", 0, "nobody could connect", "write an endpoint, as in tcp6:443")
+
+
+_ORDERED = (
+    ("identity", "least_kept", "most_kept"),
+    ("rs", "lifetime", "longest"),
+    ("rra", "active_per_destination", "active"),
+)
+"""Section, key, and the key that it may not exceed."""
+
+
+def _foreign(settings: Settings) -> Iterator[Mistake]:
+    """Names that have to be the domain's own and are not."""
     domain = settings.domain.name
     if not is_within(settings.domain.issuer.origin.host, domain):
-        yield Mistake(
-            "domain",
-            "issuer",
-            0,
-            f"its host is neither {domain} nor in it",
-            f"write an https URL of a host in {domain}",
-        )
+        wrong = f"its host is neither {domain} nor in it"
+        yield Mistake("domain", "issuer", 0, wrong, f"write an https URL in {domain}, as in https://id.{domain}")
     client = settings.rra.client
     if client is not None and client.domain != domain:
         yield Mistake("rra", "client", 0, f"it does not belong to {domain}", f"write OU.{domain}, as in _rra.{domain}")

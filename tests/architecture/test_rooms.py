@@ -38,9 +38,9 @@ class Tables(SynchronousTestCase):
 
     def test_http(self) -> None:
         """Every refusal has a status and an OAuth error."""
-        from rrsd.web.refusals import HTTP
+        from rrsd.web.refusals import TABLE
 
-        self.assertEqual(set(HTTP), set(ALL))
+        self.assertEqual(set(TABLE), set(ALL))
 
     def test_exits(self) -> None:
         """Every refusal has an exit status and a line of advice."""

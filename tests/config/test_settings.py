@@ -1,0 +1,67 @@
+"""The whole configuration, and what its parts say about each other."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from rrsd.config.ini import Misconfigured
+from rrsd.config.settings import Settings, is_within, parse_settings
+from rrsd.core.values.addresses import parse_domain
+
+LEAST = "[domain]\nname = foo.test\nissuer = https://id.foo.test\n[rs]\norigin = https://rs.foo.test\n"
+"""The least that a configuration has to say."""
+
+
+class Whole(SynchronousTestCase):
+    """From text to settings."""
+
+    def errors_of(self, text: str) -> list[str]:
+        """The mistakes that `text` is refused for."""
+        refused = self.assertRaises(Misconfigured, parse_settings, text)
+        return [str(error) for error in refused.errors]
+
+    def test_least(self) -> None:
+        """Domain, issuer and resource server are all that must be said."""
+        settings = parse_settings(LEAST)
+        self.assertIsInstance(settings, Settings)
+        self.assertEqual(str(settings.domain.issuer), "https://id.foo.test")
+
+    def test_nothing(self) -> None:
+        """An empty file is answered with everything that is missing."""
+        self.assertEqual(len(self.errors_of("")), 3)
+
+    def test_all_errors_in_the_order_of_the_file(self) -> None:
+        """Unreadable lines and wrong values are reported together."""
+        errors = self.errors_of("garbage\n" + LEAST + "[rra]\nactive = many\nmore garbage\n")
+        self.assertEqual(
+            [error.split(":")[0] for error in errors], ["file (line 1)", "[rra] active (line 8)", "[rra] (line 9)"]
+        )
+
+    def test_issuer_of_another_domain(self) -> None:
+        """An issuer that does not lie in the domain could not speak for it."""
+        text = LEAST.replace("https://id.foo.test", "https://id.bar.test")
+        self.assertEqual(
+            self.errors_of(text),
+            [
+                "[domain] issuer: its host is neither foo.test nor in it; "
+                "write an https URL in foo.test, as in https://id.foo.test"
+            ],
+        )
+
+    def test_agent_of_another_domain(self) -> None:
+        """The agent's name lies in the domain whose users it acts for."""
+        (error,) = self.errors_of(LEAST + "[rra]\nclient = _rra.bar.test\n")
+        self.assertIn("write OU.foo.test", error)
+
+    def test_limits_that_contradict_each_other(self) -> None:
+        """A default above its maximum is an error, for each such pair."""
+        errors = self.errors_of(
+            LEAST + "lifetime = 9d\nlongest = 8d\n[rra]\nactive = 3\n[identity]\nleast_kept = 2d\n[front]\nlisten =\n"
+        )
+        self.assertEqual(len(errors), 4)
+
+    def test_within(self) -> None:
+        """A name lies in a domain when labels say so, not letters."""
+        foo = parse_domain("foo.test")
+        self.assertTrue(is_within(foo, foo))
+        self.assertTrue(is_within(parse_domain("id.foo.test"), foo))
+        self.assertFalse(is_within(parse_domain("evilfoo.test"), foo))
+        self.assertFalse(is_within(parse_domain("foo.test.bar.test"), foo))
