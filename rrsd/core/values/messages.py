@@ -15,7 +15,7 @@ class Attachment:
     """One external body of a placeholder: where the resource is, what it must be, and the headers that it gets back.
 
     `headers` are the raw header lines of the restored part, CRLF-ended, without Content-Transfer-Encoding and without
-    the empty line. `origin` is None where the placeholder names no https resource server of the expected form.
+    the empty line; b"" in an `Outgoing` means that they are made of the type and the name.
     """
 
     digest: Digest
@@ -46,7 +46,8 @@ class Restored:
 class Placeholder:
     """A message whose attachments stayed with the sender's domain.
 
-    `plan` lists, in order, what the restored message is made of; over the raw bytes it is total.
+    `plan` lists, in order, what the restored message is made of; over the raw bytes it is total, but for the external
+    bodies and the notice that restoring drops. `message_id` has no angle brackets, here and wherever else it is said.
     """
 
     message_id: str

@@ -1,6 +1,6 @@
 """The routes for the recipient's client (protocol 7)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -85,7 +85,7 @@ class MailboxPages:
         restored = await self.reader.raw(_wish(request, user, message, 0))
         _set(request, _HARMLESS | {"Content-Type": MAIL, "Content-Length": str(restored.size)})
         _set(request, {"Content-Disposition": content_disposition(f"{message}.eml")})
-        return b"" if _is_head(request) else await send(request, restored.blocks)
+        return await _send(request, restored.blocks)
 
     @routes.route("/api/messages/<message>/parts/<int:index>", methods=["GET"])
     async def part(self, request: IRequest, message: str, index: int) -> bytes | None:
@@ -164,7 +164,14 @@ async def _show(request: IRequest, reading: Reading) -> bytes | None:
         _set(request, {"Content-Range": render_content_range(span, part.size)})
     _set(request, _HARMLESS | {"Content-Type": part.media_type, "Content-Length": str(span.end - span.start)})
     _set(request, {"Content-Disposition": content_disposition(part.filename or f"part-{part.index}")})
-    return b"" if _is_head(request) else await send(request, reading.blocks)
+    return await _send(request, reading.blocks)
+
+
+async def _send(request: IRequest, blocks: AsyncIterator[bytes]) -> bytes | None:
+    if _is_head(request):
+        return b""
+    await send(request, blocks)
+    return None
 
 
 def _wish(request: IRequest, user: VerifiedAccess, message: str, index: int) -> Wish:

@@ -93,7 +93,7 @@ MAILBOX = Fragment(
         Operation("GET", "/api/messages", "Messages, newest first.", {
             "200": content("A page; `next` is the `before` of the page after it.", JSON, ref("Messages")),
         }, ("before", "most")),
-        Operation("POST", "/api/messages", "Deliver a message into one's own mailbox, or one's own message to others.", {
+        Operation("POST", "/api/messages", "Deliver a message to oneself, or one's own to others.", {
             "201": content("Accepted and durable; what a recipient has already is left out.", JSON, ref("Messages")),
         }, ("recipient",), content("A message, with CRLF line ends", MAIL, BYTES)),
         Operation("GET", "/api/messages/{message}", "One message and how far its parts are.", {
@@ -103,7 +103,7 @@ MAILBOX = Fragment(
             "200": content("The message as it was written", MAIL, BYTES),
             "503": content("An attachment has not arrived; come back later.", JSON, ref("Refusal")),
         }, ("message", "prefer")),
-        Operation("GET", "/api/messages/{message}/parts/{index}", "The bytes of one attachment, also while it arrives.", {
+        Operation("GET", "/api/messages/{message}/parts/{index}", "One attachment, also while it arrives.", {
             "200": content("All bytes", "*/*", BYTES),
             "202": content("It has not arrived yet, and goes first from now on.", JSON, ref("Part")),
             "206": content("The range that was asked for", "*/*", BYTES),
@@ -112,7 +112,7 @@ MAILBOX = Fragment(
             "416": content("The range lies outside.", JSON, ref("Refusal")),
         }, ("message", "index", "prefer", "range", "if_range", "if_none_match")),
         Operation("GET", "/api/events", "What happens to the user's pulls, as it happens.", {
-            "200": content("Server-sent events called `progress`, whose data is a News", "text/event-stream", ref("News")),
+            "200": content("Events called `progress`, whose data is a News", "text/event-stream", ref("News")),
         }),
     ),
     schemas={

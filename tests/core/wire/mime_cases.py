@@ -1,6 +1,7 @@
 """Placeholder messages for the tests of `rrsd.core.wire.mime`."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from attrs import evolve
 
@@ -19,7 +20,7 @@ NOTE = Attachment(digest_of(b"note"), 4, RS, None, "text/plain", "", b"")
 OUTGOING = Outgoing("1@foo.test", ALICE, (BOB,), "Holiday", "Hello", DAY, (FILM, NOTE), "b1")
 
 
-def sent(**changes: object) -> Outgoing:
+def sent(**changes: Any) -> Outgoing:
     """A message with some of its content changed."""
     return evolve(OUTGOING, **changes)
 
