@@ -83,6 +83,7 @@ class Audit:
         "The file that each decision is appended to, one JSON line each; it is opened again on SIGHUP.",
         "/var/lib/rrsd/audit.jsonl",
     )
+    claims: bool = key("Write down the decoded claims of assertions too, never their signatures.", False)
 
 
 @frozen
