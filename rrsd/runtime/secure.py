@@ -63,11 +63,11 @@ class Gathered(Protocol):
             return
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._pieces = []
-        self.inner.dataReceived(data)
         if self.head_left is not None:
             self.head_left -= len(data)
-            if self.head_left < 0:
-                cast(Any, self.transport).abortConnection()
+        self.inner.dataReceived(data)
+        if self.head_left is not None and self.head_left < 0:
+            cast(Any, self.transport).abortConnection()
 
     @override
     def connectionLost(self, reason: Failure = connectionDone) -> None:
