@@ -1,6 +1,6 @@
 """Domains for tests: keys that sign, certificates as values, and doubles of what a role needs from outside."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.instants import Instant, instant
 from rrsd.core.values.peers import Certificate, Issuer, Origin, Url, parse_issuer
 from rrsd.core.values.resources import CHUNK, Blob, Grant, Receipt, Upload
-from rrsd.core.values.tokens import Algorithm, ClaimedJws, KeySet, Kind, PublicKey, VerifiedAccess
+from rrsd.core.values.tokens import Algorithm, KeySet, Kind, PublicKey
 from rrsd.core.wire import jose, strictjson
 from rrsd.core.wire.delegation import delegation_claims
 from rrsd.core.wire.metadata import IssuerMetadata, render_issuer_metadata
@@ -326,32 +326,6 @@ class Ledger:
         return len(mine)
 
 
-@define(eq=False)
-class Alone:
-    """Asks every question by itself."""
-
-    def share(self, key: str, ask: Callable[[], Awaitable[T]]) -> Awaitable[T]:
-        return ask()
-
-
-@define(eq=False)
-class Sessions:
-    """Access tokens by their text."""
-
-    known: dict[str, VerifiedAccess | Refusal] = field(factory=dict)
-
-    async def prove_user(self, text: str) -> VerifiedAccess:
-        found = self.known[text]
-        if isinstance(found, Refusal):
-            raise found
-        return found
-
-
 def timers_of(clock: Clock) -> Timers:
     """Time as `clock` says."""
     return Timers(clock)
-
-
-def claimed(text: str) -> ClaimedJws:
-    """The JWS as it is parsed."""
-    return jose.parse_jws(text)
