@@ -27,7 +27,7 @@ class Switchboard(Resource):
 
     @override
     def render(self, request: IRequest) -> bytes | int:
-        path = cast(bytes, request.path).decode("latin-1")  # type: ignore[attr-defined]
+        path = cast(bytes, request.path).decode("latin-1")
         for prefix, resource in self._table:
             if path == prefix or path.startswith(prefix if prefix.endswith("/") else f"{prefix}/"):
                 return cast("bytes | int", resource.render(request))
@@ -55,5 +55,3 @@ def switchboard(mounts: tuple[Mount, ...]) -> Switchboard:
                 raise ValueError(f"two roles answer at {prefix}")
             table[prefix] = mount.resource
     return Switchboard(table)
-
-

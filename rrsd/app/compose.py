@@ -1,0 +1,43 @@
+"""The whole domain in one object: drivers plugged into roles, nothing started and nothing listening yet."""
+
+from collections.abc import Sequence
+
+from attrs import frozen
+from twisted.web.resource import IResource
+
+from rrsd.app.means import Means
+from rrsd.app.people import People, build_people
+from rrsd.app.resources import Retrieving, Serving, build_retrieving, build_serving
+from rrsd.app.sites import build_window, public_site
+from rrsd.roles.admin.flow import Window
+
+
+@frozen
+class Composition:
+    """A domain's roles on its drivers. `public` is what the world sees; `window` is the operator's."""
+
+    means: Means
+    people: People
+    serving: Serving
+    retrieving: Retrieving
+    window: Window
+    public: IResource
+
+
+def compose(means: Means) -> Composition:
+    """The domain that the settings describe.
+
+    Raises:
+        Malformed, Unavailable: keys, certificates or clients cannot be used.
+    """
+    settings, effects, doors = means.settings, means.effects, means.doors
+    people = build_people(means)
+    serving = build_serving(means, people)
+    retrieving = build_retrieving(means, people)
+
+    async def reload() -> Sequence[str]:
+        return doors.reload()
+
+    window = build_window(means, people, retrieving, reload)
+    public = public_site(settings, effects, people, serving, retrieving)
+    return Composition(means, people, serving, retrieving, window, public)

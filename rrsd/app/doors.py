@@ -1,0 +1,89 @@
+"""The drivers, built from the settings."""
+
+from typing import Any
+
+from attrs import define
+
+from rrsd.app.effects import Effects
+from rrsd.config.settings import Settings
+from rrsd.drivers.dns.resolver import Resolver, parse_hosts
+from rrsd.drivers.fetch.client import Outbound
+from rrsd.drivers.fetch.endpoints import Network
+from rrsd.drivers.fetch.guard import Guard, parse_networks
+from rrsd.drivers.keys.service import Keyring
+from rrsd.drivers.tls.client import ClientTls
+from rrsd.drivers.tls.credentials import Credential, parse_credential
+from rrsd.drivers.tls.reload import read_credential, read_file
+from rrsd.drivers.tls.server import ServerTls
+
+
+@define(eq=False)
+class Doors:
+    """The ways in and out. `strangers` shows no certificate, `agent` shows that of the domain's agent."""
+
+    settings: Settings
+    keyring: Keyring
+    server: ServerTls
+    strangers: Outbound
+    agent: Outbound
+    _agent_tls: ClientTls
+
+    def reload(self) -> tuple[str, ...]:
+        """Take up certificates and keys that changed on disk; what is open goes on. Returns what was reloaded.
+
+        Raises:
+            Malformed, Damaged, Forbidden: something cannot be used; everything is as it was.
+        """
+        credential = read_front(self.settings)
+        self.keyring.reload()
+        self.server.replace(credential)
+        self._agent_tls.replace(agent_credential(self.keyring))
+        return ("front certificate", "keys")
+
+
+def build_doors(settings: Settings, effects: Effects, keyring: Keyring) -> Doors:
+    """The drivers of a daemon whose keys are loaded.
+
+    Raises:
+        Malformed: a certificate, the roots, the host table or a network in the settings cannot be used.
+    """
+    roots = read_file(settings.tls.roots) if settings.tls.roots is not None else None
+    minimum = settings.tls.minimum
+    stranger_tls = ClientTls(minimum, roots)
+    agent_tls = ClientTls(minimum, roots, agent_credential(keyring))
+    return Doors(
+        settings,
+        keyring,
+        ServerTls(read_front(settings), minimum),
+        _outbound(settings, effects, stranger_tls),
+        _outbound(settings, effects, agent_tls),
+        agent_tls,
+    )
+
+
+def read_front(settings: Settings) -> Credential:
+    """The public listeners' certificate and key."""
+    return read_credential(settings.front.certificate, settings.front.key)
+
+
+def agent_credential(keyring: Keyring) -> Credential:
+    """The agent's client certificate and key."""
+    pair = keyring.agent.pair
+    return parse_credential(pair.certificate_pem, pair.key_pem)
+
+
+def _outbound(settings: Settings, effects: Effects, tls: ClientTls) -> Outbound:
+    names: Any = effects.reactor.nameResolver
+    table = parse_hosts(settings.dns.hosts)
+    resolver = Resolver(names, effects.timers, table, settings.dns.deadline, settings.dns.most_addresses)
+    guard = Guard(parse_networks(settings.fetch.allowed), parse_networks(settings.fetch.forbidden))
+    network = Network(
+        effects.reactor,
+        effects.timers,
+        resolver,
+        guard,
+        tls.creator_for,
+        settings.fetch.connect,
+        settings.fetch.handshake,
+    )
+    return Outbound(network, settings.fetch)

@@ -1,0 +1,47 @@
+"""What the daemon takes from outside its own memory: time, chance, threads, names that cannot be guessed."""
+
+import random  # noqa: TID251 (this is where chance comes from)
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+
+from rrsd.runtime.timers import Timers
+from rrsd.runtime.workers import ThreadWorkers, Workers
+
+
+@frozen
+class Effects:
+    """Everything that is not the same in every run; tests bring their own.
+
+    `reactor` makes and takes connections. `writer` (one thread), `readers`, `disk` and `passwords` run what blocks.
+    `chance` is uniform in [0, 1), `unique` a fresh name of 128 bits, `secret` random for the life of the process.
+    """
+
+    reactor: Any
+    timers: Timers
+    writer: Workers
+    readers: Workers
+    disk: Workers
+    passwords: Workers
+    chance: Callable[[], float]
+    unique: Callable[[], str]
+    secret: bytes
+    threads: tuple[ThreadWorkers, ...] = ()
+
+
+def real(reactor: Any, password_threads: int) -> Effects:
+    """The effects of a daemon on this machine."""
+    sizes = {"writer": 1, "readers": 2, "disk": 12, "passwords": password_threads}
+    threads = {name: ThreadWorkers(reactor, size, name) for name, size in sizes.items()}
+    return Effects(
+        reactor=reactor,
+        timers=Timers(reactor, time.time),  # noqa: TID251 (this is where the time of day comes from)
+        **threads,
+        chance=random.SystemRandom().random,
+        unique=lambda: secrets.token_urlsafe(16),
+        secret=secrets.token_bytes(32),
+        threads=tuple(threads.values()),
+    )

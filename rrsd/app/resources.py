@@ -1,0 +1,188 @@
+"""The roles about resources, plugged together: the Resource Server and the Resource Retrieval Agent."""
+
+from attrs import frozen
+
+from rrsd.app.means import Means
+from rrsd.app.people import People
+from rrsd.roles.rra.acceptance import Acceptance
+from rrsd.roles.rra.delegations import Delegations
+from rrsd.roles.rra.feed import Feed
+from rrsd.roles.rra.flow import Puller
+from rrsd.roles.rra.live import Transfers
+from rrsd.roles.rra.mailbox import Posting, Reader
+from rrsd.roles.rra.operate import Operations
+from rrsd.roles.rra.receipts import Receipts
+from rrsd.roles.rra.restore import Restorer
+from rrsd.roles.rra.scheduler import Scheduler
+from rrsd.roles.rra.service import Agent
+from rrsd.roles.rs.flow.admission import Gate, Record
+from rrsd.roles.rs.flow.proofs import Proofs
+from rrsd.roles.rs.flow.senders import Senders
+from rrsd.roles.rs.flow.strangers import Strangers
+from rrsd.roles.rs.service import Collection
+from rrsd.runtime.bell import Bell
+from rrsd.runtime.flights import Flights
+from rrsd.runtime.limits import RateLimit
+from rrsd.runtime.loops import Nursery
+
+
+@frozen
+class Serving:
+    """The Resource Server's parts."""
+
+    gate: Gate
+    strangers: Strangers
+    senders: Senders
+    collection: Collection
+
+
+def build_serving(means: Means, people: People) -> Serving:
+    """The Resource Server of the domain."""
+    settings, effects, store, audit = means.settings, means.effects, means.store, means.audit
+    timers, rs = effects.timers, settings.rs
+    record = Record(audit, timers)
+    rates = RateLimit(rs.rate, rs.burst, effects.reactor)
+    proofs = Proofs(rs, people.identity, timers)
+    senders = Senders(
+        rs, settings.domain.name, people.identity, store.uploads, store.grants, timers, record, effects.unique
+    )
+    return Serving(
+        Gate(rs, rates, audit),
+        Strangers(proofs, store.grants, store.blobs, timers, record),
+        senders,
+        Collection(rs, store.blobs, store.uploads, timers, Nursery()),
+    )
+
+
+@frozen
+class Retrieving:
+    """The Resource Retrieval Agent's parts."""
+
+    acceptance: Acceptance
+    operations: Operations
+    reader: Reader
+    posting: Posting
+    feed: Feed
+    agent: Agent
+
+
+@frozen
+class _Parts:
+    """The agent's parts, each made with the means and the roles about people."""
+
+    means: Means
+    people: People
+
+    def delegations(self) -> Delegations:
+        return Delegations(
+            domain=self.means.settings.domain.name,
+            agent=self.means.doors.keyring.agent,
+            remote=self.means.doors.agent,
+            trust=self.people.identity,
+            timers=self.means.effects.timers,
+            flights=Flights(),
+            audit=self.means.audit,
+            unique=self.means.effects.unique,
+        )
+
+    def puller(self, delegations: Delegations, transfers: Transfers) -> Puller:
+        return Puller(
+            queue=self.means.store.queue,
+            blobs=self.means.store.blobs,
+            remote=self.means.doors.agent,
+            trust=self.people.identity,
+            delegations=delegations,
+            transfers=transfers,
+            timers=self.means.effects.timers,
+            settings=self.means.settings.rra,
+        )
+
+    def scheduler(self, puller: Puller, bell: Bell, feed: Feed, work: Nursery) -> Scheduler:
+        return Scheduler(
+            queue=self.means.store.queue,
+            puller=puller,
+            timers=self.means.effects.timers,
+            settings=self.means.settings.rra,
+            bell=bell,
+            feed=feed,
+            audit=self.means.audit,
+            chance=self.means.effects.chance,
+            spawn=work.spawn,
+        )
+
+    def receipts(self, delegations: Delegations) -> Receipts:
+        return Receipts(
+            queue=self.means.store.queue,
+            remote=self.means.doors.agent,
+            trust=self.people.identity,
+            delegations=delegations,
+            agent=self.means.doors.keyring.agent,
+            timers=self.means.effects.timers,
+            bell=Bell(self.means.effects.reactor),
+            audit=self.means.audit,
+        )
+
+    def acceptance(self, bell: Bell) -> Acceptance:
+        return Acceptance(
+            queue=self.means.store.queue,
+            blobs=self.means.store.blobs,
+            subjects=self.people.members,
+            timers=self.means.effects.timers,
+            bell=bell,
+            audit=self.means.audit,
+            settings=self.means.settings.rra,
+        )
+
+    def operations(self, scheduler: Scheduler, delegations: Delegations) -> Operations:
+        return Operations(
+            queue=self.means.store.queue,
+            scheduler=scheduler,
+            transfers=scheduler.puller.transfers,
+            delegations=delegations,
+            timers=self.means.effects.timers,
+            bell=scheduler.bell,
+            feed=scheduler.feed,
+            audit=self.means.audit,
+        )
+
+    def reader(self, operations: Operations) -> Reader:
+        rra, blobs = self.means.settings.rra, self.means.store.blobs
+        restorer = Restorer(blobs, rra.most_message, rra.most_parts)
+        return Reader(
+            mailbox=self.means.store.mailbox,
+            blobs=blobs,
+            arrivals=operations,
+            restorer=restorer,
+            timers=self.means.effects.timers,
+        )
+
+    def agent(self, scheduler: Scheduler, receipts: Receipts, work: Nursery) -> Agent:
+        return Agent(
+            scheduler=scheduler,
+            receipts=receipts,
+            transfers=scheduler.puller.transfers,
+            feed=scheduler.feed,
+            queue=self.means.store.queue,
+            blobs=self.means.store.blobs,
+            timers=self.means.effects.timers,
+            nursery=work,
+        )
+
+
+def build_retrieving(means: Means, people: People) -> Retrieving:
+    """The Resource Retrieval Agent of the domain."""
+    parts, effects = _Parts(means, people), means.effects
+    bell, work = Bell(effects.reactor), Nursery()
+    feed = Feed(lambda: Bell(effects.reactor))
+    delegations = parts.delegations()
+    puller = parts.puller(delegations, Transfers(effects.timers))
+    scheduler = parts.scheduler(puller, bell, feed, work)
+    acceptance, operations = parts.acceptance(bell), parts.operations(scheduler, delegations)
+    return Retrieving(
+        acceptance,
+        operations,
+        parts.reader(operations),
+        Posting(acceptance, means.settings.rra.most_parts),
+        feed,
+        parts.agent(scheduler, parts.receipts(delegations), work),
+    )

@@ -1,0 +1,139 @@
+"""Which role answers at which path, on the public listener and on the operator's."""
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from rrsd.app.effects import Effects
+from rrsd.app.means import Means
+from rrsd.app.people import People
+from rrsd.app.resources import Retrieving, Serving
+from rrsd.app.token_endpoint import TokenEndpoint
+from rrsd.app.urls import Mount, Switchboard, switchboard
+from rrsd.config.settings import Settings
+from rrsd.core.refusals import Unavailable
+from rrsd.drivers.keys.service import Keyring
+from rrsd.roles.admin.flow import Window
+from rrsd.roles.admin.ports import Reload
+from rrsd.roles.admin.resource import Desk, Status
+from rrsd.roles.identity.resource import IdentityPages
+from rrsd.roles.idp.resource import LoginPages
+from rrsd.roles.rra.api import MailboxPages
+from rrsd.roles.rra.local import Operator
+from rrsd.roles.rs.resource.senders import SendersPages
+from rrsd.roles.rs.resource.strangers import StrangersPages
+
+WELL_KNOWN = (
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-protected-resource",
+    "/.well-known/webfinger",
+    "/jwks",
+)
+
+
+def public_site(
+    settings: Settings, effects: Effects, people: People, serving: Serving, retrieving: Retrieving
+) -> Switchboard:
+    """What the world sees."""
+    resource_metadata = f"{settings.rs.origin}/.well-known/oauth-protected-resource"
+    grants = {**people.exchange.grants, **({} if settings.idp.issuer else people.login.grants)}
+    mounts = [
+        Mount(StrangersPages(resource_metadata, serving.gate, serving.strangers).routes.resource(), STRANGERS_PATHS),
+        Mount(
+            SendersPages(resource_metadata, serving.gate, serving.senders).routes.resource(),
+            ("/api/uploads", "/api/outgoing"),
+        ),
+        Mount(_mailbox(settings, effects, people, retrieving).routes.resource(), ("/api",)),
+        Mount(IdentityPages(people.publication).routes.resource(), WELL_KNOWN),
+        Mount(TokenEndpoint(grants).routes.resource(), ("/token",)),
+    ]
+    if settings.idp.issuer is None:
+        pages = LoginPages(people.login, str(settings.domain.name))
+        mounts.append(Mount(pages.routes.resource(), ("/authorize", "/revoke", "/rrs/code")))
+    return switchboard(tuple(mounts))
+
+
+SENDERS_PATHS = ("/api/uploads", "/api/outgoing")
+STRANGERS_PATHS = ("/.well-known/ni/sha-256", "/rrs/chunks/sha-256", "/rrs/receipts")
+
+
+def _mailbox(settings: Settings, effects: Effects, people: People, retrieving: Retrieving) -> MailboxPages:
+    return MailboxPages(
+        trust=people.identity,
+        reader=retrieving.reader,
+        posting=retrieving.posting,
+        feed=retrieving.feed,
+        timers=effects.timers,
+        clock=effects.reactor,
+        document={},
+        most_message=settings.rra.most_message,
+    )
+
+
+def local_site(window: Window, retrieving: Retrieving, most_message: int) -> Switchboard:
+    """What the administrator sees."""
+    operator = Operator(retrieving.operations, retrieving.acceptance, most_message)
+    return switchboard(
+        (
+            Mount(Status(window).routes.resource(), ("/health", "/ready", "/metrics")),
+            Mount(Desk(window).routes.resource(), ("/users", "/keys", "/reload")),
+            Mount(operator.routes.resource(), ("/queue", "/pulls", "/deliver")),
+        )
+    )
+
+
+def status_site(window: Window) -> Switchboard:
+    """What any program on this host may see."""
+    return switchboard((Mount(Status(window).routes.resource(), ("/health", "/ready", "/metrics")),))
+
+
+@frozen
+class KeysView:
+    """The domain's keys as the operator's window shows them."""
+
+    keyring: Keyring
+
+    def document(self) -> Mapping[str, object]:
+        """The signing keys with their states, and the client certificate."""
+        keys = [
+            {"kid": each.kid, "state": str(each.state), "since": each.since.isoformat()}
+            for each in self.keyring.signing_keys()
+        ]
+        certificate = self.keyring.agent.certificate
+        client = {
+            "name": str(certificate.client),
+            "x5t": certificate.x5t.b64,
+            "spki": certificate.spki.hex,
+            "not_after": certificate.not_after.isoformat(),
+        }
+        return {"keys": keys, "client": client}
+
+    def rotate(self) -> bool:
+        """Let the next signing key sign."""
+        return self.keyring.rotate()
+
+
+def build_window(means: Means, people: People, retrieving: Retrieving, reload: Reload) -> Window:
+    """The operator's window on all of it."""
+    return Window(
+        users=people.administration,
+        keys=KeysView(means.doors.keyring),
+        pulls=retrieving.operations,
+        checks={"store": means.store.check, "keys": KeysCheck(means.doors.keyring)},
+        reload=reload,
+        meters=means.audit.meters,
+    )
+
+
+@frozen
+class KeysCheck:
+    """Whether there is something to sign with and to present."""
+
+    keyring: Keyring
+
+    async def __call__(self) -> None:
+        """Refuses with Unavailable, saying which command helps."""
+        _ = self.keyring.agent.certificate
+        if not self.keyring.signer.is_ready:
+            raise Unavailable("no active signing key; run: rrsctl keys rotate")
