@@ -139,4 +139,4 @@ class Base64Lines:
 
 def _lines(data: bytes) -> bytes:
     text = binascii.b2a_base64(data, newline=False)
-    return b"".join([text[at : at + _LINE] + b"\r\n" for at in range(0, len(text), _LINE)])
+    return b"\r\n".join([*[text[at : at + _LINE] for at in range(0, len(text), _LINE)], b""])
