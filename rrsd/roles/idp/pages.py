@@ -129,5 +129,5 @@ async def render(request: IRequest, page: Page, status: int = 200) -> bytes:
         tags.meta(charset="utf-8"), tags.meta(name="viewport", content="width=device-width, initial-scale=1"),
         tags.title(page.title), tags.style(STYLE),
     )  # fmt: skip
-    html = await flattenString(request, tags.html(head, tags.body(tags.main(*page.body)), lang="en"))
+    html = await flattenString(request, tags.html(head, tags.body(Tag("main")(*page.body)), lang="en"))
     return b"<!DOCTYPE html>\n" + html

@@ -143,7 +143,10 @@ def _b64(data: bytes) -> str:
 def form_target(redirect_uri: str) -> str:
     """What a browser must be allowed to follow after the form was sent, as a source for `form-action`."""
     parts = urlsplit(redirect_uri)
-    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
+    if not parts.netloc or parts.netloc.startswith("["):
+        # Content Security Policy has no words for IPv6 addresses.
+        return f"{parts.scheme}:"
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def require_shown_code(form: Form) -> str:

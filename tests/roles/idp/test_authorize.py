@@ -40,6 +40,7 @@ class AskTests(LoginCase):
     def test_a_private_use_scheme_may_be_followed(self) -> None:
         """The browser may be led to the scheme of a native program."""
         self.assertEqual(self.page(client_id="web", redirect_uri="test.bar.mail:/login").target, "test.bar.mail:")
+        self.assertEqual(rules.form_target("http://[::1]:4000/callback"), "http:")
 
     def test_nobody_is_sent_to_a_wrong_redirect_uri(self) -> None:
         """An unknown client or a redirect URI that is not the client's gets a page, never a redirect."""
