@@ -17,6 +17,7 @@ from rrsd.drivers.tls.reload import read_file
 from rrsd.roles.identity.flow import Identity
 from rrsd.roles.identity.home import Home
 from rrsd.roles.identity.publication import Publication
+from rrsd.roles.idp.claims import metadata as login_metadata
 from rrsd.roles.idp.clients import command_line
 from rrsd.roles.idp.flow import Flow as Login
 from rrsd.roles.idp.flow import Guards
@@ -25,6 +26,7 @@ from rrsd.roles.idp.passwords import Argon2Passwords
 from rrsd.roles.sts import rules as sts_rules
 from rrsd.roles.sts.flow import Flow as Exchange
 from rrsd.roles.sts.rules import Client
+from rrsd.roles.sts.rules import metadata as exchange_metadata
 from rrsd.runtime.flights import Flights
 from rrsd.runtime.limits import RateLimit
 
@@ -67,11 +69,24 @@ def home_of(settings: Settings) -> Home:
         client=agent_name(settings),
         access_issuer=settings.idp.issuer or issuer,
         audiences=frozenset({api_origin(settings)}),
-        more=MORE,
+        more=members_of(settings),
     )
 
 
-MORE: dict[str, Any] = {}
+def members_of(settings: Settings) -> dict[str, Any]:
+    """The further members of the metadata document: those of the token service, and of the provider if it is ours."""
+    issuer = settings.domain.issuer
+    exchange = exchange_metadata(issuer)
+    if settings.idp.issuer is not None:
+        return exchange
+    login = login_metadata(issuer)
+    return {name: _merged(exchange.get(name), login.get(name)) for name in (*exchange, *login)}
+
+
+def _merged(one: Any, other: Any) -> Any:
+    if isinstance(one, list) and isinstance(other, list):
+        return [*one, *(each for each in other if each not in one)]
+    return other if one is None else one
 
 
 def build_people(means: Means) -> People:

@@ -15,7 +15,7 @@ from rrsd.core.refusals import Malformed, Unproven
 from rrsd.core.values.addresses import Address
 
 CLIENT = "rrsctl"
-SCOPES = ("openid", "offline_access", "mail", "rrs")
+SCOPES = ("openid", "offline_access", "mail")
 """What is asked for, where the issuer offers it."""
 ISSUER_REL = "http://openid.net/specs/connect/1.0/issuer"
 

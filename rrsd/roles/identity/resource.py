@@ -25,6 +25,11 @@ class IdentityPages:
         """The metadata of the issuer without a path (RFC 8414 3)."""
         return self._show(request, self.publication.issuer_metadata(""))
 
+    @routes.route("/.well-known/openid-configuration", methods=["GET"])
+    async def discovery(self, request: IRequest) -> bytes:
+        """The same for clients of OpenID Connect (Discovery 4)."""
+        return self._show(request, self.publication.issuer_metadata(""))
+
     @routes.route("/.well-known/oauth-authorization-server/<path:below>", methods=["GET"])
     async def issuer_below(self, request: IRequest, below: str) -> bytes:
         """The metadata of an issuer with a path (RFC 8414 3.1)."""

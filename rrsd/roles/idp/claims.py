@@ -11,7 +11,7 @@ from rrsd.core.values.instants import Instant, seconds
 from rrsd.core.values.peers import Issuer
 from rrsd.core.values.tokens import VerifiedAccess
 
-SCOPES = ("openid", "email", "offline_access", "rrs")
+SCOPES = ("openid", "email", "offline_access", "mail")
 
 
 @frozen

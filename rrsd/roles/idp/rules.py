@@ -98,7 +98,7 @@ def complaint(form: Form, audience: str) -> str | None:
 
 def asked(form: Form) -> Asked:
     """The request in a form about which there is no complaint."""
-    scope = " ".join(word for word in SCOPES if word in (form.one("scope") or "rrs").split(" "))
+    scope = " ".join(word for word in SCOPES if word in (form.one("scope") or "mail").split(" "))
     rest = [form.one(name) or "" for name in ("state", "code_challenge", "nonce", "login_hint")]
     state, challenge, nonce, hint = rest
     return Asked(form.required("client_id"), form.required("redirect_uri"), state, scope, challenge, nonce, hint)

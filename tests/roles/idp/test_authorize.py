@@ -90,7 +90,7 @@ class AskTests(LoginCase):
 
     def test_no_scope_is_the_api(self) -> None:
         """A request without scope is for the API, the right resource may be named."""
-        self.assertEqual(self.redeemed(self.code(scope=None, resource="https://bar.test"))["scope"], "rrs")
+        self.assertEqual(self.redeemed(self.code(scope=None, resource="https://bar.test"))["scope"], "mail")
 
 
 class LogInTests(LoginCase):

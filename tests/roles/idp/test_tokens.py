@@ -38,7 +38,7 @@ class CodeTests(LoginCase):
         self.assertEqual((jws.claims["sub"], jws.claims["email"]), (str(BOB), str(BOB)))
         without = jose.parse_jws(self.redeemed(self.code(nonce=None))["id_token"])
         self.assertNotIn("nonce", without.claims)
-        self.assertNotIn("id_token", self.redeemed(self.code(scope="rrs")))
+        self.assertNotIn("id_token", self.redeemed(self.code(scope="mail")))
 
     def test_a_code_is_used_once(self) -> None:
         """A replayed code is refused, and the login that it led to ends."""
