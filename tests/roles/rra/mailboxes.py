@@ -1,26 +1,31 @@
 """A mailbox, a store and pulls in memory, for the tests of what the recipient's client may do."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
 
-from rrsd.core.refusals import Unknown
-from rrsd.core.values.addresses import Address, parse_address
+from rrsd.core.refusals import Refusal, Unknown
+from rrsd.core.values.addresses import Address, Domain, parse_address
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.instants import Instant, instant
 from rrsd.core.values.jobs import Job, Lease, State
 from rrsd.core.values.messages import Arrival, Attachment, Message, Outgoing, Part
+from rrsd.core.values.peers import Introduction
 from rrsd.core.values.resources import Blob
+from rrsd.core.values.tokens import VerifiedAccess
 from rrsd.core.wire.mime import render_placeholder
 from rrsd.roles.rra.mailbox import HELD_BACK, Acceptance, Arrivals, Arriving, Feed, Reader
-from rrsd.roles.rra.ports import Mailbox, Partial
+from rrsd.roles.rra.ports import Blobs, Mailbox, Partial, Trust
 from rrsd.roles.rra.restore import Restorer
+from rrsd.runtime.timers import Timers
 from tests.roles.rra.samples import RS, job, lease
-from tests.support.domains import timers_of
+
+T = TypeVar("T")
 
 ALICE = parse_address("alice@foo.test")
 BOB = parse_address("bob@bar.test")
@@ -58,6 +63,38 @@ def message(*arrivals: Arrival, recipient: Address = BOB, name: str = "m1") -> M
     return Message(
         name, recipient, ALICE, "1@foo.test", "Holiday", "today", DAY, digest_of(RAW), len(RAW), tuple(parts)
     )
+
+
+class FlowCase(SynchronousTestCase):
+    """Runs coroutines that wait for nothing but doubles."""
+
+    def run_now(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """The result, which is there at once."""
+        result: T = self.successResultOf(Deferred.fromCoroutine(coroutine))
+        return result
+
+    def refuse_now(self, coroutine: Coroutine[Any, Any, object], refusal: type[Refusal]) -> Refusal:
+        """The refusal of exactly that class."""
+        raised = self.failureResultOf(Deferred.fromCoroutine(coroutine)).value
+        assert isinstance(raised, Refusal)
+        self.assertIs(type(raised), refusal)
+        return raised
+
+
+@define(eq=False)
+class Sessions:
+    """Access tokens by their text."""
+
+    known: dict[str, VerifiedAccess | Refusal] = field(factory=dict)
+
+    async def introduce(self, domain: Domain) -> Introduction:
+        raise Unknown(str(domain))
+
+    async def prove_user(self, text: str) -> VerifiedAccess:
+        found = self.known[text]
+        if isinstance(found, Refusal):
+            raise found
+        return found
 
 
 @define(eq=False)
@@ -265,7 +302,7 @@ class World:
             blobs=self.store,
             arrivals=self.pulls,
             restorer=self.restorer,
-            timers=timers_of(self.clock),
+            timers=Timers(self.clock),
         )
 
 
@@ -283,6 +320,8 @@ if TYPE_CHECKING:
     _arrivals: type[Arrivals] = Pulls
     _acceptance: type[Acceptance] = Gateway
     _feed: type[Feed] = Paper
+    _trust: type[Trust] = Sessions
+    _blobs: type[Blobs] = Store
 
 OPEN_END = len(FILM) - HELD_BACK
 """Bytes of the film that are sent before it was verified."""

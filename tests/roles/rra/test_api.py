@@ -11,14 +11,29 @@ from twisted.trial.unittest import SynchronousTestCase
 from rrsd.core.refusals import Expired
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.messages import Arrival
+from rrsd.core.values.peers import Certificate
 from rrsd.core.values.tokens import VerifiedAccess
 from rrsd.core.wire.fields import etag, render_repr_digest
 from rrsd.roles.rra.api import MailboxPages
 from rrsd.roles.rra.mailbox import Posting
-from tests.roles.rra.mailboxes import BOB, CAROL, DAY, FILM, NOTE, RAW, File, Gateway, Paper, Transfer, World, message
+from rrsd.runtime.timers import Timers
+from tests.roles.rra.mailboxes import (
+    BOB,
+    CAROL,
+    DAY,
+    FILM,
+    NOTE,
+    RAW,
+    File,
+    Gateway,
+    Paper,
+    Sessions,
+    Transfer,
+    World,
+    message,
+)
 from tests.roles.rra.test_mailbox import ACCESS
 from tests.support.callers import Caller, Response
-from tests.support.domains import Key, Sessions, certificate, timers_of
 
 PART = "/api/messages/m1/parts/0"
 
@@ -37,16 +52,16 @@ class Site:
         self.world.clock.advance(DAY.timestamp())
         live = evolve(ACCESS, expires=DAY + timedelta(minutes=10))
         self.sessions = Sessions({"bob": live, "old": Expired("access token")})
-        self.caller = Caller(cast(Any, self.pages.routes))
+        self.caller = Caller(self.pages.routes)
 
     @property
     def pages(self) -> MailboxPages:
         return MailboxPages(
-            trust=cast(Any, self.sessions),
+            trust=self.sessions,
             reader=self.world.reader,
             posting=Posting(self.gateway, 10),
             feed=self.paper,
-            timers=timers_of(self.world.clock),
+            timers=Timers(self.world.clock),
             clock=self.world.clock,
             document={"openapi": "3.1.1"},
             most_message=len(RAW),
@@ -87,10 +102,10 @@ class Access(Case):
 
     def test_stolen_bound_token(self) -> None:
         """A bound token works over the connection that it is bound to, and over no other (RFC 8705)."""
-        bound = certificate("_cli.bar.test", Key("client"))
+        bound = Certificate(digest_of(b"certificate"), digest_of(b"key"), b"", None, DAY, DAY)
         self.grant(evolve(ACCESS, confirmation=bound.x5t))
         self.assertEqual(self.ask("GET", "/api/messages").status, 401)
-        self.site.caller = Caller(cast(Any, self.site.pages.routes), bound)
+        self.site.caller = Caller(self.site.pages.routes, bound)
         self.assertEqual(self.ask("GET", "/api/messages").status, 200)
 
     def grant(self, access: VerifiedAccess) -> None:

@@ -24,13 +24,13 @@ from tests.roles.rra.mailboxes import (
     OPEN_END,
     RAW,
     File,
+    FlowCase,
     Gateway,
     Transfer,
     World,
     collect,
 )
 from tests.roles.rra.samples import lease
-from tests.support.domains import FlowCase
 
 WISH = Wish(BOB, "m1", 0, "token of bob")
 TAG = etag(digest_of(FILM))

@@ -9,8 +9,7 @@ from rrsd.core.values.digests import digest_of
 from rrsd.core.values.messages import Arrival
 from rrsd.roles.rra.restore import BLOCK, Restorer
 from tests.core.wire.mime_cases import lines
-from tests.roles.rra.mailboxes import FILM, NOTE, RAW, World, collect, message
-from tests.support.domains import FlowCase
+from tests.roles.rra.mailboxes import FILM, NOTE, RAW, FlowCase, World, collect, message
 
 
 class Restore(FlowCase):
