@@ -83,9 +83,10 @@ class Table:
         return found if isinstance(found, Reply) else found(asked)
 
 
-def _handler(table: Table) -> type[BaseHTTPRequestHandler]:
+def _handler(table: Table, is_tcp: bool) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = is_tcp
 
         def _serve(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
@@ -147,7 +148,7 @@ def serving(server: socketserver.BaseServer) -> Iterator[None]:
 @contextmanager
 def unix_daemon(path: str, table: Table) -> Iterator[None]:
     """A daemon's administrator endpoint at `path`."""
-    with serving(_Unix(path, _handler(table))):
+    with serving(_Unix(path, _handler(table, False))):
         yield
     os.unlink(path)
 
@@ -160,7 +161,7 @@ def secure_daemon(folder: Path, table: Table, *names: str) -> Iterator[Profile]:
     certificate, key = authority.issue(names or ("foo.test",), datetime.now(UTC))  # noqa: TID251
     ca.write_bytes(authority.certificate_pem)
     port_file.write_bytes(certificate + key)
-    server = _Tcp(("127.0.0.1", 0), _handler(table))
+    server = _Tcp(("127.0.0.1", 0), _handler(table, True))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(port_file)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
