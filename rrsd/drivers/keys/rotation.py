@@ -22,7 +22,7 @@ from rrsd.core.wire import jose, strictjson
 REPEAT = timedelta(minutes=1)
 """A rotation so soon after the last one is the same command again."""
 
-_SIZE = 32  # bytes of a P-256 coordinate
+_SIZE = 32  # bytes of a coordinate on P-256
 
 
 class State(StrEnum):
