@@ -28,7 +28,8 @@ class Bell:
         if self._rung:
             self._rung = False
             return
-        self._waiting = waiting = Deferred()
+        waiting: Deferred[None] = Deferred()
+        self._waiting = waiting
         timer: IDelayedCall | None = None
         if delay is not None:
             timer = self.clock.callLater(max(0.0, delay.total_seconds()), self.ring)

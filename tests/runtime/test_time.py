@@ -1,0 +1,158 @@
+"""Deadlines, sleeping, sharing, limits."""
+
+from datetime import UTC, datetime, timedelta
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from rrsd.runtime.awaits import deferred_of
+from rrsd.runtime.flights import Flights
+from rrsd.runtime.limits import RateLimit
+from rrsd.runtime.timers import Timers
+
+
+class TooLate(Exception):
+    """The refusal of these tests."""
+
+
+class Clocks(SynchronousTestCase):
+    """`Timers` tells time and keeps deadlines."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.timers = Timers(self.clock)
+
+    def test_now_is_aware(self) -> None:
+        """The time of day is an aware UTC instant of the wall clock that was given."""
+        timers = Timers(self.clock, lambda: 86400.0)
+        self.assertEqual(timers.now(), datetime(1970, 1, 2, tzinfo=UTC))
+        self.assertEqual(timers.monotonic(), 0.0)
+
+    def test_sleep(self) -> None:
+        """Sleeping takes as long as it says."""
+        sleeping = deferred_of(self.timers.sleep(timedelta(seconds=3)))
+        self.clock.advance(2.9)
+        self.assertNoResult(sleeping)
+        self.clock.advance(0.2)
+        self.assertIsNone(self.successResultOf(sleeping))
+
+    def test_within_in_time(self) -> None:
+        """What comes in time passes, and no timer stays behind."""
+        answer: Deferred[int] = Deferred()
+        waiting = deferred_of(self.timers.within(timedelta(seconds=5), answer, TooLate))
+        answer.callback(7)
+        self.assertEqual(self.successResultOf(waiting), 7)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_within_too_late(self) -> None:
+        """What does not come in time is cancelled and refused."""
+        answer: Deferred[int] = Deferred()
+        waiting = deferred_of(self.timers.within(timedelta(seconds=5), answer, TooLate))
+        self.clock.advance(5)
+        self.failureResultOf(waiting, TooLate)
+        self.assertTrue(answer.called)
+
+    def test_within_cancelled_from_outside(self) -> None:
+        """A caller who gives up hears of that, not of the deadline."""
+        answer: Deferred[int] = Deferred()
+        waiting = deferred_of(self.timers.within(timedelta(seconds=5), answer, TooLate))
+        waiting.cancel()
+        self.failureResultOf(waiting, CancelledError)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_within_failure_passes(self) -> None:
+        """What fails in time fails as it did."""
+
+        async def failing() -> None:
+            raise ValueError
+
+        waiting = deferred_of(self.timers.within(timedelta(seconds=5), failing(), TooLate))
+        self.failureResultOf(waiting, ValueError)
+
+
+class SharedQuestions(SynchronousTestCase):
+    """`Flights` lets many wait for one answer (F-17)."""
+
+    def setUp(self) -> None:
+        self.flights = Flights()
+        self.asked: list[Deferred[str]] = []
+
+    def ask(self) -> Deferred[str]:
+        """One question that the test answers."""
+        self.asked.append(Deferred())
+        return self.asked[-1]
+
+    def test_hundred_askers_one_fetch(self) -> None:
+        """F-17: the same question asked a hundred times in parallel is one question."""
+        waiting = [deferred_of(self.flights.share("key", self.ask)) for _ in range(100)]
+        self.assertEqual(len(self.asked), 1)
+        self.asked[0].callback("answer")
+        self.assertEqual([self.successResultOf(one) for one in waiting], ["answer"] * 100)
+        self.assertEqual(len(self.flights), 0)
+
+    def test_refusal_reaches_everyone(self) -> None:
+        """Whoever waits hears the refusal; who comes later asks anew."""
+        waiting = [deferred_of(self.flights.share("key", self.ask)) for _ in range(3)]
+        self.asked[0].errback(TooLate())
+        for one in waiting:
+            self.failureResultOf(one, TooLate)
+        deferred_of(self.flights.share("key", self.ask))
+        self.assertEqual(len(self.asked), 2)
+
+    def test_one_gives_up(self) -> None:
+        """A waiter who gives up does not take the answer from the others."""
+        first = deferred_of(self.flights.share("key", self.ask))
+        second = deferred_of(self.flights.share("key", self.ask))
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        self.asked[0].callback("answer")
+        self.assertEqual(self.successResultOf(second), "answer")
+
+    def test_all_give_up(self) -> None:
+        """When the last waiter gives up the question is cancelled."""
+        waiting = [deferred_of(self.flights.share("key", self.ask)) for _ in range(2)]
+        for one in waiting:
+            one.cancel()
+            self.failureResultOf(one, CancelledError)
+        self.assertTrue(self.asked[0].called)
+        self.assertEqual(len(self.flights), 0)
+
+    def test_answered_at_once(self) -> None:
+        """An answer that is there already needs no flight."""
+
+        async def ask() -> int:
+            return 3
+
+        self.assertEqual(self.successResultOf(deferred_of(self.flights.share("key", ask))), 3)
+        self.assertEqual(len(self.flights), 0)
+
+
+class Rates(SynchronousTestCase):
+    """`RateLimit` is a bucket per key (T-12)."""
+
+    def test_burst_then_rate(self) -> None:
+        """T-12: after the burst a key waits, another one does not, and the wait is told."""
+        clock = Clock()
+        limit = RateLimit(0.5, 3, clock)
+        self.assertEqual([limit.take("mallory") for _ in range(4)], [0, 0, 0, 2])
+        self.assertEqual(limit.take("bob"), 0)
+        clock.advance(2)
+        self.assertEqual(limit.take("mallory"), 0)
+        self.assertEqual(limit.take("mallory"), 2)
+
+    def test_bounded_memory(self) -> None:
+        """A million keys cost no more than the most that is remembered."""
+        limit = RateLimit(1, 1, Clock(), most_keys=10)
+        for number in range(1000):
+            limit.take(str(number))
+        self.assertEqual(len(limit), 10)
+
+    def test_clock_set_back(self) -> None:
+        """A clock that goes backwards gives nobody more."""
+        clock = Clock()
+        clock.advance(100)
+        limit = RateLimit(1, 1, clock)
+        limit.take("key")
+        clock.rightNow = 50
+        self.assertEqual(limit.take("key"), 1)
