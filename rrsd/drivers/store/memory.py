@@ -14,6 +14,7 @@ from rrsd.drivers.store.settings import Settings
 from rrsd.drivers.store.sql.database import MemoryDatabase
 from rrsd.runtime.workers import InlineWorkers
 
+_DESCRIPTORS = "descriptor:"
 CAPACITY = 1 << 40  # bytes of an imaginary disk
 
 
@@ -42,6 +43,16 @@ class MemoryFiles:
         self.nodes[path] = Node(touched=self._now().timestamp())
         return self.open(path)
 
+    def create_nameless(self, folder: str) -> int:
+        """As `Files.create_nameless`."""
+        descriptor = next(self._numbers)
+        self._open[descriptor] = Node(touched=self._now().timestamp())
+        return descriptor
+
+    def path_of(self, descriptor: int) -> str:
+        """As `Files.path_of`."""
+        return f"{_DESCRIPTORS}{descriptor}"
+
     def open(self, path: str) -> int:
         """As `Files.open`."""
         descriptor = next(self._numbers)
@@ -49,6 +60,8 @@ class MemoryFiles:
         return descriptor
 
     def _node(self, path: str) -> Node:
+        if path.startswith(_DESCRIPTORS):
+            return self.node(int(path.removeprefix(_DESCRIPTORS)))
         if path not in self.nodes:
             raise FileNotFoundError(ENOENT, "no such file")
         return self.nodes[path]

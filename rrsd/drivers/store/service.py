@@ -68,8 +68,9 @@ class Store:
         self._space = Space(self._files, settings.path, settings.keep_free)
         self._add_rows()
         desk = Desk(self._vault, disk, self._space, self._monotonic, settings.in_flight)
-        self.blobs = Blobs(self._engine, desk, Writer(self._vault, disk, self._space), settings.small)
-        self.uploads = Uploads(self._engine, self._vault, disk, self._space, self._now)
+        writer = Writer(self._vault, disk, self._space)
+        self.blobs = Blobs(self._engine, desk, writer, settings.small)
+        self.uploads = Uploads(self._engine, writer, self._now)
 
     def _add_rows(self) -> None:
         self.users = Users(self._engine)

@@ -12,6 +12,9 @@ from rrsd.core.refusals import NoSpace, Unknown
 _MOST_BLOCKS = 512  # below IOV_MAX, 1024 on Linux
 
 
+_ANY = 0  # a folder's descriptor, not looked at for an absolute path; without one Python calls link(2), not linkat(2)
+
+
 @frozen
 class Facts:
     """Size in bytes, seconds from the epoch to the last write or touch, and how many names the file has."""
@@ -26,6 +29,14 @@ class Files(Protocol):
 
     def create(self, path: str) -> int:
         """A descriptor of the new file under `path`; FileExistsError when there is one."""
+        ...
+
+    def create_nameless(self, folder: str) -> int:
+        """A descriptor of a new file without a name on the disk of the folder; OSError where that cannot be."""
+        ...
+
+    def path_of(self, descriptor: int) -> str:
+        """What `link` can give a nameless file its name by, while the descriptor is open."""
         ...
 
     def open(self, path: str) -> int:
@@ -96,6 +107,14 @@ class DiskFiles:
         """As `Files.create`; nobody but the daemon's user may read it."""
         return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
 
+    def create_nameless(self, folder: str) -> int:
+        """As `Files.create_nameless` (open(2), O_TMPFILE): half the journal writes of a file that changes its name."""
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+    def path_of(self, descriptor: int) -> str:
+        """As `Files.path_of` (open(2), example of O_TMPFILE)."""
+        return f"/proc/self/fd/{descriptor}"
+
     def open(self, path: str) -> int:
         """As `Files.open`; a symbolic link is not followed."""
         return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -137,7 +156,7 @@ class DiskFiles:
 
     def link(self, path: str, name: str) -> None:
         """As `Files.link`."""
-        os.link(path, name)
+        os.link(path, name, src_dir_fd=_ANY, follow_symlinks=True)
 
     def rename(self, path: str, name: str) -> None:
         """As `Files.rename`."""

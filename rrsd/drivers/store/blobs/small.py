@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from errno import EINVAL, EISDIR, EOPNOTSUPP
 from itertools import count
 
 from attrs import define, field
@@ -14,6 +15,8 @@ from rrsd.drivers.store.blobs.files import refusing
 from rrsd.drivers.store.blobs.space import Space
 from rrsd.drivers.store.blobs.vault import Vault
 from rrsd.runtime.workers import Workers
+
+_NO_NAMELESS = (EOPNOTSUPP, EISDIR, EINVAL)  # what file systems say that have no O_TMPFILE
 
 
 @define(eq=False)
@@ -40,19 +43,27 @@ class Writer:
             raise Damaged(f"not the {size} bytes of {digest}")
         self.space.check(size)
         with refusing("blob"):
-            self._write(self.vault.whole(next(self._numbers)), blocks, found, size)
+            self._write(blocks, found, size)
         return Blob(found, size, (found,) if size <= CHUNK else ())
 
-    def _write(self, path: str, blocks: Sequence[bytes], digest: Digest, size: int) -> None:
+    def _write(self, blocks: Sequence[bytes], digest: Digest, size: int) -> None:
         files = self.vault.files
-        descriptor = self.vault.fresh(path)
+        path = ""
+        try:
+            descriptor = files.create_nameless(self.vault.folder(digest))
+        except OSError as error:
+            if error.errno not in _NO_NAMELESS:
+                raise
+            path = self.vault.whole(next(self._numbers))
+            descriptor = self.vault.fresh(path)
         try:
             files.write(descriptor, blocks, 0)
             files.sync(descriptor)
+            self.vault.keep(path or files.path_of(descriptor), digest, size)
         finally:
             files.close(descriptor)
-        self.vault.keep(path, digest, size)
-        files.unlink(path)
+        if path:
+            files.unlink(path)
 
 
 @define(eq=False)

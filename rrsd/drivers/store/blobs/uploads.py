@@ -12,12 +12,11 @@ from rrsd.core.values.instants import Instant
 from rrsd.core.values.resources import CHUNK, Blob, Upload
 from rrsd.drivers.store.blobs.files import refusing
 from rrsd.drivers.store.blobs.shield import shielded
-from rrsd.drivers.store.blobs.space import Space
+from rrsd.drivers.store.blobs.small import Writer
 from rrsd.drivers.store.blobs.vault import BLOCK, Vault
 from rrsd.drivers.store.sql import uploads as rows
 from rrsd.drivers.store.sql.engine import Engine
 from rrsd.drivers.store.sql.references import chunks_of, save_chunks
-from rrsd.runtime.workers import Workers
 
 MOST_KNOWN = 1024  # uploads whose hash is kept in memory; any other is hashed again when it goes on
 
@@ -54,6 +53,11 @@ def _path(vault: Vault, upload: Upload) -> str:
     return vault.upload(digest_of(upload.upload_id.encode()).b64)
 
 
+def _is_whole(upload: Upload, data: bytes) -> bool:
+    """Whether the one part is everything, and small enough for one chunk."""
+    return len(data) == upload.size <= CHUNK
+
+
 @define(eq=False)
 class Uploads:
     """Uploads in files and rows; satisfies the port of the same name of the Resource Server.
@@ -63,17 +67,15 @@ class Uploads:
     """
 
     _engine: Engine
-    _vault: Vault
-    _workers: Workers
-    _space: Space
+    _writer: Writer
     _now: Callable[[], Instant]
     _known: dict[str, Running] = field(factory=dict, init=False)
     _busy: set[str] = field(factory=set, init=False)
 
     async def begin(self, upload: Upload) -> None:
         """Remember an upload of which nothing has come; refuses with NoSpace."""
-        if not self._space.likely(upload.size):
-            await self._workers.run(self._space.check, upload.size)
+        if not self._writer.space.likely(upload.size):
+            await self._writer.workers.run(self._writer.space.check, upload.size)
         await self._engine.write(lambda connection: rows.add(connection, upload))
 
     async def find(self, upload_id: str, owner: Address) -> Upload:
@@ -105,12 +107,14 @@ class Uploads:
             if running.offset != upload.offset:
                 self._remember(upload, running)
                 raise Conflict(f"the upload is at {running.offset}")
-            grown = await self._workers.run(self._put, running, upload, data)
+            grown = await self._writer.workers.run(self._put, running, upload, data)
             await self._engine.write(lambda connection: self._commit(connection, upload, grown, running.chunks))
         finally:
             self._busy.discard(upload.upload_id)
+        if _is_whole(upload, data):
+            return grown  # which never had a file of its own
         if grown.digest is not None:
-            await self._workers.run(self._unlink, running.path)
+            await self._writer.workers.run(self._unlink, running.path)
         else:
             running.offset = grown.offset
             self._remember(upload, running)
@@ -132,44 +136,46 @@ class Uploads:
         saved = await self._engine.read(lambda connection: rows.find(connection, upload.upload_id))
         if saved.digest is not None:
             raise Conflict("the upload is complete")
-        running = Running(_path(self._vault, upload), upload.size)
+        running = Running(_path(self._writer.vault, upload), upload.size)
         if saved.offset:
-            await self._workers.run(self._rehash, running, saved.offset)
+            await self._writer.workers.run(self._rehash, running, saved.offset)
         return running
 
     def _rehash(self, running: Running, end: int) -> None:
         with refusing("upload"):
-            if self._vault.is_shared(running.path):
-                self._vault.part(running.path, end)
-            descriptor = self._vault.files.open(running.path)
+            if self._writer.vault.is_shared(running.path):
+                self._writer.vault.part(running.path, end)
+            descriptor = self._writer.vault.files.open(running.path)
             try:
                 while running.offset < end:
-                    data = self._vault.files.read(descriptor, min(BLOCK, end - running.offset), running.offset)
+                    data = self._writer.vault.files.read(descriptor, min(BLOCK, end - running.offset), running.offset)
                     if not data:
                         raise Unknown("upload lost its bytes")
                     running.update(data)
                     running.offset += len(data)
             finally:
-                self._vault.files.close(descriptor)
+                self._writer.vault.files.close(descriptor)
 
     def _put(self, running: Running, upload: Upload, data: bytes) -> Upload:
         """Write, sync and, with the last byte, name."""
-        self._space.check(upload.size - upload.offset)
+        self._writer.space.check(upload.size - upload.offset)
         grown = evolve(upload, offset=upload.offset + len(data))
+        if _is_whole(upload, data):
+            return evolve(grown, digest=self._writer.store((data,), None, upload.size).digest)
         running.update(data)
         with refusing("upload"):
             self._write(running.path, upload.offset, data)
             if grown.offset < grown.size:
                 if upload.offset == 0:
-                    self._vault.sync_uploads()
+                    self._writer.vault.sync_uploads()
                 return grown
             digest = Digest(running.whole.digest())
-            self._vault.keep(running.path, digest, grown.size)
+            self._writer.vault.keep(running.path, digest, grown.size)
             return evolve(grown, digest=digest)
 
     def _write(self, path: str, offset: int, data: bytes) -> None:
-        files = self._vault.files
-        descriptor = files.open(path) if offset else self._vault.fresh(path)
+        files = self._writer.vault.files
+        descriptor = files.open(path) if offset else self._writer.vault.fresh(path)
         try:
             files.write(descriptor, (data,), offset)
             files.sync(descriptor)
@@ -178,7 +184,7 @@ class Uploads:
 
     def _unlink(self, path: str) -> None:
         try:
-            self._vault.files.unlink(path)
+            self._writer.vault.files.unlink(path)
         except OSError:
             return  # sweep takes it away
 
@@ -188,13 +194,13 @@ class Uploads:
             raise Conflict("a part of the upload is on its way")
         self._known.pop(upload.upload_id, None)
         await self._engine.write(lambda connection: rows.remove(connection, upload.upload_id))
-        await self._workers.run(self._unlink, _path(self._vault, upload))
+        await self._writer.workers.run(self._unlink, _path(self._writer.vault, upload))
 
     async def owned(self, owner: Address, digests: Sequence[Digest]) -> Sequence[Blob]:
         """Those of the resources that the owner uploaded in full or granted, and whose bytes are here."""
         now = self._now()
         known = await self._engine.read(lambda connection: rows.owned(connection, owner, digests, now))
-        sizes = await self._workers.run(self._sizes, known)
+        sizes = await self._writer.workers.run(self._sizes, known)
         large = [digest for digest, size in sizes.items() if size > CHUNK]
         chunks = {}
         if large:
@@ -205,7 +211,7 @@ class Uploads:
         found = {}
         for digest in digests:
             try:
-                found[digest] = self._vault.files.facts(self._vault.final(digest)).size
+                found[digest] = self._writer.vault.files.facts(self._writer.vault.final(digest)).size
             except FileNotFoundError:
                 continue
         return found
