@@ -28,3 +28,4 @@ class Settings:
     rate: int = key("requests of one client per second, on average", 5000)
     burst: int = key("and how many at once", 20000)
     proofs: int = key("how many proved delegations are remembered, a minute at most", 10000)
+    unproven: int = key("delegations of one address per minute that may prove nothing after strangers were asked", 60)

@@ -5,13 +5,15 @@ from attrs import evolve
 from rrsd.core.refusals import (
     Expired,
     Malformed,
+    TooMany,
     Unauthenticated,
     Unavailable,
     Unproven,
 )
 from rrsd.core.values.tokens import Kind
+from rrsd.core.wire import base64url, strictjson
 from rrsd.roles.rs.flow.strangers import Caller
-from tests.roles.rs.world import BAR, FOO, StrangersCase
+from tests.roles.rs.world import BAR, EVIL, FOO, StrangersCase
 from tests.support.domains import (
     Key,
     Party,
@@ -150,3 +152,33 @@ class Delegations(StrangersCase):
         """The proof of ownership names the actor."""
         self.world.client = "_other"
         self.refuse(Unproven)
+
+    def test_keys_of_the_attacker(self) -> None:
+        """A key that comes with the token, and algorithms that need none, are refused unasked (J-01, J-02, J-11)."""
+        claims = BAR.delegation(FOO.origin).split(".")[1]
+        for header in (
+            {"alg": "none"}, {"alg": "nOnE"}, {"alg": "HS256"}, {"alg": "ES256", "jku": "https://as.evil.test/jwks"},
+            {"alg": "ES256", "jwk": dict(EVIL.key.public.jwk)}, {"alg": "ES256", "x5c": ["AA=="]},
+            {"alg": "ES256", "crit": ["b64"], "b64": False},
+        ):  # fmt: skip
+            head = base64url.encode(strictjson.render({"typ": "rrs-delegation+jwt", **header}))
+            for signature in ("", "A" * 86):
+                self.refuse(Unproven, self.caller(f"{head}.{claims}.{signature}"))
+        self.assertEqual(self.world.asked, [])
+
+    def test_aimed_at_others(self) -> None:
+        """Who makes us ask strangers in vain is stopped before the next question, for a minute (F-01)."""
+        token = BAR.delegation(FOO.origin, iss="https://as.evil.test")
+        for _ in range(60):
+            self.refuse(Unproven, self.caller(token))
+        asked = len(self.world.asked)
+        self.assertEqual(self.refuse(TooMany, self.caller(token)).retry_after, 60)
+        self.assertEqual(len(self.world.asked), asked)
+        self.get(evolve(self.caller(), peer="192.0.2.2"))
+        self.clock.advance(60)
+        self.refuse(Unproven, self.caller(token))
+
+    def test_proofs_cost_no_budget(self) -> None:
+        """Delegations that are good may be as many as they like."""
+        for number in range(100):
+            self.get(self.caller(BAR.delegation(FOO.origin, jti=f"jti-{number}")))

@@ -10,6 +10,10 @@ from rrsd.core.values.calls import Event
 from rrsd.roles.rs import rules
 from rrsd.roles.rs.ports import Audit, Rates, Timers
 from rrsd.roles.rs.settings import Settings
+from rrsd.runtime.expiring import Expiring
+
+BUDGET_SECONDS = 60.0
+MOST_SPENDERS = 10_000
 
 
 @define(eq=False)
@@ -57,6 +61,40 @@ class Gate:
             self._inside[peer] = count
         else:
             del self._inside[peer]
+
+
+@define(eq=False)
+class Budget:
+    """How often one address may make us ask strangers in vain, so that nobody can aim us at somebody else (F-01).
+
+    What is charged before the question is refunded when it proves something.
+    """
+
+    most: int
+    timers: Timers
+    _spent: Expiring[str, tuple[int, float]] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._spent = Expiring(MOST_SPENDERS)
+
+    def charge(self, peer: str) -> None:
+        """Take one question.
+
+        Raises:
+            TooMany: the address has none left this minute.
+        """
+        if self._change(peer, 1) > self.most:
+            raise TooMany("questions to strangers in vain", int(BUDGET_SECONDS))
+
+    def refund(self, peer: str) -> None:
+        """Give one back."""
+        self._change(peer, -1)
+
+    def _change(self, peer: str, step: int) -> int:
+        now = self.timers.monotonic()
+        spent, until = self._spent.get(peer, now) or (0, now + BUDGET_SECONDS)
+        self._spent.put(peer, (max(0, spent + step), until), until)
+        return spent + step
 
 
 @define(eq=False)

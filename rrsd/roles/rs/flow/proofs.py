@@ -13,6 +13,7 @@ from rrsd.core.values.tokens import ClaimedDelegation, VerifiedDelegation
 from rrsd.core.wire.delegation import parse_delegation
 from rrsd.core.wire.jose import parse_jws
 from rrsd.roles.rs import rules
+from rrsd.roles.rs.flow.admission import Budget
 from rrsd.roles.rs.ports import Timers, Trust
 from rrsd.roles.rs.settings import Settings
 from rrsd.runtime.expiring import Expiring
@@ -34,23 +35,29 @@ class Proved:
 
 @define(eq=False)
 class Proofs:
-    """Proves delegations and believes what it proved for up to a minute, over the same certificate only."""
+    """Proves delegations and believes what it proved for up to a minute, over the same certificate only.
+
+    A certificate's own dates are not looked at (RFC 7671 5.1): its owner's domain says now whether the key is good.
+    """
 
     settings: Settings
     trust: Trust
     timers: Timers
     _known: Expiring[bytes, Proved] = field(init=False)
+    _budget: Budget = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._known = Expiring(self.settings.proofs)
+        self._budget = Budget(self.settings.unproven, self.timers)
 
-    async def prove(self, token: str, certificate: Certificate | None) -> Proved:
-        """What the delegation proves over a connection with that certificate.
+    async def prove(self, token: str, certificate: Certificate | None, peer: str) -> Proved:
+        """What the delegation proves over a connection with that certificate, from the address `peer`.
 
         No network is used before everything that needs none has passed.
 
         Raises:
             Unproven, Expired: it proves nothing here and now.
+            TooMany: too much from this address proved nothing.
             Unavailable: a stranger whose word is needed cannot be asked now.
         """
         if certificate is None:
@@ -58,13 +65,19 @@ class Proofs:
         name = hashlib.sha256(certificate.x5t.raw + token.encode()).digest()
         known = self._known.get(name, self.timers.monotonic())
         if known is None:
-            known = await self._prove(token, certificate)
+            known = await self._prove(token, certificate, peer)
             self._known.put(name, known, self.timers.monotonic() + self._life(known))
         return known
 
-    async def _prove(self, token: str, certificate: Certificate) -> Proved:
+    async def _prove(self, token: str, certificate: Certificate, peer: str) -> Proved:
         claimed = rules.believable(lambda: parse_delegation(parse_jws(token)))
         require_plausible(claimed, self.settings.origin, certificate, self.timers.now())
+        self._budget.charge(peer)
+        proved = await self._ask(claimed, certificate)
+        self._budget.refund(peer)
+        return proved
+
+    async def _ask(self, claimed: ClaimedDelegation, certificate: Certificate) -> Proved:
         introduction = await self._introduce(claimed)
         keys = await self.trust.keys_of(introduction, claimed.jws.kid or "")
         delegation = prove_delegation(claimed, introduction, keys)

@@ -137,7 +137,7 @@ class Strangers:
         return receipt
 
     async def _prove(self, caller: Caller, trace: Trace) -> Proved:
-        proved = await self.proofs.prove(parse_bearer(caller.authorization), caller.certificate)
+        proved = await self.proofs.prove(parse_bearer(caller.authorization), caller.certificate, caller.peer)
         trace.who = str(proved.delegation.actor)
         trace.subject = str(proved.delegation.subject)
         trace.evidence = proved.evidence
