@@ -10,6 +10,7 @@ from rrsd.cli.output import bar, clean, duration, size
 
 _WORD = 10
 _EVERY = 0.1
+_LEAST = 4 * 1024 * 1024  # what is smaller is there before anybody can read a progress line
 _PLAIN_STEP = 25  # per cent between two progress lines where there is no terminal
 
 
@@ -22,7 +23,7 @@ class Screen:
     is_live: bool
     _began: float = field(init=False)
     _drawn: float = float("-inf")
-    _told: int = -1
+    _told: int = 0
 
     def __attrs_post_init__(self) -> None:
         self._began = self._monotonic()
@@ -41,6 +42,11 @@ class Screen:
         """A fact: when, about what, and what."""
         self._line(f"{self._dim(self._stamp())}  {self._bold(word.ljust(_WORD))}  {text}")
 
+    def step(self, number: str, who: str, text: str, measured: str) -> None:
+        """One of the nine steps, without its claims."""
+        self._line(f"  {self._bold(f'{number}  {who}')}")
+        self._line(f"     {text}" + self._dim(f"  [{measured}]" if measured else ""))
+
     def plain(self, text: str = "") -> None:
         """A line of its own, without the time."""
         self._line(text)
@@ -51,7 +57,9 @@ class Screen:
 
     def progress(self, word: str, done: int, total: int, note: str = "") -> None:
         """How far something is: drawn over itself on a terminal, else said at every quarter."""
-        share = 100 if total <= 0 else done * 100 // total
+        if total < _LEAST:
+            return
+        share = done * 100 // total
         text = f"{bar(done, total)} {share:3}%  {size(done)} of {size(total)}{'  ' if note else ''}{note}"
         if self.is_live:
             self._draw(f"{self._stamp()}  {word.ljust(_WORD)}  {text}")
@@ -61,7 +69,7 @@ class Screen:
 
     def settle(self) -> None:
         """The progress that was shown is over."""
-        self._told, self._drawn = -1, float("-inf")
+        self._told, self._drawn = 0, float("-inf")
         if self.is_live:
             self._out.write("\r\x1b[K")
             self._out.flush()

@@ -27,6 +27,7 @@ from rrsd.core.values.instants import instant
 
 SENDER, RECIPIENT = "alice@foo.test", "bob@bar.test"
 KILL_AT = 0.4  # of the large file
+RECEIPTS_WITHIN = 10.0
 WITHIN = 600.0  # seconds for one act; the whole takes about a minute
 _LOOK_AGAIN = 0.01
 _ARRIVED = {"stored", "receipted"}
@@ -196,7 +197,7 @@ class Story:
         return sha256
 
     def _wait_for_receipts(self) -> None:
-        local, end = self._recipients_home().local(), time.monotonic() + 30
+        local, end = self._recipients_home().local(), time.monotonic() + RECEIPTS_WITHIN
         states: dict[str, int] = {}
         while time.monotonic() < end:
             states = local.queue().get("by_state", {})
@@ -224,13 +225,12 @@ class Story:
         )
         self.screen.title("The nine steps, as the daemons' audit trails have them")
         for step in nine_steps(told):
-            measured = f"  [{step.measured}]" if step.measured else ""
-            self.screen.plain(f"{step.number:>3}.  {clean(step.who)}: {clean(step.text)}{measured}")
-            for line in claim_lines(step.claims, "        "):
+            self.screen.step(step.number, clean(step.who), clean(step.text), clean(step.measured))
+            for line in claim_lines(step.claims, "       "):
                 self.screen.quiet(line)
         offset = resumed_at(told)
         if offset is not None and killed["state"] not in _ARRIVED:
-            self.screen.plain(f"      After the crash the second request began at byte {offset} of {film.size}.")
+            self.screen.plain(f"\n     After the crash the pull went on at byte {offset} of {film.size}.")
 
     def _sums(self, sent: list[Attached], got: list[Attached]) -> None:
         self.screen.title("SHA-256")

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from attrs import field, frozen
 from rrsd.cli.output import duration, size
 
 Line = Mapping[str, Any]
+
+_FETCHED = re.compile(r"(\d+) of them in this attempt")
 
 
 def read_trail(text: str) -> list[dict[str, Any]]:
@@ -66,30 +69,31 @@ def nine_steps(told: Told) -> list[Step]:
     agent, server, sts = f"{told.recipient} RRA", f"{told.sender} RS", f"{told.recipient} STS"
     made = _last(told.recipients_trail, "impersonate")
     asked = [line for line in told.recipients_trail if line.get("what") == "exchange"]
-    given = next((line for line in asked if line.get("claims")), {})
+    given = _last(told.recipients_trail, "delegate")
     sent = [line for line in told.senders_trail if _is_about(line, "retrieve", told.resource)]
     pulled = [line for line in told.recipients_trail if _is_about(line, "pull", told.resource)]
-    access = f"{told.user} asks with the access token of the local login for one part of the message"
+    access = "asks for a part of the message with the access token of the local login"
     return [
         Step("1", f"{told.user} -> {agent}", access, told.access_claims),
         Step("2", agent, "impersonates the user: a short assertion, signed with the client certificate's key",
              _claims(made)),
         Step("3", f"{agent} -> {sts}", "exchanges it over mutual TLS (RFC 8693)", {}, _exchanged(asked)),
         Step("4", f"{sts} -> {agent}", "delegates: bound to the certificate, for one resource server",
-             _claims(given) or _claims(_last(sent, "retrieve"))),
+             _claims(given), _ms(given) if given else ""),
         Step("5", f"{agent} -> {server}", "asks for the resource with it over mutual TLS", {}, _times(sent, "request")),
         Step("6", server, _proved(sent), {}, _took(sent)),
-        Step("7", f"{server} -> {agent}", "the bytes; verified, durable, kept", {}, _pulled(pulled, sent)),
+        Step("7", f"{server} -> {agent}", "the bytes; verified, durable, kept", {}, _pulled(pulled)),
         Step("8", f"{agent} -> {told.user}", "streams the part while it is still arriving"),
         Step("9", told.user, "has the file", {}, f"{size(told.size)} in {duration(told.took)}"),
     ]  # fmt: skip
 
 
 def resumed_at(told: Told) -> int | None:
-    """Where the pull went on after the crash, by what the sender's side says it sent; None when it does not say."""
-    sent = [line for line in told.senders_trail if _is_about(line, "retrieve", told.resource)]
-    last = int(sent[-1].get("size") or 0) if len(sent) > 1 else 0
-    return told.size - last if 0 < last < told.size else None
+    """Where the pull went on after the crash; None where the trail does not say that it went on."""
+    pulled = [line for line in told.recipients_trail if _is_about(line, "pull", told.resource)]
+    found = _FETCHED.search(str(pulled[-1].get("evidence", ""))) if pulled else None
+    fetched = int(found.group(1)) if found else told.size
+    return told.size - fetched if fetched < told.size else None
 
 
 def _is_about(line: Line, what: str, resource: str) -> bool:
@@ -127,12 +131,8 @@ def _ms(line: Line) -> str:
     return f"{float(line.get('took') or 0) * 1000:.0f} ms"
 
 
-def _pulled(pulled: Sequence[Line], sent: Sequence[Line]) -> str:
-    parts = [size(int(line["size"])) for line in sent if line.get("size")]
-    over = f"asked for {' and then '.join(parts)}; " if len(parts) > 1 else ""
-    last = pulled[-1] if pulled else {}
-    return (
-        f"{over}{size(int(last.get('size') or 0))} stored, last attempt {duration(float(last.get('took') or 0))}"
-        if last
-        else ""
-    )
+def _pulled(pulled: Sequence[Line]) -> str:
+    if not pulled:
+        return ""
+    last = pulled[-1]
+    return f"{last.get('evidence') or size(int(last.get('size') or 0))}; {duration(float(last.get('took') or 0))}"

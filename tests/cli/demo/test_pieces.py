@@ -21,6 +21,15 @@ from tests.cli.doubles import NOW
 NI = "ni:///sha-256;" + "A" * 43
 _SENT = {"what": "retrieve", "outcome": "granted", "resource": NI, "took": 0.012, "evidence": "webfinger"}
 
+_PULLED = {
+    "what": "pull",
+    "outcome": "granted",
+    "resource": NI,
+    "took": 1.5,
+    "size": 1000,
+    "evidence": "1000 bytes verified, 600 of them in this attempt",
+}
+
 
 def told(senders: list[dict[str, Any]], recipients: list[dict[str, Any]]) -> Told:
     """What there is to tell."""
@@ -61,19 +70,20 @@ class Screens(SynchronousTestCase):
         out = StringIO()
         screen = Screen(out, lambda: 0.0, False)
         for done in range(0, 101):
-            screen.progress("pull", done, 100)
+            screen.progress("pull", done << 20, 100 << 20)
+        screen.progress("small", 1, 1)
         screen.settle()
         screen.title("Title")
         screen.quiet("small")
         self.assertNotIn("\x1b", out.getvalue())
-        self.assertEqual(out.getvalue().count("pull"), 5)
+        self.assertEqual((out.getvalue().count("pull"), out.getvalue().count("small")), (4, 0))
 
     def test_live(self) -> None:
         """On a terminal progress is one line that is drawn over itself, ten times a second at most."""
         out, clock = StringIO(), iter(n / 100 for n in range(1000))
         screen = Screen(out, lambda: next(clock), True)
         for done in range(100):
-            screen.progress("pull", done, 100, "film")
+            screen.progress("pull", done << 20, 100 << 20, "film")
         screen.settle()
         self.assertNotIn("\n", out.getvalue())
         self.assertLess(out.getvalue().count("\r"), 40)
@@ -112,15 +122,15 @@ class Trails(SynchronousTestCase):
         """Each step has its number in order, with claims, times and bytes from the trails."""
         made = {"what": "impersonate", "outcome": "granted", "claims": {"iss": "_rra.bar.test"}}
         asked = {"what": "exchange", "outcome": "granted", "took": 0.02}
-        given = {"what": "exchange", "outcome": "granted", "claims": {"act": {"sub": "_rra.bar.test"}}}
-        pulled = {"what": "pull", "outcome": "granted", "resource": NI, "took": 1.5, "size": 1000}
-        steps = nine_steps(told([_SENT | {"size": 1000}, _SENT | {"size": 600}], [made, asked, given, pulled]))
+        given = {"what": "delegate", "outcome": "granted", "claims": {"act": {"sub": "_rra.bar.test"}}, "took": 0.003}
+        steps = nine_steps(told([_SENT, _SENT], [made, given, asked, _PULLED]))
         self.assertEqual([step.number for step in steps], [str(n) for n in range(1, 10)])
         self.assertEqual(steps[0].claims, {"sub": "bob@bar.test"})
         self.assertEqual(steps[1].claims, {"iss": "_rra.bar.test"})
-        self.assertEqual((steps[2].measured, steps[3].claims), ("20 ms", given["claims"]))
+        self.assertEqual(steps[2].measured, "20 ms")
+        self.assertEqual((steps[3].measured, steps[3].claims), ("3 ms", given["claims"]))
         self.assertEqual((steps[4].measured, steps[5].measured), ("2 requests", "12 ms"))
-        self.assertIn("1000 B and then 600 B", steps[6].measured)
+        self.assertIn("600 of them in this attempt; 1.5 s", steps[6].measured)
         self.assertIn("1000 B in 2.5 s", steps[8].measured)
 
     def test_silent_trails(self) -> None:
@@ -129,9 +139,10 @@ class Trails(SynchronousTestCase):
         self.assertIsNone(resumed_at(told([], [])))
 
     def test_resumed(self) -> None:
-        """Where the pull went on is what the second request did not ask for."""
-        self.assertEqual(resumed_at(told([_SENT | {"size": 1000}, _SENT | {"size": 600}], [])), 400)
-        self.assertIsNone(resumed_at(told([_SENT | {"size": 1000}, _SENT | {"size": 1000}], [])))
+        """Where the pull went on is what its last attempt did not fetch."""
+        self.assertEqual(resumed_at(told([], [_PULLED])), 400)
+        whole = _PULLED | {"evidence": "1000 bytes verified, 1000 of them in this attempt"}
+        self.assertIsNone(resumed_at(told([], [whole])))
 
 
 class Preparation(SynchronousTestCase):
