@@ -97,20 +97,21 @@ class _Parts:
             settings=self.means.settings.rra,
         )
 
-    def scheduler(self, puller: Puller, bell: Bell, feed: Feed, work: Nursery) -> Scheduler:
+    def scheduler(self, puller: Puller, outbox: Bell, feed: Feed, work: Nursery) -> Scheduler:
         return Scheduler(
             queue=self.means.store.queue,
             puller=puller,
             timers=self.means.effects.timers,
             settings=self.means.settings.rra,
-            bell=bell,
+            bell=Bell(self.means.effects.reactor),
+            outbox=outbox,
             feed=feed,
             audit=self.means.audit,
             chance=self.means.effects.chance,
             spawn=work.spawn,
         )
 
-    def receipts(self, delegations: Delegations) -> Receipts:
+    def receipts(self, delegations: Delegations, outbox: Bell) -> Receipts:
         return Receipts(
             queue=self.means.store.queue,
             remote=self.means.doors.agent,
@@ -118,17 +119,17 @@ class _Parts:
             delegations=delegations,
             agent=self.means.doors.keyring.agent,
             timers=self.means.effects.timers,
-            bell=Bell(self.means.effects.reactor),
+            bell=outbox,
             audit=self.means.audit,
         )
 
-    def acceptance(self, bell: Bell) -> Acceptance:
+    def acceptance(self, scheduler: Scheduler) -> Acceptance:
         return Acceptance(
             queue=self.means.store.queue,
             blobs=self.means.store.blobs,
             subjects=self.people.members,
             timers=self.means.effects.timers,
-            bell=bell,
+            bell=scheduler.bell,
             audit=self.means.audit,
             settings=self.means.settings.rra,
         )
@@ -172,17 +173,17 @@ class _Parts:
 def build_retrieving(means: Means, people: People) -> Retrieving:
     """The Resource Retrieval Agent of the domain."""
     parts, effects = _Parts(means, people), means.effects
-    bell, work = Bell(effects.reactor), Nursery()
+    outbox, work = Bell(effects.reactor), Nursery()
     feed = Feed(lambda: Bell(effects.reactor))
     delegations = parts.delegations()
     puller = parts.puller(delegations, Transfers(effects.timers))
-    scheduler = parts.scheduler(puller, bell, feed, work)
-    acceptance, operations = parts.acceptance(bell), parts.operations(scheduler, delegations)
+    scheduler = parts.scheduler(puller, outbox, feed, work)
+    acceptance, operations = parts.acceptance(scheduler), parts.operations(scheduler, delegations)
     return Retrieving(
         acceptance,
         operations,
         parts.reader(operations),
         Posting(acceptance, means.settings.rra.most_parts),
         feed,
-        parts.agent(scheduler, parts.receipts(delegations), work),
+        parts.agent(scheduler, parts.receipts(delegations, outbox), work),
     )

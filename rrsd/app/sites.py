@@ -1,12 +1,13 @@
 """Which role answers at which path, on the public listener and on the operator's."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from attrs import frozen
 
 from rrsd.app.effects import Effects
 from rrsd.app.means import Means
-from rrsd.app.people import People
+from rrsd.app.people import People, home_of
 from rrsd.app.resources import Retrieving, Serving
 from rrsd.app.token_endpoint import TokenEndpoint
 from rrsd.app.urls import Mount, Switchboard, switchboard
@@ -20,6 +21,8 @@ from rrsd.roles.identity.resource import IdentityPages
 from rrsd.roles.idp.resource import LoginPages
 from rrsd.roles.rra.api import MailboxPages
 from rrsd.roles.rra.local import Operator
+from rrsd.roles.rra.openapi import MAILBOX, REFUSED, build_document
+from rrsd.roles.rs.openapi import PATHS
 from rrsd.roles.rs.resource.senders import SendersPages
 from rrsd.roles.rs.resource.strangers import StrangersPages
 
@@ -66,9 +69,23 @@ def _mailbox(settings: Settings, effects: Effects, people: People, retrieving: R
         feed=retrieving.feed,
         timers=effects.timers,
         clock=effects.reactor,
-        document={},
+        document=api_document(settings),
         most_message=settings.rra.most_message,
+        resource_metadata=f"{settings.rs.origin}/.well-known/oauth-protected-resource",
     )
+
+
+def api_document(settings: Settings) -> dict[str, Any]:
+    """The OpenAPI document of everything that a user's client may ask."""
+    issuer = settings.domain.issuer
+    metadata = home_of(settings).metadata
+    authorize = metadata.authorization_endpoint if settings.idp.issuer is None else None
+    origin = settings.rra.origin or issuer.origin
+    document = build_document(issuer, origin, authorize, metadata.token_endpoint, (MAILBOX,))
+    components = document["components"]
+    components["responses"] = {"Refused": REFUSED}
+    components["securitySchemes"]["bearer"] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    return {**document, "paths": {**document["paths"], **PATHS}}
 
 
 def local_site(window: Window, retrieving: Retrieving, most_message: int) -> Switchboard:

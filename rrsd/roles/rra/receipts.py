@@ -24,6 +24,8 @@ AT_ONCE = 100
 """Receipts of one user in one request; what a resource server must take."""
 FIRST, CAP = timedelta(seconds=30), timedelta(hours=6)
 LONGEST_SLEEP = timedelta(minutes=5)
+GATHER = timedelta(milliseconds=300)
+"""How long after the first stored resource its receipt waits for others, so that many go in one request."""
 PATH = "/rrs/receipts"
 
 
@@ -50,6 +52,7 @@ class Receipts:
         """Work until cancelled."""
         while True:
             await self.bell.wait(await self.round())
+            await self.timers.sleep(GATHER)
 
     async def round(self) -> timedelta:
         """Send what is due; how long to sleep when nobody rings."""
@@ -58,7 +61,7 @@ class Receipts:
         for group, receipts in _grouped(pending).items():
             await self._send(group, receipts)
         if len(pending) == AT_ONCE:
-            return timedelta(0)
+            return timedelta(0)  # there may be more
         due = await self.queue.next_receipt()
         return LONGEST_SLEEP if due is None else max(timedelta(seconds=1), min(LONGEST_SLEEP, due - now))
 

@@ -49,6 +49,7 @@ class Scheduler:
     timers: Timers
     settings: Settings
     bell: Bell
+    outbox: Bell
     feed: Feed
     audit: Audit
     chance: Callable[[], float]
@@ -191,7 +192,8 @@ class Scheduler:
         )
         while True:
             try:
-                return await self.queue.change([change])
+                await self.queue.change([change])
+                return self.outbox.ring() if stored else None
             except Conflict:
                 return None
             except (NoSpace, Unavailable):
