@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
@@ -67,9 +67,9 @@ class Told:
 def nine_steps(told: Told) -> list[Step]:
     """The steps of the pull of one resource, as they happened."""
     agent, server, sts = f"{told.recipient} RRA", f"{told.sender} RS", f"{told.recipient} STS"
-    made = _last(told.recipients_trail, "impersonate")
-    asked = [line for line in told.recipients_trail if line.get("what") == "exchange"]
-    given = _last(told.recipients_trail, "delegate")
+    # What the agent made by itself, and the first answer to that: later exchanges may be with the user's own token.
+    made, after = _first(told.recipients_trail, "impersonate")
+    given, asked = _first(after, "delegate")[0], _first(after, "exchange")[0]
     sent = [line for line in told.senders_trail if _is_about(line, "retrieve", told.resource)]
     pulled = [line for line in told.recipients_trail if _is_about(line, "pull", told.resource)]
     access = "asks for a part of the message with the access token of the local login"
@@ -77,9 +77,9 @@ def nine_steps(told: Told) -> list[Step]:
         Step("1", f"{told.user} -> {agent}", access, told.access_claims),
         Step("2", agent, "impersonates the user: a short assertion, signed with the client certificate's key",
              _claims(made)),
-        Step("3", f"{agent} -> {sts}", "exchanges it over mutual TLS (RFC 8693)", {}, _exchanged(asked)),
+        Step("3", f"{agent} -> {sts}", _exchange(told.recipients_trail), {}, _took([asked])),
         Step("4", f"{sts} -> {agent}", "delegates: bound to the certificate, for one resource server",
-             _claims(given), _ms(given) if given else ""),
+             _claims(given), _took([given])),
         Step("5", f"{agent} -> {server}", "asks for the resource with it over mutual TLS", {}, _times(sent, "request")),
         Step("6", server, _proved(sent), {}, _took(sent)),
         Step("7", f"{server} -> {agent}", "the bytes; verified, durable, kept", {}, _pulled(pulled)),
@@ -100,8 +100,12 @@ def _is_about(line: Line, what: str, resource: str) -> bool:
     return line.get("what") == what and line.get("resource") == resource and line.get("outcome") == "granted"
 
 
-def _last(lines: Iterable[Line], what: str) -> Line:
-    return next((line for line in reversed(list(lines)) if line.get("what") == what), {})
+def _first(lines: Sequence[Line], what: str) -> tuple[Line, Sequence[Line]]:
+    """The first such line, and those after it."""
+    for number, line in enumerate(lines):
+        if line.get("what") == what and line.get("outcome") == "granted":
+            return line, lines[number + 1 :]
+    return {}, ()
 
 
 def _claims(line: Line) -> dict[str, Any]:
@@ -109,9 +113,10 @@ def _claims(line: Line) -> dict[str, Any]:
     return dict(claims) if isinstance(claims, Mapping) else {}
 
 
-def _exchanged(lines: Sequence[Line]) -> str:
-    granted = [line for line in lines if line.get("outcome") == "granted" and line.get("took")]
-    return f"{_ms(granted[-1])}" if granted else ""
+def _exchange(trail: Sequence[Line]) -> str:
+    is_with_users = any(line.get("evidence") == "3-legged" for line in trail if line.get("what") == "exchange")
+    more = "; while the user waits, the user's own access token too (3-legged)" if is_with_users else ""
+    return f"exchanges it over mutual TLS (RFC 8693){more}"
 
 
 def _times(lines: Sequence[Line], what: str) -> str:
@@ -119,16 +124,12 @@ def _times(lines: Sequence[Line], what: str) -> str:
 
 
 def _proved(lines: Sequence[Line]) -> str:
-    evidence = str(_last(lines, "retrieve").get("evidence", ""))
+    evidence = str(lines[-1].get("evidence", "")) if lines else ""
     return "believes certificate, delegation and grant" + (f" ({evidence})" if evidence else "")
 
 
 def _took(lines: Sequence[Line]) -> str:
-    return _ms(lines[-1]) if lines else ""
-
-
-def _ms(line: Line) -> str:
-    return f"{float(line.get('took') or 0) * 1000:.0f} ms"
+    return f"{float(lines[-1].get('took') or 0) * 1000:.0f} ms" if lines and lines[-1] else ""
 
 
 def _pulled(pulled: Sequence[Line]) -> str:

@@ -71,12 +71,12 @@ class Screens(SynchronousTestCase):
         screen = Screen(out, lambda: 0.0, False)
         for done in range(0, 101):
             screen.progress("pull", done << 20, 100 << 20)
-        screen.progress("small", 1, 1)
+        screen.progress("letter", 1, 1)
         screen.settle()
         screen.title("Title")
         screen.quiet("small")
         self.assertNotIn("\x1b", out.getvalue())
-        self.assertEqual((out.getvalue().count("pull"), out.getvalue().count("small")), (4, 0))
+        self.assertEqual((out.getvalue().count("pull"), out.getvalue().count("letter")), (4, 0))
 
     def test_live(self) -> None:
         """On a terminal progress is one line that is drawn over itself, ten times a second at most."""
@@ -123,11 +123,13 @@ class Trails(SynchronousTestCase):
         made = {"what": "impersonate", "outcome": "granted", "claims": {"iss": "_rra.bar.test"}}
         asked = {"what": "exchange", "outcome": "granted", "took": 0.02}
         given = {"what": "delegate", "outcome": "granted", "claims": {"act": {"sub": "_rra.bar.test"}}, "took": 0.003}
-        steps = nine_steps(told([_SENT, _SENT], [made, given, asked, _PULLED]))
+        other = {"what": "delegate", "outcome": "granted", "claims": {"act": {"sub": "other"}}}
+        legs = {"what": "exchange", "outcome": "granted", "took": 0.5, "evidence": "3-legged"}
+        steps = nine_steps(told([_SENT, _SENT], [made, given, asked, other, legs, _PULLED]))
         self.assertEqual([step.number for step in steps], [str(n) for n in range(1, 10)])
         self.assertEqual(steps[0].claims, {"sub": "bob@bar.test"})
         self.assertEqual(steps[1].claims, {"iss": "_rra.bar.test"})
-        self.assertEqual(steps[2].measured, "20 ms")
+        self.assertEqual((steps[2].measured, "3-legged" in steps[2].text), ("20 ms", True))
         self.assertEqual((steps[3].measured, steps[3].claims), ("3 ms", given["claims"]))
         self.assertEqual((steps[4].measured, steps[5].measured), ("2 requests", "12 ms"))
         self.assertIn("600 of them in this attempt; 1.5 s", steps[6].measured)
