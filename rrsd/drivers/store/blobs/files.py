@@ -12,6 +12,7 @@ from rrsd.core.refusals import NoSpace, Unknown
 _MOST_BLOCKS = 512  # below IOV_MAX, 1024 on Linux
 
 
+_DESCRIPTORS = "/proc/self/fd/"
 _ANY = 0  # a folder's descriptor, not looked at for an absolute path; without one Python calls link(2), not linkat(2)
 
 
@@ -113,7 +114,7 @@ class DiskFiles:
 
     def path_of(self, descriptor: int) -> str:
         """As `Files.path_of` (open(2), example of O_TMPFILE)."""
-        return f"/proc/self/fd/{descriptor}"
+        return f"{_DESCRIPTORS}{descriptor}"
 
     def open(self, path: str) -> int:
         """As `Files.open`; a symbolic link is not followed."""
@@ -156,7 +157,10 @@ class DiskFiles:
 
     def link(self, path: str, name: str) -> None:
         """As `Files.link`."""
-        os.link(path, name, src_dir_fd=_ANY, follow_symlinks=True)
+        if path.startswith(_DESCRIPTORS):
+            os.link(path, name, src_dir_fd=_ANY, follow_symlinks=True)
+        else:
+            os.link(path, name)
 
     def rename(self, path: str, name: str) -> None:
         """As `Files.rename`."""

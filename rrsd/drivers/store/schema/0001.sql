@@ -145,7 +145,7 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_digest ON jobs (digest);
 CREATE INDEX jobs_state ON jobs (state, job, size);
 -- The picker reads nothing but this: a job that is not due, or not waiting, is never looked at.
-CREATE INDEX jobs_waiting ON jobs (origin, priority, due, digest)
+CREATE INDEX jobs_waiting ON jobs (origin, priority, due, job, digest)
     WHERE state IN ('new', 'ready', 'deferred', 'needs_auth', 'no_space');
 CREATE INDEX jobs_due ON jobs (due)
     WHERE state IN ('new', 'ready', 'deferred', 'needs_auth', 'no_space');

@@ -24,7 +24,7 @@ _ADD_BUSY = "INSERT OR IGNORE INTO busy (digest) VALUES (?)"
 _PICK = f"""
 SELECT job, digest FROM jobs INDEXED BY jobs_waiting
 WHERE {WAITING} AND origin = ? AND priority = ? AND due <= ? AND digest NOT IN (SELECT digest FROM busy)
-ORDER BY due LIMIT ?
+ORDER BY due, job LIMIT ?
 """
 _FIND = f"SELECT {JOB} FROM jobs WHERE job = ?"
 _SET_LEASED = """

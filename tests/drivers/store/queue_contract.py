@@ -1,0 +1,282 @@
+"""The contract of the queue and the mailbox."""
+
+from typing import Any
+
+from attrs import evolve
+
+from rrsd.core.refusals import Conflict, Unknown
+from rrsd.core.values.digests import digest_of
+from rrsd.core.values.jobs import Blame, Breaker, Change, Job, Priority, State
+from rrsd.core.values.messages import Arrival
+from rrsd.core.values.resources import Checkpoint
+from tests.drivers.store.contract import StoreCase
+from tests.drivers.store.samples import ALICE, BOB, CAROL, NOW, OTHER_RS, RS, job, later, message_of, with_due
+
+A, B, C = digest_of(b"a"), digest_of(b"b"), digest_of(b"c")
+
+
+def ended(given: Job, state: State, **more: Any) -> Job:
+    """The job in another state."""
+    return evolve(given, state=state, **more)
+
+
+class QueueContract(StoreCase):
+    """What the queue and the mailbox promise."""
+
+    def changed(self, given: Job, state: State, event: str = "x", receipt: bool = False, **more: Any) -> Job:
+        """Change the job; as it is afterwards."""
+        after = ended(given, state, **more)
+        self.done(self.store.queue.change([Change(after, event, self.now, given.state, "why", receipt)]))
+        return after
+
+    def test_accept_gives_numbers(self) -> None:
+        """An accepted message comes back with the numbers of its jobs, and each job can be found as it was given."""
+        given = job(A), job(B, 1)
+        numbers = self.accepted(*given)
+        found = [self.done(self.store.queue.find(number)) for number in numbers]
+        self.assertEqual(found, [evolve(each, job=number) for each, number in zip(given, numbers, strict=True)])
+
+    def test_accept_twice(self) -> None:
+        """A message that the recipient has already changes nothing."""
+        self.accepted(job(A))
+        self.assertIsNone(self.done(self.store.queue.accept(message_of(job(A)), [job(A)])))
+        self.assertEqual(self.done(self.store.queue.counts()).by_state, {State.NEW: 1})
+
+    def test_find_unknown(self) -> None:
+        """A job that is not there is Unknown."""
+        self.refused(Unknown, self.store.queue.find(7))
+
+    def test_lease_writes_the_way(self) -> None:
+        """A NEW job that is due passes READY on its way to LEASED, and the history says so."""
+        (number,) = self.accepted(job(A))
+        (lease,) = self.leased()
+        self.assertEqual((lease.job.state, lease.job.attempts, lease.job.epoch), (State.LEASED, 1, 1))
+        self.assertEqual((lease.fetch.epoch, lease.fetch.offset), (1, 0))
+        self.assertEqual(self.done(self.store.queue.find(number)), lease.job)
+        rows = self.done(self.store.queue.history(number, 10))
+        self.assertEqual(
+            [(row.before, row.event, row.after) for row in rows],
+            [(State.NEW, "due", State.READY), (State.READY, "leased", State.LEASED)],
+        )
+
+    def test_lease_waits_for_due(self) -> None:
+        """A job that is not due yet, or waits for a condition only, is not leased."""
+        self.accepted(with_due(job(A), 60), evolve(job(B, 1), due=None, condition="policy"))
+        self.assertEqual(self.leased(), [])
+        self.assertEqual(self.done(self.store.queue.due_origins(NOW)), [])
+        self.assertEqual(self.done(self.store.queue.next_due(NOW)), later(60))
+        self.assertEqual(self.done(self.store.queue.due_origins(later(60))), [RS])
+
+    def test_every_waiting_state_is_leased(self) -> None:
+        """DEFERRED, NEEDS_AUTH, NO_SPACE and READY jobs that are due are leased like NEW ones; HELD ones never."""
+        states = (State.DEFERRED, State.NEEDS_AUTH, State.NO_SPACE, State.READY, State.HELD)
+        digests = [digest_of(bytes([n])) for n in range(len(states))]
+        self.accepted(*(evolve(job(d, n), state=s) for n, (d, s) in enumerate(zip(digests, states, strict=True))))
+        self.assertEqual([lease.job.index for lease in self.leased()], [0, 1, 2, 3])
+
+    def test_lease_order(self) -> None:
+        """Interactive jobs come first, then those that are due longest."""
+        urgent = evolve(job(A, 0), priority=Priority.INTERACTIVE)
+        bulk = evolve(with_due(job(digest_of(b"d"), 3), -90), priority=Priority.BULK)
+        self.accepted(urgent, with_due(job(B, 1), -5), with_due(job(C, 2), -9), bulk)
+        self.assertEqual([lease.job.index for lease in self.leased(3)], [0, 2, 1])
+        self.assertEqual([lease.job.index for lease in self.leased(3)], [3])
+
+    def test_one_lease_per_digest(self) -> None:
+        """Never are two jobs with one digest leased, nor one whose digest is busy, however many wait before."""
+        same = [job(A, n) for n in range(100)]
+        self.accepted(*same, job(B, 100), job(C, 101))
+        leases = self.done(self.store.queue.lease(RS, 5, NOW, frozenset({C})))
+        self.assertEqual([lease.job.index for lease in leases], [0, 100])
+
+    def test_lease_of_one_origin(self) -> None:
+        """A lease asks for one origin and gets nothing of another."""
+        self.accepted(job(A), job(B, 1, OTHER_RS))
+        self.assertEqual(len(self.leased()), 1)
+        self.assertEqual(self.done(self.store.queue.due_origins(NOW)), [OTHER_RS])
+
+    def test_change_with_history(self) -> None:
+        """A change writes the job and the row that explains it."""
+        (number,) = self.accepted(job(A))
+        (lease,) = self.leased()
+        after = self.changed(
+            lease.job, State.DEFERRED, "deferred", due=later(30), retries=1, blame=Blame.DESTINATION, evidence="reset"
+        )
+        self.assertEqual(self.done(self.store.queue.find(number)), after)
+        row = self.done(self.store.queue.history(number, 10))[-1]
+        self.assertEqual(
+            (row.before, row.after, row.event, row.evidence), (State.LEASED, State.DEFERRED, "deferred", "why")
+        )
+
+    def test_change_is_fenced(self) -> None:
+        """A change of a job that another lease holds, or that is in another state, is a Conflict and writes nothing."""
+        self.accepted(job(A), job(B, 1))
+        first, second = self.leased()
+        self.changed(first.job, State.READY, due=NOW)
+        (again,) = self.leased()
+        late = Change(ended(first.job, State.FAILED), "failed", NOW, State.LEASED)
+        fine = Change(ended(second.job, State.FAILED), "failed", NOW, State.LEASED)
+        self.refused(Conflict, self.store.queue.change([fine, late]))
+        self.assertEqual(self.done(self.store.queue.find(again.job.job)).state, State.LEASED)
+        self.assertEqual(self.done(self.store.queue.find(second.job.job)).state, State.LEASED)
+
+    def test_recover(self) -> None:
+        """After a restart every LEASED job is READY and due, and its checkpoints are kept."""
+        (number,) = self.accepted(job(A))
+        (lease,) = self.leased()
+        self.done(self.store.queue.checkpoint(lease, '"v"', Checkpoint(50, B)))
+        self.assertEqual(self.done(self.store.queue.recover(later(5))), 1)
+        found = self.done(self.store.queue.find(number))
+        self.assertEqual((found.state, found.due), (State.READY, later(5)))
+        self.now = later(5)
+        (again,) = self.leased()
+        self.assertEqual((again.fetch.checkpoints, again.fetch.validator), ((Checkpoint(50, B),), '"v"'))
+        self.assertEqual(self.done(self.store.queue.history(number, 10))[2].event, "restarted")
+
+    def test_checkpoints_are_fenced(self) -> None:
+        """A checkpoint, a rewind or a forgetting of an epoch that is over is a Conflict."""
+        self.accepted(job(A))
+        (lease,) = self.leased()
+        self.done(self.store.queue.recover(NOW))
+        self.leased()
+        self.refused(Conflict, self.store.queue.checkpoint(lease, "", Checkpoint(50, B)))
+        self.refused(Conflict, self.store.queue.rewind(lease, 0))
+        self.refused(Conflict, self.store.queue.forget(lease))
+
+    def test_rewind_and_forget(self) -> None:
+        """A rewind drops the checkpoints beyond an offset; forgetting drops all of them and the validator."""
+        self.accepted(job(A))
+        (lease,) = self.leased()
+        for offset in (10, 20, 30):
+            self.done(self.store.queue.checkpoint(lease, '"v"', Checkpoint(offset, B)))
+        self.done(self.store.queue.rewind(lease, 20))
+        fetch = self.done(self.store.queue.fetch(RS, A))
+        self.assertEqual(([point.offset for point in fetch.checkpoints], fetch.validator), ([10, 20], '"v"'))
+        self.done(self.store.queue.forget(lease))
+        fetch = self.done(self.store.queue.fetch(RS, A))
+        self.assertEqual((fetch.checkpoints, fetch.validator, fetch.epoch), ((), "", 1))
+
+    def test_change_forgets(self) -> None:
+        """A change that says so drops the fetch's checkpoints in its own transaction."""
+        self.accepted(job(A))
+        (lease,) = self.leased()
+        self.done(self.store.queue.checkpoint(lease, '"v"', Checkpoint(10, B)))
+        change = Change(ended(lease.job, State.READY, due=NOW), "x", NOW, State.LEASED, forget=True)
+        self.done(self.store.queue.change([change]))
+        self.assertEqual(self.done(self.store.queue.fetch(RS, A)).checkpoints, ())
+
+    def test_new_fetch(self) -> None:
+        """A transfer that nobody began is a new one."""
+        self.assertEqual(self.done(self.store.queue.fetch(RS, A)).epoch, 0)
+
+    def test_jobs_by_number(self) -> None:
+        """Jobs are listed by number, after a number, by state and by origin."""
+        first, second, third = self.accepted(job(A), job(B, 1, OTHER_RS), evolve(job(C, 2), state=State.HELD))
+        queue = self.store.queue
+
+        def numbers(*asked: object) -> list[int]:
+            return [each.job for each in self.done(queue.jobs(*asked))]  # type: ignore[arg-type]
+
+        self.assertEqual(numbers(None, None, 0, 2), [first, second])
+        self.assertEqual(numbers(None, None, second, 9), [third])
+        self.assertEqual(numbers(State.HELD, None, 0, 9), [third])
+        self.assertEqual(numbers(None, OTHER_RS, 0, 9), [second])
+        self.assertEqual(numbers(State.NEW, RS, 0, 9), [first])
+
+    def test_counts(self) -> None:
+        """The counts name every state that has jobs and the bytes that are still to come."""
+        self.accepted(job(A), job(B, 1), evolve(job(C, 2), state=State.FAILED))
+        counts = self.done(self.store.queue.counts())
+        self.assertEqual(counts.by_state, {State.NEW: 2, State.FAILED: 1})
+        self.assertEqual(counts.bytes_waiting, 200)
+
+    def test_stuck(self) -> None:
+        """A job that waits for neither a time nor a condition is stuck; a terminal one is not."""
+        lost = evolve(job(A), due=None)
+        held = evolve(job(B, 1), state=State.HELD, due=None)
+        fine = evolve(job(C, 2), state=State.HELD, due=None, condition="policy")
+        over = evolve(job(C, 3), state=State.FAILED, due=None)
+        numbers = self.accepted(lost, held, fine, over)
+        self.assertEqual(self.done(self.store.queue.stuck()), numbers[:2])
+
+    def test_wake(self) -> None:
+        """A wake-up makes the waiting jobs of its origin or condition READY, and no others."""
+        far = later(999)
+        first, second, third, fourth = self.accepted(
+            evolve(job(A), state=State.DEFERRED, due=far, condition="destination"),
+            evolve(job(B, 1, OTHER_RS), state=State.NEEDS_AUTH, due=far, condition="authorization"),
+            evolve(job(C, 2), state=State.NO_SPACE, due=far, condition="space"),
+            evolve(job(C, 3), state=State.HELD, due=None, condition="space"),
+        )
+        self.assertEqual(self.done(self.store.queue.wake(NOW, None, "space")), 1)
+        self.assertEqual(self.done(self.store.queue.wake(NOW, OTHER_RS, None)), 1)
+        self.assertEqual(self.done(self.store.queue.wake(NOW, RS, "authorization")), 0)
+        states = [self.done(self.store.queue.find(number)) for number in (first, second, third, fourth)]
+        self.assertEqual(
+            [(each.state, each.due) for each in states],
+            [(State.DEFERRED, far), (State.READY, NOW), (State.READY, NOW), (State.HELD, None)],
+        )
+        self.assertEqual([row.event for row in self.done(self.store.queue.history(second, 9))], ["woken"])
+        self.assertEqual(self.done(self.store.queue.wake(NOW, None, None)), 1)
+
+    def test_breakers(self) -> None:
+        """A breaker is remembered by kind and name, the last word counting."""
+        breaker = Breaker("https://rs.foo.test", 3, 1, NOW, later(60), 2, 1, "down")
+        self.done(self.store.queue.save_breaker("destination", Breaker(breaker.name)))
+        self.done(self.store.queue.save_breaker("destination", breaker))
+        self.assertEqual(self.done(self.store.queue.breakers("destination")), [breaker])
+        self.assertEqual(self.done(self.store.queue.breakers("issuer")), [])
+
+    def test_outbox(self) -> None:
+        """A stored job owes a receipt until it is acknowledged; trying again keeps its identifier."""
+        (number,) = self.accepted(job(A))
+        (lease,) = self.leased()
+        self.changed(lease.job, State.STORED, "stored", receipt=True, stored=NOW, due=None)
+        (owed,) = self.done(self.store.queue.receipts_due(NOW, 5))
+        self.assertEqual(
+            (owed.job, owed.origin, owed.recipient, owed.digest, owed.size, owed.stored, owed.message_id, owed.tries),
+            (number, RS, BOB, A, 100, NOW, "<m1@foo.test>", 0),
+        )
+        self.done(self.store.queue.receipt_deferred(number, later(60)))
+        self.assertEqual(self.done(self.store.queue.receipts_due(NOW, 5)), [])
+        self.assertEqual(self.done(self.store.queue.next_receipt()), later(60))
+        (again,) = self.done(self.store.queue.receipts_due(later(60), 5))
+        self.assertEqual((again.jti, again.tries), (owed.jti, 1))
+        self.done(self.store.queue.receipts_sent([number, number], later(61)))
+        self.assertEqual(self.done(self.store.queue.find(number)).state, State.RECEIPTED)
+        self.assertIsNone(self.done(self.store.queue.next_receipt()))
+        rows = self.done(self.store.queue.history(number, 10))
+        self.assertEqual([row.event for row in rows].count("receipted"), 1)
+
+    def test_mailbox(self) -> None:
+        """A mailbox shows messages newest first, each part with how far it has come and why it waits."""
+        self.accepted(job(A), evolve(job(B, 1), state=State.HELD, condition="policy", evidence="not ours"))
+        newer = evolve(message_of(name="m2"), received=later(9))
+        self.done(self.store.queue.accept(newer, []))
+        (lease,) = self.leased()
+        self.done(self.store.queue.checkpoint(lease, "", Checkpoint(40, C)))
+        found = self.done(self.store.mailbox.messages(BOB, None, 9))
+        self.assertEqual([message.message for message in found], ["m2", "m1"])
+        self.assertEqual(
+            [(part.arrival, part.done, part.explanation) for part in found[1].parts],
+            [(Arrival.ARRIVING, 40, ""), (Arrival.HELD, 0, "policy: not ours")],
+        )
+        older = self.done(self.store.mailbox.messages(BOB, later(9), 9))
+        self.assertEqual([message.message for message in older], ["m1"])
+        self.changed(lease.job, State.STORED, stored=NOW)
+        part = self.done(self.store.mailbox.message(BOB, "m1")).parts[0]
+        self.assertEqual((part.arrival, part.done, part.filename), (Arrival.STORED, 100, "0.mp4"))
+
+    def test_mailbox_is_private(self) -> None:
+        """Another recipient's message is Unknown, as one that is not there."""
+        self.accepted(job(A))
+        self.refused(Unknown, self.store.mailbox.message(CAROL, "m1"))
+        self.refused(Unknown, self.store.mailbox.message(BOB, "m2"))
+        self.assertEqual(self.done(self.store.mailbox.messages(ALICE, None, 9)), [])
+
+    def test_part_without_job(self) -> None:
+        """A part that nothing brings keeps the arrival and the explanation that it came with."""
+        message = message_of(job(A))
+        part = evolve(message.parts[0], arrival=Arrival.FAILED, explanation="no such origin")
+        self.done(self.store.queue.accept(evolve(message, parts=(part,)), []))
+        self.assertEqual(self.done(self.store.mailbox.message(BOB, "m1")).parts, (part,))

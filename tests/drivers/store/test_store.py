@@ -1,0 +1,105 @@
+"""Tests for rrsd.drivers.store: the store and its twin in memory satisfy the ports, by type and by contract."""
+
+import os
+from typing import TYPE_CHECKING
+
+from rrsd.core.refusals import Unavailable
+from rrsd.core.values.digests import Digest
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.settings import Size
+from rrsd.drivers.store.memory import MemoryStore
+from rrsd.drivers.store.service import Store, Threads
+from rrsd.drivers.store.settings import Settings
+from rrsd.runtime.workers import InlineWorkers
+from tests.drivers.store import bytes_contract, people_contract, queue_contract
+from tests.drivers.store.contract import StoreCase
+from tests.drivers.store.samples import ALICE, NOW
+
+if TYPE_CHECKING:
+    from rrsd.roles.idp import ports as idp
+    from rrsd.roles.rra import ports as rra
+    from rrsd.roles.rs import ports as rs
+    from rrsd.roles.sts import ports as sts
+
+    store: Store = MemoryStore(lambda: NOW)
+    users: idp.Users = store.users
+    logins: idp.LoginGrants = store.logins
+    replays: sts.Replays = store.replays
+    served: rs.Blobs = store.blobs
+    uploads: rs.Uploads = store.uploads
+    grants: rs.Grants = store.grants
+    queue: rra.Queue = store.queue
+    mailbox: rra.Mailbox = store.mailbox
+    blobs: rra.Blobs = store.blobs
+
+
+class _OnDisk(StoreCase):
+    """A store in a folder, everything on this thread."""
+
+    def open(self) -> Store:
+        """A store in a new folder."""
+        self.folder = self.mktemp()
+        return self.reopen()
+
+    def reopen(self) -> Store:
+        """A store in the same folder."""
+        workers = InlineWorkers()
+        settings = Settings(path=self.folder, keep_free=Size(0))
+        return Store(settings, Threads(workers, workers, workers), self.clock, lambda: self.clock().timestamp())
+
+
+class _InMemory(StoreCase):
+    """A store in memory."""
+
+    def open(self) -> Store:
+        """A new store."""
+        return MemoryStore(self.clock)
+
+
+class MemoryPeopleTests(_InMemory, people_contract.PeopleContract):
+    """People in memory."""
+
+
+class MemoryQueueTests(_InMemory, queue_contract.QueueContract):
+    """The queue in memory."""
+
+
+class MemoryBytesTests(_InMemory, bytes_contract.BytesContract):
+    """Bytes in memory."""
+
+
+class DiskPeopleTests(_OnDisk, people_contract.PeopleContract):
+    """People on disk."""
+
+
+class DiskQueueTests(_OnDisk, queue_contract.QueueContract):
+    """The queue on disk."""
+
+
+class DiskBytesTests(_OnDisk, bytes_contract.BytesContract):
+    """Bytes on disk."""
+
+    def collected(self, now: Instant, grace: float) -> list[Digest]:
+        """The files of a disk are as old as the disk says: give them the age that the test's clock means."""
+        for folder, _, names in os.walk(f"{self.folder}/blobs"):
+            for name in names:
+                os.utime(f"{folder}/{name}", (self.now.timestamp(), self.now.timestamp()))
+        return super().collected(now, grace)
+
+    def test_survives_restart(self) -> None:
+        """What was committed is there after a restart; a stopped store refuses."""
+        blob = self.done(self.store.blobs.put(b"abc"))
+        self.done(self.store.check())
+        self.done(self.store.stop())
+        self.refused(Unavailable, self.store.users.find(ALICE))
+        self.refused(Unavailable, self.store.users.remove(ALICE))
+        self.store = self.reopen()
+        self.done(self.store.start())
+        self.assertEqual(self.done(self.store.blobs.find(blob.digest)), blob)
+
+    def test_files_are_private(self) -> None:
+        """Nobody but the daemon's user may read the database or a blob."""
+        blob = self.done(self.store.blobs.put(b"abc"))
+        final = f"{self.folder}/blobs/{blob.digest.raw[0]:02x}/{blob.digest.b64}"
+        for path in (f"{self.folder}/rrsd.sqlite", final):
+            self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
