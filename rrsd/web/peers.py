@@ -1,6 +1,6 @@
 """Who is at the other end of a request: what TLS proved, and nothing that a header claims (M-11)."""
 
-from typing import cast
+from typing import Any, cast
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.interfaces import ISSLTransport
@@ -19,14 +19,15 @@ def certificate_of(request: IRequest) -> Certificate | None:
     Raises:
         Malformed: it is not a certificate that can be understood.
     """
-    channel = cast(Request, request).channel
+    channel: Any = getattr(request, "channel", None)
     if channel is None:
         return None
     if not hasattr(channel, "client_certificate"):
         return read_certificate(channel.transport)
     if channel.client_certificate is None:
         channel.client_certificate = read_certificate(channel.transport)
-    return cast("Certificate | None", channel.client_certificate)
+    found: Certificate | None = channel.client_certificate
+    return found
 
 
 def read_certificate(transport: object) -> Certificate | None:

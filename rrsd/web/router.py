@@ -100,7 +100,7 @@ def answer(request: IRequest, document: Mapping[str, Any], status: int = 200, *,
 
 def abort(request: IRequest) -> None:
     """Close the request's connection at once, so that what was sent can never look complete."""
-    channel = cast(Any, request).channel
+    channel = getattr(request, "channel", None)
     if channel is not None:
         channel.transport.abortConnection()
 

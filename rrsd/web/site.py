@@ -96,6 +96,7 @@ class CappedRequest(server.Request):
     channel: Channel
     content: BytesIO
     _counted = 0
+    _held = 0
     _refused = False
 
     @override
@@ -121,6 +122,7 @@ class CappedRequest(server.Request):
             self._refuse(Unavailable())
         else:
             site.buffered += len(data)
+            self._held += len(data)
             self.content.write(data)
 
     @override
@@ -139,10 +141,10 @@ class CappedRequest(server.Request):
         super().connectionLost(reason)
 
     def _give_back(self) -> None:
-        channel = self.channel
-        if channel is not None and not self._refused:
-            channel.site.buffered -= self._counted
-            self._counted = 0
+        channel = getattr(self, "channel", None)
+        if channel is not None:
+            channel.site.buffered -= self._held
+            self._held = 0
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer in the middle of the request, by hand: twisted.web answers only what it has read whole."""

@@ -147,5 +147,5 @@ class EventStream:
 
 
 def _release(request: Request) -> None:
-    if request.channel is not None and request.producer is not None:
+    if getattr(request, "channel", None) is not None and request.producer is not None:
         request.unregisterProducer()
