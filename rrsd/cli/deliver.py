@@ -22,7 +22,7 @@ def deliver(session: Session, sender: str, dots: bool, recipients: tuple[str, ..
     """Hand one message, on standard input, to the local daemon. Exit status 0 means: it is on disk.
 
     \b
-    Postfix, in master.cf:
+    Postfix, in master.cf, and rrsd_destination_recipient_limit = 1 in main.cf:
       rrsd unix - n n - 10 pipe flags=q user=rrsd argv=/usr/bin/rrsctl deliver -f ${sender} -- ${recipient}
     \b
     Exit statuses (sysexits.h): 65 the message is malformed or too large, 67 no such recipient, 77 the recipient is

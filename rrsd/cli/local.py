@@ -39,7 +39,7 @@ from attrs import define, field
 from rrsd.cli.transport import Line, document_of, require_good, unix_place
 from rrsd.core.values.calls import Answer
 
-ACTS = ("retry-now", "hold", "release", "cancel")
+_WHO = "the daemon"
 
 
 @define(eq=False)
@@ -101,7 +101,7 @@ class Local:
     def remove_user(self, address: str) -> None:
         """Forget a user."""
         answer = self._line.ask("DELETE", f"/users/{quote(address, safe='@')}")
-        require_good(answer, f"remove {address}", self._line.place.name)
+        require_good(answer, f"remove {address}", _WHO)
 
     def deliver(self, sender: str, recipients: Sequence[str], message: bytes) -> dict[str, Any]:
         """Accept a message for its recipients; durable when this returns."""
@@ -127,4 +127,4 @@ class Local:
         return self._document(self._line.ask("POST", target, {"Content-Type": "application/json"}, data), what)
 
     def _document(self, answer: Answer, what: str) -> dict[str, Any]:
-        return document_of(require_good(answer, what, self._line.place.name), self._line.place.name)
+        return document_of(require_good(answer, what, _WHO), self._line.place.name)

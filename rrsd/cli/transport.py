@@ -229,7 +229,7 @@ def require_good(answer: Answer, what: str, who: str) -> Answer:
     kind = _BY_REASON.get(_reason(answer)) or _BY_STATUS.get(answer.status)
     if kind is None:
         kind = Unavailable if answer.status >= 500 else Malformed
-    refusal = kind(f"{who} refuses to {what} ({kind.reason}): {ADVICE[kind]}")
+    refusal = kind(f"{who} will not {what} ({kind.reason}): {ADVICE[kind]}")
     if isinstance(refusal, (TooMany, Unavailable)):
         refusal.retry_after = _retry_after(answer.headers.get("retry-after", ""), refusal.retry_after)
     raise refusal

@@ -1,6 +1,7 @@
 """`rrsctl demo`: the story on a screen, everything cleaned up after it."""
 
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -14,7 +15,7 @@ from rrsd.cli.demo.story import RECIPIENT, Story
 from rrsd.cli.exits import sentence_of
 from rrsd.cli.output import duration, parse_size, size
 from rrsd.cli.session import Session, pass_session
-from rrsd.core.refusals import NoSpace, Refusal
+from rrsd.core.refusals import Conflict, NoSpace, Refusal
 
 _GIB = 1024 * 1024 * 1024
 _COPIES = 4  # alice's file, foo.test's, bar.test's, and what bob gets
@@ -35,12 +36,14 @@ def demo(session: Session, wanted: str, folder: str, keep: bool) -> int:
       rrsctl demo --size 64MiB
       rrsctl demo --keep --folder ./demo-data
     """
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)  # so that the daemons are stopped then too
     number = parse_size(wanted or session.environ.get("DEMO_SIZE", "") or str(_GIB))
     kept = folder or session.environ.get("DEMO_DIR", "")
     is_kept = keep or session.environ.get("DEMO_KEEP", "") not in ("", "0")
     with tempfile.TemporaryDirectory(prefix="rrsd-") as spare:
         root = Path(kept).absolute() if kept else Path(tempfile.mkdtemp(prefix="rrsd-demo-"))
-        root.mkdir(parents=True, exist_ok=True)
+        make_room(root)
         screen = Screen(sys.stdout, time.monotonic, is_live(sys.stdout, session.environ))
         _require_space(root, number)
         story = Story(screen, session, root, number, lambda name: socket_path(root, name, Path(spare)))
@@ -90,6 +93,24 @@ def _wait(story: Story) -> None:
             time.sleep(3600)
     except KeyboardInterrupt:
         story.screen.plain()
+
+
+def make_room(root: Path) -> None:
+    """An empty folder for the story; what an earlier demo left there goes.
+
+    Raises:
+        Conflict: there is something else in it.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    marker = root / ".rrsd-demo"
+    if any(root.iterdir()) and not marker.exists():
+        raise Conflict(f"{root} holds something that is not the demo's: set DEMO_DIR to an empty folder")
+    for entry in root.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    marker.touch()
 
 
 def _require_space(root: Path, number: int) -> None:

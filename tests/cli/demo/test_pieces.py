@@ -14,7 +14,9 @@ from rrsd.cli.demo.daemons import free_ports, host_table, prepare, socket_path
 from rrsd.cli.demo.files import write_noise, write_photograph
 from rrsd.cli.demo.screen import Screen, claim_lines, is_live, speed
 from rrsd.cli.demo.trail import Told, claims_in, nine_steps, read_trail, resumed_at
+from rrsd.cli.demo.verb import make_room
 from rrsd.config.settings import parse_settings
+from rrsd.core.refusals import Conflict
 from rrsd.core.values.instants import instant
 from tests.cli.doubles import NOW
 
@@ -161,6 +163,19 @@ class Preparation(SynchronousTestCase):
             for other, port in ((other, daemons[other].port) for other in daemons):
                 self.assertIn(f"{other} = 127.0.0.1 {port}", text)
         self.assertEqual(set(host_table(daemons)), {"foo.test:443", "bar.test:443"})
+
+    def test_room(self) -> None:
+        """What an earlier demo left goes; what is somebody else's stays, and the demo does not begin."""
+        root = Path(self.mktemp())
+        make_room(root)
+        (root / "foo.test").mkdir()
+        (root / "message.eml").touch()
+        make_room(root)
+        self.assertEqual([entry.name for entry in root.iterdir()], [".rrsd-demo"])
+        (root / ".rrsd-demo").unlink()
+        (root / "mine").touch()
+        self.assertRaises(Conflict, make_room, root)
+        self.assertTrue((root / "mine").exists())
 
     def test_ports(self) -> None:
         """Ports are different."""
