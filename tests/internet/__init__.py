@@ -1,0 +1,1 @@
+"""Whole domains, talking to each other over real TLS in memory."""
