@@ -75,6 +75,7 @@ class Wire:
 
     def loseConnection(self) -> None:  # noqa: N802
         self.disconnecting = True
+        self.paused = True
 
     def loseWriteConnection(self) -> None:  # noqa: N802
         self.disconnecting = True
@@ -143,7 +144,7 @@ class Wire:
             self.other.deliver(piece)
             self._drained()
             return True
-        if self.disconnecting and not self.out and self.producer is None:
+        if self.disconnecting and not self.out:
             self.other._lost = self.other._lost or ConnectionDone()
             self._end(ConnectionDone())
             return True
