@@ -13,6 +13,7 @@ from rrsd.drivers.store.blobs.small import Writer
 from rrsd.drivers.store.blobs.space import Space
 from rrsd.drivers.store.blobs.uploads import Uploads
 from rrsd.drivers.store.blobs.vault import Vault
+from rrsd.drivers.store.lock import FolderLock
 from rrsd.drivers.store.settings import Settings
 from rrsd.drivers.store.sql.database import Database, FileDatabase
 from rrsd.drivers.store.sql.engine import Engine
@@ -47,6 +48,7 @@ class Store:
     _monotonic: Callable[[], float]
     _files: Files = field(factory=DiskFiles)
     _database: Database | None = None
+    _lock: FolderLock | None = field(default=None, init=False)
     name: str = field(default="store", init=False)
     users: Users = field(init=False)
     logins: LoginGrants = field(init=False)
@@ -63,6 +65,7 @@ class Store:
     def __attrs_post_init__(self) -> None:
         settings, disk = self.settings, self._threads.disk
         database = self._database or FileDatabase(f"{settings.path}/rrsd.sqlite")
+        self._lock = FolderLock(settings.path) if self._database is None else None
         self._engine = Engine(database, self._threads.writer, self._threads.readers, settings.commit_batch)
         self._vault = Vault(self._files, settings.path)
         self._space = Space(self._files, settings.path, settings.keep_free)
@@ -85,19 +88,23 @@ class Store:
 
         Raises:
             Damaged: the database is damaged, or is not one of rrsd.
-            Conflict: a newer rrsd wrote the database.
+            Conflict: a newer rrsd wrote the database, or another daemon works in the folder.
             NoSpace: folder or database cannot be made or opened.
         """
         await self._threads.disk.run(self._prepare)
         await self._engine.start()
 
     def _prepare(self) -> None:
+        if self._lock is not None:
+            self._lock.take()
         with refusing(f"store {self.settings.path}"):
             self._vault.prepare()
 
     async def stop(self) -> None:
         """Finish what waits and close the database."""
         await self._engine.stop()
+        if self._lock is not None:
+            await self._threads.disk.run(self._lock.release)
 
     async def check(self) -> None:
         """Whether the store answers; refuses with Unavailable, NoSpace or Damaged when it does not."""

@@ -80,6 +80,7 @@ class FragileFiles(MemoryFiles):
 
     def write(self, descriptor: int, blocks: Sequence[bytes], offset: int) -> None:
         """Burns half-way: the first half of the bytes is written."""
+        self.require_own(descriptor)
         data = b"".join(blocks)
         super().write(descriptor, [data[: len(data) // 2]], offset)
         self.fuse.burn()
@@ -87,6 +88,7 @@ class FragileFiles(MemoryFiles):
 
     def truncate(self, descriptor: int, size: int) -> None:
         """Burns."""
+        self.require_own(descriptor)
         self.fuse.burn()
         super().truncate(descriptor, size)
 
@@ -120,6 +122,12 @@ class FragileFiles(MemoryFiles):
                 self.platter.names[name] = self.nodes[name]
             else:
                 del self.platter.names[name]
+
+    def require_own(self, descriptor: int) -> None:
+        """What has a final name is never changed."""
+        node = self.node(descriptor)
+        if any(node is other and "/blobs/" in name for name, other in self.nodes.items()):
+            raise AssertionError("a file with a final name is written to")
 
     def keep_everything(self) -> None:
         """The process was killed and the machine went on: nothing is lost."""

@@ -31,6 +31,7 @@ class CrashTests(StoreCase):
     def setUp(self) -> None:
         """Nothing is started yet."""
         self.now = NOW
+        self.step = 0
 
     def world(self, small: bool, fuse: Fuse) -> Store:
         """A store on what the platter and the database hold. Small transfers stay in memory if `small`."""
@@ -41,15 +42,16 @@ class CrashTests(StoreCase):
         return Store(settings, threads, self.clock, self.tick, self.files, self.database)
 
     def tick(self) -> float:
-        """Three seconds pass between any two looks at the clock, so that every block is followed by a checkpoint."""
-        self.ticks += 3
+        """With a step of three seconds every block is followed by a checkpoint, with one of zero none is."""
+        self.ticks += self.step
         return float(self.ticks)
 
     def test_pull(self) -> None:
         """No crash leaves a job STORED without its bytes, a final name without its content, or takes a name away."""
-        for small in (True, False):
+        for small, step in ((True, 0), (False, 0), (False, 1), (False, 3)):
             for lose in (True, False):
-                with self.subTest(small=small, lose=lose):
+                with self.subTest(small=small, step=step, lose=lose):
+                    self.step = step
                     self.every_crash(self.pull, small, lose)
 
     def test_upload(self) -> None:
@@ -115,6 +117,8 @@ class CrashTests(StoreCase):
             await store.queue.checkpoint(lease, "v", checkpoint)  # type: ignore[arg-type]
 
         partial, resumed = self.done(store.blobs.partial(lease, len(DATA), committed))
+        if lease.fetch.checkpoints and DIGEST not in self.finals():
+            self.assertEqual(resumed, lease.fetch.checkpoints[-1], "a committed checkpoint holds")
         if resumed is None:
             self.done(store.queue.forget(lease))
         start = resumed.offset if resumed else 0

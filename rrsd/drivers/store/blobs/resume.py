@@ -27,7 +27,6 @@ def open_partial(vault: Vault, fetch: Fetch) -> Opened:
         descriptor = vault.fresh(path)
         vault.sync_partials()
         return Opened(descriptor, hashlib.sha256(), None)
-    vault.sync_partials()
     descriptor = vault.files.open(path)
     running, newest = _check(vault, descriptor, fetch.checkpoints)
     vault.files.truncate(descriptor, newest.offset if newest else 0)
