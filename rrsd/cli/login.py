@@ -1,6 +1,5 @@
 """`rrsctl login` and `logout`: authorization code with PKCE, by browser, pasted code, or password for scripts."""
 
-import webbrowser
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qsl, urlsplit
@@ -112,8 +111,11 @@ def _origin(url: str) -> str:
 
 def _by_paste(session: Session, issuer: IssuerClient, user: str) -> tuple[Asked, Mapping[str, str]]:
     asked = issuer.ask(f"{issuer.issuer}/rrs/code", user, session.random)
-    session.console.err.write(f"Open this address in a browser, log in, and paste the code here:\n\n  {asked.url}\n\n")
-    text = click.prompt("Code", err=True).strip()
+    session.console.err.write(
+        f"Open this address in a browser, log in, and paste the code here:\n\n  {asked.url}\n\nCode: "
+    )
+    session.console.err.flush()
+    text = session.input.readline().decode("utf-8", "replace").strip()
     # The page shows the code; the whole address of the page is fine too, and carries state and issuer with it.
     pasted = dict(parse_qsl(urlsplit(text).query)) if text.startswith("https://") else {"code": text}
     return asked, {"state": asked.state, **pasted}
@@ -123,7 +125,7 @@ def _by_browser(session: Session, issuer: IssuerClient, user: str) -> tuple[Aske
     with _Callback() as callback:
         asked = issuer.ask(f"http://127.0.0.1:{callback.server_port}/callback", user, session.random)
         session.console.note(f"Log in in the browser. If none opens, open:\n\n  {asked.url}\n")
-        webbrowser.open(asked.url)
+        session.browse(asked.url)
         return asked, callback.wait(session)
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+import webbrowser
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -39,6 +40,7 @@ class Session:
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     random: Callable[[int], bytes] = os.urandom
+    browse: Callable[[str], object] = webbrowser.open
 
     @property
     def config_path(self) -> Path:

@@ -1,12 +1,14 @@
 """The user's verbs against a domain's issuer and API, over real TLS."""
 
 import hashlib
+import http.client
 import json
 import os
 import stat
 import sys
+import threading
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
@@ -120,6 +122,62 @@ class Login(Case):
         status, made = self.login()
         self.assertEqual((status, "password" in made.err.getvalue()), (os.EX_NOPERM, True))
         self.assertFalse((self.folder / "client.json").exists())
+
+    def paste(self, text: str) -> tuple[int, Bench]:
+        """Log in without a browser, pasting `text`."""
+        self.bench = bench(self.folder, text.encode() + b"\n")
+        words = ("--host", "foo.test=PORT", "--ca", str(self.folder / "ca.pem"), "--no-browser")
+        return self.rrsctl("login", "alice@foo.test", *words, is_logged_in=False)
+
+    def test_pasted(self) -> None:
+        """The code is pasted, alone or with the address of the page that shows it."""
+        state = "BwcHBwcHBwcHBwcHBwcHBw"
+        for text in ("c0de", f"{ISSUER}/rrs/code?code=c0de&state={state}&iss={ISSUER}"):
+            status, made = self.paste(text)
+            self.assertEqual(status, 0, made.err.getvalue())
+            self.assertIn(f"{ISSUER}/authorize?", made.err.getvalue())
+            self.assertIn(b"code=c0de", self.table.asked[-1].body)
+
+    def test_pasted_from_elsewhere(self) -> None:
+        """A pasted address of another login is refused."""
+        self.assertEqual(self.paste(f"{ISSUER}/rrs/code?code=c0de&state=other")[0], os.EX_NOPERM)
+
+    def browser(self, **answer: str) -> tuple[int, Bench]:
+        """Log in with a browser that comes back with `answer`."""
+        self.bench = bench(self.folder)
+        threads = []
+
+        def browse(url: str) -> None:
+            asked = dict(parse_qsl(urlsplit(url).query))
+            there = urlsplit(asked["redirect_uri"])
+
+            def come_back() -> None:
+                for target in ("/favicon.ico", f"{there.path}?{urlencode({'state': asked['state'], **answer})}"):
+                    connection = http.client.HTTPConnection("127.0.0.1", there.port or 0)
+                    connection.request("GET", target)
+                    connection.getresponse().read()
+
+            threads.append(threading.Thread(target=come_back))
+            threads[0].start()
+
+        self.bench.session.browse = browse
+        words = ("--host", "foo.test=PORT", "--ca", str(self.folder / "ca.pem"))
+        found = self.rrsctl("login", "alice@foo.test", *words, is_logged_in=False)
+        threads[0].join()
+        return found
+
+    def test_browser(self) -> None:
+        """The browser comes back to a port of its own on loopback; other requests there are not the answer."""
+        status, made = self.browser(code="c0de", iss=ISSUER)
+        self.assertEqual(status, 0, made.err.getvalue())
+        redeemed = parse_qs(self.table.asked[-1].body.decode())
+        self.assertEqual(redeemed["code"], ["c0de"])
+        self.assertRegex(redeemed["redirect_uri"][0], r"^http://127\.0\.0\.1:\d+/callback$")
+
+    def test_browser_refused(self) -> None:
+        """A login that the user or the issuer refused says so."""
+        status, made = self.browser(error="access_denied")
+        self.assertEqual((status, "access_denied" in made.err.getvalue()), (os.EX_NOPERM, True))
 
     def test_mix_up(self) -> None:
         """An answer of another issuer or to another request is refused (RFC 9207)."""

@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -44,7 +43,7 @@ def demo(session: Session, wanted: str, folder: str, keep: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="rrsd-") as spare:
         root = Path(kept).absolute() if kept else Path(tempfile.mkdtemp(prefix="rrsd-demo-"))
         make_room(root)
-        screen = Screen(sys.stdout, time.monotonic, is_live(sys.stdout, session.environ))
+        screen = Screen(session.console.out, time.monotonic, is_live(session.console.out, session.environ))
         _require_space(root, number)
         story = Story(screen, session, root, number, lambda name: socket_path(root, name, Path(spare)))
         return _told(story, is_kept, is_folder_kept=bool(kept))
