@@ -242,9 +242,13 @@ class Host:
 @implementer(IHostnameResolver)
 @define(eq=False)
 class Names:
-    """The DNS of this internet: addresses by name, in order; a name whose value is None never answers."""
+    """The DNS of this internet: addresses by name, in order; a name whose value is None never answers.
+
+    What `later` holds for a name is what it answers from the next question on.
+    """
 
     table: dict[str, list[str] | None] = field(factory=dict)
+    later: dict[str, list[str]] = field(factory=dict)
     asked: list[str] = field(factory=list)
 
     def resolveHostName(  # noqa: N802
@@ -256,6 +260,8 @@ class Names:
     ) -> Any:
         self.asked.append(hostName)
         addresses = self.table.get(hostName, [])
+        if hostName in self.later:
+            self.table[hostName] = self.later.pop(hostName)
         if addresses is not None:
             resolutionReceiver.resolutionBegan(None)  # type: ignore[arg-type]
             for address in addresses:
