@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from attrs import define, field, frozen
 
-from rrsd.core.refusals import Unavailable
+from rrsd.core.refusals import Refusal, Unavailable
 from rrsd.core.values.instants import Instant
 from rrsd.drivers.store.blobs.blobs import Blobs
 from rrsd.drivers.store.blobs.files import DiskFiles, Files, refusing
@@ -91,8 +91,12 @@ class Store:
             Conflict: a newer rrsd wrote the database, or another daemon works in the folder.
             NoSpace: folder or database cannot be made or opened.
         """
-        await self._threads.disk.run(self._prepare)
-        await self._engine.start()
+        try:
+            await self._threads.disk.run(self._prepare)
+            await self._engine.start()
+        except Refusal:
+            self._unlock()
+            raise
 
     def _prepare(self) -> None:
         if self._lock is not None:
@@ -103,8 +107,11 @@ class Store:
     async def stop(self) -> None:
         """Finish what waits and close the database."""
         await self._engine.stop()
+        self._unlock()
+
+    def _unlock(self) -> None:
         if self._lock is not None:
-            await self._threads.disk.run(self._lock.release)
+            self._lock.release()
 
     async def check(self) -> None:
         """Whether the store answers; refuses with Unavailable, NoSpace or Damaged when it does not."""
