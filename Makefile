@@ -70,7 +70,7 @@ reference: dev ## Write conf/rrsd.ini again from the rooms' settings
 config: dev ## Check conf/rrsd.ini and the systemd files
 	$(BIN)/python -m twisted.trial tests.config
 
-check: lint types contracts cover test ## Everything a change must pass
+check: lint types contracts docs cover test ## Everything a change must pass
 
 news: dev ## Show what the next changelog says
 	$(BIN)/towncrier build --draft --version next
