@@ -153,7 +153,7 @@ class MemoryDomain:
                 "application/octet-stream",
                 name,
                 b"",
-            )  # fmt: skip
+            )
             for name, data in files.items()
         ]
         to = tuple(parse_address(each) for each in recipients)

@@ -22,7 +22,7 @@ MOST_FILENAME = 200
 _RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})", re.ASCII | re.IGNORECASE)
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})", re.ASCII | re.IGNORECASE)
 _STRONG = re.compile(r'"[!#-~]*"', re.ASCII)
-_SECONDS = re.compile(r"[0-9]{1,19}", re.ASCII)
+_SECONDS = re.compile(r"[0-9]{1,100}", re.ASCII)
 _DATE = re.compile(
     r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT",
     re.ASCII,
