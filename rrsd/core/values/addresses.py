@@ -1,6 +1,5 @@
 """Names of domains, users and clients (RFC 5321 4.1.2, RFC 5890, RFC 8705)."""
 
-import ipaddress
 import re
 from string import ascii_lowercase, ascii_uppercase
 
@@ -49,7 +48,7 @@ def parse_domain(text: str) -> Domain:
     labels = lowered.split(".")
     if len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
         raise Malformed("domain labels")
-    if labels[-1].isdigit() or labels[-1].startswith("0x") or _is_ip(lowered):
+    if labels[-1].isdigit() or labels[-1].startswith("0x"):
         raise Malformed("domain is an address literal")
     return Domain(lowered)
 
@@ -64,14 +63,6 @@ def _a_labels(text: str) -> str:
         return idna.encode(text, strict=True, std3_rules=True).decode("ascii")
     except (idna.IDNAError, UnicodeError):
         raise Malformed("domain is not IDNA 2008") from None
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 @frozen(order=True)

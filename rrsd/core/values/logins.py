@@ -1,6 +1,6 @@
 """What the embedded OpenID Provider remembers: users, and the grants behind codes and refresh tokens."""
 
-from attrs import frozen
+from attrs import field, frozen
 
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.instants import Instant
@@ -14,7 +14,7 @@ class User:
     """
 
     address: Address
-    password: str
+    password: str = field(repr=False)
     suspended: bool
     created: Instant
 

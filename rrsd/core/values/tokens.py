@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from rrsd.core.values.addresses import Address, ClientIdentifier
 from rrsd.core.values.digests import Digest
@@ -34,13 +34,13 @@ class Algorithm(StrEnum):
 class ClaimedJws:
     """A compact JWS whose grammar holds and whose signature nobody has looked at."""
 
-    text: str
+    text: str = field(repr=False)
     algorithm: str
     typ: str
     kid: str | None
     claims: Mapping[str, Any]
-    signing_input: bytes
-    signature: bytes
+    signing_input: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
 
 
 @frozen

@@ -1,16 +1,20 @@
 """Small values: instants, fetches, settings keys."""
 
+import re
+
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from rrsd.core.values.addresses import parse_domain
+from rrsd.core.values.addresses import parse_address, parse_domain
 from rrsd.core.values.calls import Answer, Call
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.instants import instant, seconds
-from rrsd.core.values.jobs import Fetch
+from rrsd.core.values.jobs import Fetch, partial_name
+from rrsd.core.values.logins import User
 from rrsd.core.values.peers import ProvenPeer, parse_origin
 from rrsd.core.values.resources import Checkpoint
 from rrsd.core.values.settings import EXAMPLE, HELP, Size, key
+from rrsd.core.values.tokens import ClaimedJws
 
 ORIGIN = parse_origin("https://rs.foo.test")
 
@@ -36,11 +40,25 @@ class ValueTests(SynchronousTestCase):
         points = (Checkpoint(8, digest_of(b"1")), Checkpoint(16, digest_of(b"2")))
         self.assertEqual((fresh.offset, attrs.evolve(fresh, checkpoints=points).offset), (0, 16))
 
+    def test_names_of_partial_files(self) -> None:
+        """A fetch's file name differs by origin, digest and epoch, and is one harmless segment."""
+        fetches = [Fetch(origin, digest_of(data), epoch) for origin in (ORIGIN, parse_origin("https://rs.bar.test"))
+                   for data in (b"a", b"b") for epoch in (1, 2)]  # fmt: skip
+        names = {partial_name(fetch) for fetch in fetches}
+        self.assertEqual(len(names), len(fetches))
+        self.assertTrue(all(re.fullmatch(r"[A-Za-z0-9_-]{43}\.[12]", name) for name in names))
+
     def test_s21_bodies_are_not_shown(self) -> None:
         """What a call or an answer carries never reaches a log by its repr."""
         peer = ProvenPeer(ORIGIN, "configured")
         self.assertNotIn("hunter2", repr(Call(peer, "POST", "/", (), b"password=hunter2")))
         self.assertNotIn("hunter2", repr(Answer(200, {}, b"hunter2")))
+
+    def test_s21_credentials_are_not_shown(self) -> None:
+        """Neither a password's hash nor a token that could be used again reaches a log by a repr."""
+        user = User(parse_address("bob@bar.test"), "$argon2id$hunter2", False, instant(0))
+        jws = ClaimedJws("a.b.hunter2", "ES256", "at+jwt", None, {}, b"a.b", b"hunter2")
+        self.assertNotIn("hunter2", repr(user) + repr(jws))
 
     def test_keys_say_what_they_are_for(self) -> None:
         """A settings key carries its line for conf/rrsd.ini and may be required."""

@@ -80,9 +80,14 @@ class CertificateTests(SynchronousTestCase):
         long = builder.sign(signing.CLIENT_KEY, hashes.SHA256()).public_bytes(Encoding.DER)
         self.assertRaises(Malformed, parse_certificate, long)
         self.assertRaises(Malformed, parse_certificate, signing.der_certificate(signing.rsa_key(1024)))
-        edwards = ed448.Ed448PrivateKey.generate()
-        signed = builder.sign(edwards, None).public_bytes(Encoding.DER)
-        self.assertRaises(Malformed, parse_certificate, signed)
+
+    def test_other_key_types(self) -> None:
+        """Keys that are neither RSA, EC nor Ed25519 are refused, and RSA keys that are for PSS only."""
+        der = signing.der_certificate(ed448.Ed448PrivateKey.generate())
+        self.assertRaises(Malformed, parse_certificate, der)
+        der = signing.der_certificate(signing.rsa_key())
+        plain, pss = (bytes.fromhex(f"300d06092a864886f70d0101{last}0500") for last in ("01", "0a"))
+        self.assertRaises(Malformed, parse_certificate, der.replace(plain, pss))
 
     def test_m12_certificate_of_endless_size(self) -> None:
         """Too many bytes are refused before they are read."""
