@@ -14,10 +14,10 @@ from rrsd.core.values.jobs import Blame, Job, State
 from rrsd.core.wire.fields import etag, render_repr_digest
 from tests.support.world import World, with_rs
 
-SIZE = 20 * 1024 * 1024
+SIZE = 4 * 1024 * 1024
 BODY = bytes(range(256)) * (SIZE // 256)
 OTHER = bytes(reversed(range(256))) * (SIZE // 256)
-HALF = 12 * 1024 * 1024
+HALF = 2 * 1024 * 1024
 """Where bodies break: what came before is durable when the attempt has ended."""
 REST = f"bytes={HALF}-"
 ETAG = etag(digest_of(BODY))
@@ -154,7 +154,7 @@ class HostileServers(SynchronousTestCase):
         self.assertIn("accept-encoding: identity", hostile.heads[0].lower())
 
     def test_r4_a_cut_resumes_at_the_durable_offset(self) -> None:
-        """After a break at 12 MiB only the rest is asked for, under the validator."""
+        """After a break half-way only the rest is asked for, under the validator."""
         hostile = self.pull(broken(whole(), HALF), lambda _: rest(HALF))
         self.world.advance(40)
         self.assertEqual(hostile.ranges(), ["", REST])
@@ -169,7 +169,7 @@ class HostileServers(SynchronousTestCase):
     # --- resume, as servers get it wrong (scheduler semantics 4.3)
 
     def resume(self, second: Answer, *more: Answer) -> Hostile:
-        """A break at 12 MiB, then the script goes on."""
+        """A break half-way, then the script goes on."""
         hostile = self.pull(broken(whole(), HALF), second, *more)
         self.world.advance(120)
         return hostile

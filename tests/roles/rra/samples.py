@@ -1,6 +1,7 @@
 """Jobs and leases to start from."""
 
 from datetime import timedelta
+from typing import Any
 
 from attrs import evolve
 
@@ -15,7 +16,7 @@ BODY = b"a resource of some bytes"
 RS = parse_origin("https://rs.foo.test")
 
 
-def job(**changes: object) -> Job:
+def job(**changes: Any) -> Job:
     """A job as it is when leased for the first time, changed as asked."""
     sample = Job(
         job=1,
@@ -38,7 +39,7 @@ def job(**changes: object) -> Job:
     return evolve(sample, **changes)
 
 
-def lease(**changes: object) -> Lease:
+def lease(**changes: Any) -> Lease:
     """The lease of that job."""
     sample = job(**changes)
     return Lease(sample, Fetch(sample.origin, sample.digest, epoch=sample.epoch))
