@@ -49,7 +49,7 @@ test: dev ## All tests (TESTS=tests.core for some)
 
 cover: dev ## Lines and branches of core, rules and flow: 100 % or fail
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m twisted.trial --reporter=text tests.core tests.roles
+	$(BIN)/coverage run -m twisted.trial --reporter=text tests.core tests.roles tests.internet
 	$(BIN)/coverage report --include='$(CORED)' --fail-under=100
 
 demo: dev ## Two domains on this machine, one large message, one crash, nothing lost (DEMO_SIZE, DEMO_KEEP=1)
