@@ -55,8 +55,8 @@ cover: dev ## Lines and branches of core, rules and flow: 100 % or fail
 demo: dev ## Two domains on this machine, one large message, one crash, nothing lost (DEMO_SIZE, DEMO_KEEP=1)
 	$(BIN)/rrsctl demo
 
-bench: dev ## Measure against the reference puller and print ratios
-	$(BIN)/python -m bench
+bench: dev ## Measure against the reference puller and print ratios (BENCH="--quick" passes words on)
+	$(BIN)/python -m bench $(BENCH)
 
 docs: dev ## Render docs/ to build/docs; any warning fails
 	$(BIN)/python docs/build.py
