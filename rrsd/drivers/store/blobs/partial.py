@@ -21,6 +21,7 @@ from rrsd.runtime.workers import Workers
 
 Committed: TypeAlias = Callable[[Checkpoint], Awaitable[None]]
 
+GATHER = 256 * 1024  # bytes
 SYNC_SECONDS = 2.0  # between two checkpoints while bytes come
 
 
@@ -56,6 +57,8 @@ class Stream:
     _synced_at: float = field(init=False)
     _hashing: Lane[bytes] = field(init=False)
     _writing: Lane[None] = field(init=False)
+    _gathered: list[bytes] = field(factory=list, init=False)
+    _gathered_size: int = field(default=0, init=False)
     _prefixes: deque[Checkpoint] = field(factory=deque, init=False)
     _prefix: Checkpoint | None = field(default=None, init=False)
     _syncing: bool = field(default=False, init=False)
@@ -92,13 +95,26 @@ class Stream:
         if not self._open:
             return fail(Conflict("the transfer is over"))
         self.offset += len(data)
-        self._hashing.feed(data)
-        self._writing.feed(data)
+        self._gathered.append(data)
+        self._gathered_size += len(data)
+        self._feed()
         if self._waiting() <= self._desk.in_flight:
             return None
         if self._paused is None:
             self._paused = Deferred()
         return self._paused
+
+    def _feed(self) -> None:
+        """Hand over what was gathered once it is much, or the lanes have nothing to do.
+
+        Each block costs each lane one wait for the interpreter's lock, so the small blocks of TLS are joined before.
+        """
+        idle = not (self._hashing.running or self._writing.running)
+        if self._gathered and (idle or self._gathered_size >= GATHER):
+            block = self._gathered[0] if len(self._gathered) == 1 else b"".join(self._gathered)
+            self._gathered, self._gathered_size = [], 0
+            self._hashing.feed(block)
+            self._writing.feed(block)
 
     def _waiting(self) -> int:
         return self.offset - min(self._hashing.done, self._writing.done)
@@ -131,6 +147,7 @@ class Stream:
         self._advance()
 
     def _advance(self) -> None:
+        self._feed()
         while self._prefixes and self._prefixes[0].offset <= self._writing.done:
             self._prefix = self._prefixes.popleft()
         if not self._syncing and self._is_due():
@@ -161,6 +178,7 @@ class Stream:
 
     def _fail(self, reason: Failure) -> None:
         self._failure = self._failure or reason
+        self._gathered, self._gathered_size = [], 0
         if self._paused is not None:
             paused, self._paused = self._paused, None
             paused.errback(self._failure)
@@ -173,7 +191,7 @@ class Stream:
                 waiting.callback(None)
 
     def _busy(self) -> bool:
-        return self._hashing.running or self._writing.running or self._syncing
+        return bool(self._gathered) or self._hashing.running or self._writing.running or self._syncing
 
     async def _drain(self) -> None:
         while self._busy():
