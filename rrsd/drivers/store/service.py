@@ -94,6 +94,7 @@ class Store:
         try:
             await self._threads.disk.run(self._prepare)
             await self._engine.start()
+            await self.uploads.start()
         except Refusal:
             self._unlock()
             raise

@@ -1,7 +1,8 @@
 """Tests for rrsd.drivers.store.blobs: pauses, checkpoints beside the stream, full and failing disks."""
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from errno import EIO, ENOSPC, EOPNOTSUPP
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
@@ -62,7 +63,13 @@ class StreamTests(StoreCase):
         settings = Settings(path="/memory", keep_free=Size(0), small=Size(10))
         threads = Threads(inline, inline, self.disk)
         self.seen: list[Checkpoint] = []
-        return Store(settings, threads, self.clock, lambda: self.now.timestamp(), self.files, MemoryDatabase())
+        self.database = MemoryDatabase()
+        self.parts = settings, threads, self.clock, lambda: self.now.timestamp(), self.files, self.database
+        return self.open_again()
+
+    def open_again(self) -> Store:
+        """Another store on the same disk."""
+        return Store(*self.parts)
 
     def setUp(self) -> None:
         """Start, with the disk at work."""
@@ -208,6 +215,29 @@ class StreamTests(StoreCase):
         beginning = Deferred.fromCoroutine(self.store.uploads.begin(upload(9)))
         self.disk.flush()
         self.successResultOf(beginning)
+
+    def test_room_for_uploads(self) -> None:
+        """An upload keeps the room for what has not come, also over a restart, until it is cancelled or complete."""
+
+        def run(work: "Coroutine[Any, Any, Any]") -> "Deferred[Any]":
+            asked: Deferred[Any] = Deferred.fromCoroutine(work)
+            self.disk.flush()
+            return asked
+
+        self.files.capacity = 100
+        first = upload(60)
+        self.successResultOf(run(self.store.uploads.begin(first)))
+        self.failureResultOf(run(self.store.uploads.begin(first)), NoSpace)
+        self.failureResultOf(run(self.store.uploads.begin(upload(60, "u2"))), NoSpace)
+        self.successResultOf(run(self.store.uploads.begin(upload(30, "u3"))))
+        self.failureResultOf(run(self.store.uploads.begin(upload(5, "u3"))), Conflict)
+        first = self.successResultOf(run(self.store.uploads.append(first, bytes(20))))
+        self.successResultOf(run(self.store.uploads.cancel(first)))
+        self.successResultOf(run(self.store.uploads.begin(upload(60, "u4"))))
+        again = self.open_again()
+        self.successResultOf(run(again.start()))
+        self.failureResultOf(run(again.uploads.begin(upload(20, "u5"))), NoSpace)
+        self.successResultOf(run(again.uploads.begin(upload(10, "u6"))))
 
     def test_without_nameless_files(self) -> None:
         """Where files cannot be without a name they get one for a moment; any other error refuses."""

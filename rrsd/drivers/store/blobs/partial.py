@@ -3,13 +3,14 @@
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeAlias
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
-from rrsd.core.refusals import Conflict, Damaged, Refusal
+from rrsd.core.refusals import Conflict, Damaged, Refusal, Unknown
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.resources import CHUNK, Blob, Checkpoint
 from rrsd.drivers.store.blobs.files import refusing
@@ -269,7 +270,7 @@ class Stream:
         await self._desk.workers.run(self._unlink)
 
     def _unlink(self) -> None:
-        with refusing("partial file"):
+        with suppress(Unknown), refusing("partial file"):
             self._desk.vault.files.unlink(self._path)
 
     def _release(self) -> None:

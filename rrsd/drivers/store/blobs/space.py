@@ -39,6 +39,18 @@ class Space:
             self.check(size)
             self._promised += size
 
+    def try_promise(self, size: int) -> bool:
+        """Set `size` bytes apart if there was room when last looked; asks nobody, so it may run anywhere."""
+        with self._lock:
+            fits = self.likely(size)
+            self._promised += size if fits else 0
+        return fits
+
+    def remember(self, size: int) -> None:
+        """The bytes were set apart before the last stop."""
+        with self._lock:
+            self._promised += size
+
     def release(self, size: int) -> None:
         """The bytes were written, or will not be."""
         with self._lock:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, evolve, field
 
-from rrsd.core.refusals import Conflict, TooLarge, Unknown
+from rrsd.core.refusals import Conflict, Refusal, TooLarge, Unknown
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.instants import Instant
@@ -72,11 +72,20 @@ class Uploads:
     _known: dict[str, Running] = field(factory=dict, init=False)
     _busy: set[str] = field(factory=set, init=False)
 
+    async def start(self) -> None:
+        """Keep the room of the uploads that are still to come."""
+        self._writer.space.remember(await self._engine.read(rows.bytes_to_come))
+
     async def begin(self, upload: Upload) -> None:
         """Remember an upload of which nothing has come; refuses with NoSpace."""
-        if not self._writer.space.likely(upload.size):
-            await self._writer.workers.run(self._writer.space.check, upload.size)
-        await self._engine.write(lambda connection: rows.add(connection, upload))
+        space = self._writer.space
+        if not space.try_promise(upload.size):
+            await self._writer.workers.run(space.promise, upload.size)
+        try:
+            await self._engine.write(lambda connection: rows.add(connection, upload))
+        except Refusal:
+            space.release(upload.size)
+            raise
 
     async def find(self, upload_id: str, owner: Address) -> Upload:
         """The upload; refuses with Unknown, also when it is another owner's."""
@@ -111,6 +120,7 @@ class Uploads:
             await self._engine.write(lambda connection: self._commit(connection, upload, grown, running.chunks))
         finally:
             self._busy.discard(upload.upload_id)
+        self._writer.space.release(len(data))
         if _is_whole(upload, data):
             return grown  # which never had a file of its own
         if grown.digest is not None:
@@ -158,7 +168,6 @@ class Uploads:
 
     def _put(self, running: Running, upload: Upload, data: bytes) -> Upload:
         """Write, sync and, with the last byte, name."""
-        self._writer.space.check(upload.size - upload.offset)
         grown = evolve(upload, offset=upload.offset + len(data))
         if _is_whole(upload, data):
             return evolve(grown, digest=self._writer.store((data,), None, upload.size).digest)
@@ -193,7 +202,8 @@ class Uploads:
         if upload.upload_id in self._busy:
             raise Conflict("a part of the upload is on its way")
         self._known.pop(upload.upload_id, None)
-        await self._engine.write(lambda connection: rows.remove(connection, upload.upload_id))
+        left = await self._engine.write(lambda connection: rows.remove(connection, upload.upload_id))
+        self._writer.space.release(left)
         await self._writer.workers.run(self._unlink, _path(self._writer.vault, upload))
 
     async def owned(self, owner: Address, digests: Sequence[Digest]) -> Sequence[Blob]:

@@ -14,7 +14,8 @@ _UPLOAD = "upload, owner, size, offset, expires, digest"
 _ADD = f"INSERT OR IGNORE INTO uploads ({_UPLOAD}, owner_key) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _FIND = f"SELECT {_UPLOAD} FROM uploads WHERE upload = ?"
 _GROW = "UPDATE uploads SET offset = ?, digest = ? WHERE upload = ? AND offset = ? AND digest IS NULL"
-_REMOVE = "DELETE FROM uploads WHERE upload = ?"
+_REMOVE = "DELETE FROM uploads WHERE upload = ? RETURNING size - offset"
+_TO_COME = "SELECT coalesce(sum(size - offset), 0) FROM uploads WHERE digest IS NULL"
 _EXPIRED = f"SELECT {_UPLOAD} FROM uploads WHERE expires <= ? ORDER BY expires LIMIT 1000"
 _OWNED = """
 SELECT EXISTS (SELECT 1 FROM uploads WHERE digest = ?1 AND owner_key = ?2 AND expires > ?3)
@@ -52,9 +53,16 @@ def grow(connection: Connection, before: Upload, grown: Upload) -> None:
         raise Conflict("the upload has moved on")
 
 
-def remove(connection: Connection, upload_id: str) -> None:
-    """Forget it."""
-    connection.execute(_REMOVE, (upload_id,))
+def remove(connection: Connection, upload_id: str) -> int:
+    """Forget it; how many bytes of it had not come."""
+    rows = connection.execute(_REMOVE, (upload_id,)).fetchall()
+    return sum(left for (left,) in rows)
+
+
+def bytes_to_come(connection: Connection) -> int:
+    """How many bytes of the uploads that have begun have not come."""
+    left: int = connection.execute(_TO_COME).fetchone()[0]
+    return left
 
 
 def expired(connection: Connection, now: Instant) -> list[Upload]:
