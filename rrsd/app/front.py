@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import define, field
 from twisted.internet.endpoints import UNIXServerEndpoint, serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.logger import Logger
 
@@ -32,7 +33,7 @@ class Listeners:
         for description, factory in self.doors:
             try:
                 port = await self._endpoint(description).listen(factory)
-            except (OSError, ValueError, IndexError) as problem:
+            except (CannotListenError, OSError, ValueError, IndexError) as problem:
                 await self.stop()
                 raise Unavailable(f"cannot listen at {description}: {problem}") from None
             self._ports.append(port)

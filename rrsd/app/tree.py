@@ -4,11 +4,13 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from attrs import define
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.components import Componentized
 from typing_extensions import override
@@ -62,7 +64,7 @@ class Daemon(OrderedTree):
     def __init__(
         self, rooms: tuple[Room, ...], observer: ILogObserver, reload: Callable[[], Any], reactor: Any
     ) -> None:
-        super().__init__("rrsd", rooms, self._end)
+        super().__init__("rrsd", rooms, self._end, expected=(Refusal,))
         self._observer = observer
         self._reload = reload
         self._reactor = reactor
@@ -76,29 +78,41 @@ class Daemon(OrderedTree):
 
     @override
     def startService(self) -> None:
-        super().startService()
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._on_hangup))
-        self._reactor.callWhenRunning(notify, "READY=1")
+        self._reactor.callWhenRunning(self._end_well_on_sigterm)
+        super().startService()
+
+    @override
+    def all_started(self) -> None:
+        notify("READY=1")
 
     @override
     def stopService(self) -> Deferred[None]:
         notify("STOPPING=1")
         return super().stopService()
 
+    def _end_well_on_sigterm(self) -> None:
+        # Twisted's own handler makes the process die of the signal in the end, although everything was stopped.
+        signal.signal(signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._on_terminate))
+
+    def _on_terminate(self) -> None:
+        self._log.info("SIGTERM: stopping")
+        with suppress(ReactorNotRunning):  # a second signal while the first is obeyed
+            self._reactor.stop()
+
     def _on_hangup(self) -> None:
         notify("RELOADING=1")
         try:
             done = self._reload()
-        except Refusal as refusal:
-            self._log.error("reload: {refusal}; everything is as it was", refusal=str(refusal))
+        except (Refusal, OSError) as problem:
+            self._log.error("reload: {problem}; everything is as it was", problem=str(problem))
         else:
             self._log.info("reloaded: {done}", done=", ".join(done))
         notify("READY=1")
 
     def _end(self, line: str) -> None:
         """A daemon that cannot start says why in one line and ends with a status that its manager understands."""
-        sys.stderr.write(f"rrsd: {line}\n")
-        sys.stderr.flush()
+        self._log.critical("rrsd: {line}", line=line)
         self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, os.EX_UNAVAILABLE)
         self._reactor.callWhenRunning(self._reactor.stop)
 

@@ -31,14 +31,20 @@ class Room(Protocol):
 
 
 class OrderedTree(Service):
-    """The rooms of a daemon as one Twisted service; `fail` ends the process with a line and a non-zero status."""
+    """The rooms of a daemon as one Twisted service; `fail` ends the process with a line and a non-zero status.
+
+    A start that ends with one of `expected` is told in that line alone; anything else is logged with its trace.
+    """
 
     _log = Logger()
 
-    def __init__(self, name: str, rooms: Sequence[Room], fail: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: str, rooms: Sequence[Room], fail: Callable[[str], None], expected: tuple[type[Exception], ...] = ()
+    ) -> None:
         self.setName(name)
         self.rooms = tuple(rooms)
         self._fail = fail
+        self._expected = expected
         self._started: list[Room] = []
         self._starting: Deferred[None] | None = None
 
@@ -70,11 +76,17 @@ class OrderedTree(Service):
                 await self._stop_quietly(room)
                 return
             except Exception as problem:
-                self._log.failure("{room} did not start", Failure(), room=room.name)
+                if not isinstance(problem, self._expected):
+                    self._log.failure("{room} did not start", Failure(), room=room.name)
                 await self._stop_started()
                 self._fail(f"{room.name} did not start: {problem or type(problem).__name__}")
                 return
             self._started.append(room)
+            self._log.info("{room} started", room=room.name)
+        self.all_started()
+
+    def all_started(self) -> None:
+        """Called once, when the last room has started."""
 
     async def _stop(self) -> None:
         starting, self._starting = self._starting, None
@@ -92,3 +104,5 @@ class OrderedTree(Service):
             await room.stop()
         except Exception:
             self._log.failure("{room} did not stop cleanly", Failure(), room=room.name)
+        else:
+            self._log.info("{room} stopped", room=room.name)

@@ -1,6 +1,7 @@
 """TLS as it is served and called: who is believed, and what is dropped."""
 
 import contextlib
+import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
-from rrsd.core.refusals import Malformed, Unavailable
+from rrsd.core.refusals import Forbidden, Malformed, Unavailable
 from rrsd.drivers.tls.client import ClientTls
 from rrsd.drivers.tls.credentials import Credential, parse_credential
 from rrsd.drivers.tls.reload import Reloading, read_credential, read_file
@@ -273,11 +274,15 @@ class Listening(SynchronousTestCase):
         self.assertEqual(self.successResultOf(answer).status, 200)
 
     def test_files(self) -> None:
-        """A credential comes from two PEM files; what is missing is named."""
+        """A credential comes from two PEM files; what is missing is named; a key is not for everybody (Z-05)."""
         chain, key = self.mktemp(), self.mktemp()
         for path, data in ((chain, SERVER.certificate_pem + AUTHORITY.pem), (key, SERVER.key_pem)):
             with open(path, "wb") as file:
                 file.write(data)
+        os.chmod(key, 0o644)
+        everybody = self.assertRaises(Forbidden, read_credential, chain, key)
+        self.assertIn("chmod 640", everybody.detail)
+        os.chmod(key, 0o640)
         self.assertEqual(len(read_credential(chain, key).chain), 2)
         problem = self.assertRaises(Malformed, read_file, "/nowhere/chain.pem")
         self.assertIn("/nowhere/chain.pem: No such file", problem.detail)
