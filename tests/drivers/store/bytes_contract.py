@@ -203,6 +203,14 @@ class BytesContract(StoreCase):
         self.assertEqual(self.done(self.store.blobs.find(digest_of(data))), expected)
         self.assertEqual(self.done(self.store.uploads.owned(ALICE, [digest_of(data)])), [expected])
 
+    def test_unknown_chunks(self) -> None:
+        """A large blob that came by a transfer has no chunk digests until somebody uploads it."""
+        data = LARGE * 5
+        partial, _ = self.begun(self.one_lease(data), len(data))
+        partial.write(data)
+        self.done(partial.finish(digest_of(data), len(data)))
+        self.assertEqual(self.done(self.store.blobs.find(digest_of(data))), Blob(digest_of(data), len(data)))
+
     def test_upload_offsets(self) -> None:
         """A part that does not begin where the upload is, or ends behind its size, is refused and changes nothing."""
         going = upload(5)

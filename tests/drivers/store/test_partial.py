@@ -1,7 +1,7 @@
 """Tests for rrsd.drivers.store.blobs: pauses, checkpoints beside the stream, full and failing disks."""
 
 from collections.abc import Coroutine, Sequence
-from errno import EIO, ENOSPC, EOPNOTSUPP
+from errno import EEXIST, EIO, ENOSPC, EOPNOTSUPP
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -27,7 +27,20 @@ MIB = 1 << 20
 class SickFiles(MemoryFiles):
     """A disk that says what the test wants."""
 
-    write_error = sync_error = nameless_error = 0
+    write_error = sync_error = nameless_error = folder_error = 0
+    taken_links = 0
+
+    def sync_folder(self, path: str) -> None:
+        """May fail."""
+        if self.folder_error:
+            raise OSError(self.folder_error, "said the disk")
+
+    def link(self, path: str, name: str) -> None:
+        """May find the name taken by a file that is gone a moment later."""
+        if self.taken_links:
+            self.taken_links -= 1
+            raise FileExistsError(EEXIST, "exists")
+        super().link(path, name)
 
     def write(self, descriptor: int, blocks: Sequence[bytes], offset: int) -> None:
         """May fail."""
@@ -250,6 +263,26 @@ class StreamTests(StoreCase):
         putting = Deferred.fromCoroutine(self.store.blobs.put(b"abcd"))
         self.disk.flush()
         self.failureResultOf(putting, NoSpace)
+
+    def test_failing_folder(self) -> None:
+        """A folder that cannot be synced refuses; the same bytes are stored once it can."""
+        self.files.folder_error = EIO
+        putting = Deferred.fromCoroutine(self.store.blobs.put(b"abc"))
+        self.disk.flush()
+        self.failureResultOf(putting, NoSpace)
+        self.files.folder_error = 0
+        putting = Deferred.fromCoroutine(self.store.blobs.put(b"abc"))
+        self.disk.flush()
+        self.successResultOf(putting)
+
+    def test_name_that_goes(self) -> None:
+        """A final name that is taken, and collected before it is looked at, is simply given again."""
+        self.files.taken_links = 1
+        putting = Deferred.fromCoroutine(self.store.blobs.put(b"abc"))
+        self.disk.flush()
+        finding = Deferred.fromCoroutine(self.store.blobs.find(self.successResultOf(putting).digest))
+        self.disk.flush()
+        self.assertEqual(self.successResultOf(finding).size, 3)
 
     def test_leftovers(self) -> None:
         """What a crash left of a small body is removed at the start."""

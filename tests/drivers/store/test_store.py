@@ -3,7 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
-from rrsd.core.refusals import Unavailable
+from rrsd.core.refusals import Damaged, Unavailable
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.settings import Size
@@ -96,6 +96,14 @@ class DiskBytesTests(_OnDisk, bytes_contract.BytesContract):
         self.store = self.reopen()
         self.done(self.store.start())
         self.assertEqual(self.done(self.store.blobs.find(blob.digest)), blob)
+
+    def test_damaged_database(self) -> None:
+        """A store whose database is damaged does not start, says so, and lets the next one try."""
+        self.done(self.store.stop())
+        with open(f"{self.folder}/rrsd.sqlite", "wb") as file:
+            file.write(b"x" * 8192)
+        for _ in range(2):
+            self.assertIn("backup", self.refused(Damaged, self.reopen().start()).detail)
 
     def test_files_are_private(self) -> None:
         """Nobody but the daemon's user may read the database or a blob."""

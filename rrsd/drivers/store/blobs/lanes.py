@@ -39,7 +39,7 @@ class Lane(Generic[T]):
             Deferred.fromCoroutine(self._run()).addErrback(self._stop)
 
     async def _run(self) -> None:
-        while self.running:
+        while True:
             blocks, size = self._take()
             result = await self._workers.run(self._work, blocks)
             self.done += size
@@ -47,7 +47,6 @@ class Lane(Generic[T]):
                 self.running = False
                 return self._advanced(result)  # which may feed, and so start the next run
             self._advanced(result)
-        return None
 
     def _take(self) -> tuple[list[bytes], int]:
         blocks = [self._blocks.popleft()]
