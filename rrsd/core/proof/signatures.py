@@ -1,21 +1,12 @@
 """Whether a JWS was signed by the key that it should be (RFC 7515 5.2, RFC 7518 3, RFC 8725 3.1)."""
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from jwcrypto.jwa import JWA
 
 from rrsd.core.refusals import Malformed, Unproven
 from rrsd.core.values.peers import Certificate
-from rrsd.core.values.tokens import Algorithm, ClaimedJws, KeySet, PublicKey
-from rrsd.core.wire.keys import VerificationKey, algorithms_of, load_members, load_pem
-
-_SHA256 = hashes.SHA256()
-_ES256 = ec.ECDSA(_SHA256)
-_PADDINGS: dict[str, padding.AsymmetricPadding] = {
-    Algorithm.RS256: padding.PKCS1v15(),
-    Algorithm.PS256: padding.PSS(padding.MGF1(_SHA256), padding.PSS.DIGEST_LENGTH),
-}
+from rrsd.core.values.tokens import ClaimedJws, KeySet, PublicKey
+from rrsd.core.wire.keys import Calculator, calculator_of, calculator_of_pem
 
 
 def verify(jws: ClaimedJws, keys: KeySet) -> None:
@@ -29,7 +20,7 @@ def verify(jws: ClaimedJws, keys: KeySet) -> None:
     key = _choose(jws.kid, keys)
     if jws.algorithm != key.algorithm:
         raise Unproven("the key is for another algorithm")
-    _verify(jws, load_members(frozenset(key.jwk.items())))
+    _verify(jws, calculator_of(frozenset(key.jwk.items())))
 
 
 def verify_with_certificate(jws: ClaimedJws, certificate: Certificate) -> None:
@@ -39,12 +30,12 @@ def verify_with_certificate(jws: ClaimedJws, certificate: Certificate) -> None:
         Unproven: it did not, or is not of a kind that signs tokens.
     """
     try:
-        key = load_pem(certificate.key_pem)
+        calculator = calculator_of_pem(certificate.key_pem)
     except Malformed:
         raise Unproven("the certificate's key signs no tokens") from None
-    if jws.algorithm not in algorithms_of(key):
+    if jws.algorithm not in calculator.algorithms:
         raise Unproven("the key is for another algorithm")
-    _verify(jws, key)
+    _verify(jws, calculator)
 
 
 def _choose(kid: str | None, keys: KeySet) -> PublicKey:
@@ -54,18 +45,9 @@ def _choose(kid: str | None, keys: KeySet) -> PublicKey:
     return fitting[0]
 
 
-def _verify(jws: ClaimedJws, key: VerificationKey) -> None:
+def _verify(jws: ClaimedJws, calculator: Calculator) -> None:
+    """The length of the signature is part of the grammar (`rrsd.core.wire.jose`); here is the arithmetic alone."""
     try:
-        if isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(_to_der(jws.signature), jws.signing_input, _ES256)
-        elif isinstance(key, ed25519.Ed25519PublicKey):
-            key.verify(jws.signature, jws.signing_input)
-        else:
-            key.verify(jws.signature, jws.signing_input, _PADDINGS[jws.algorithm], _SHA256)
+        JWA.signing_alg(jws.algorithm).verify(calculator.jwk, jws.signing_input, jws.signature)
     except InvalidSignature:
         raise Unproven("signature") from None
-
-
-def _to_der(signature: bytes) -> bytes:
-    """The form that the library reads; RFC 7518 3.4 writes the two numbers side by side."""
-    return encode_dss_signature(int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))

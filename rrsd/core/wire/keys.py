@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from attrs import field, frozen
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from jwcrypto.jwk import JWK
 
 from rrsd.core.refusals import Malformed
 from rrsd.core.values.tokens import Algorithm
@@ -43,13 +45,28 @@ def load_jwk(jwk: Mapping[str, Any]) -> VerificationKey:
     raise Malformed("key type or curve")
 
 
-@lru_cache(maxsize=1024)
-def load_members(members: frozenset[tuple[str, str]]) -> VerificationKey:
-    """`load_jwk` of these members; the same answer for the same members, without the work."""
-    return load_jwk(dict(members))
+@frozen
+class Calculator:
+    """A key that passed the rules, in the form that jwcrypto calculates with, and what a signature by it may be."""
+
+    jwk: JWK = field(repr=False)
+    algorithms: tuple[Algorithm, ...]
 
 
 @lru_cache(maxsize=1024)
+def calculator_of(members: frozenset[tuple[str, str]]) -> Calculator:
+    """The calculator for `load_jwk` of these members; the same members cost the work once."""
+    key = load_jwk(dict(members))
+    return Calculator(JWK.from_pyca(key), algorithms_of(key))
+
+
+@lru_cache(maxsize=1024)
+def calculator_of_pem(pem: bytes) -> Calculator:
+    """The calculator for `load_pem`; the same text costs the work once."""
+    key = load_pem(pem)
+    return Calculator(JWK.from_pyca(key), algorithms_of(key))
+
+
 def load_pem(pem: bytes) -> VerificationKey:
     """The key in a PEM SubjectPublicKeyInfo, under the rules of `load_jwk`.
 
