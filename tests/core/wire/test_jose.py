@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jwcrypto import jwk as jwcrypto_jwk  # type: ignore[import-untyped]
+from jwcrypto import jwk as jwcrypto_jwk
 from jwcrypto import jws as jwcrypto_jws
 from twisted.trial.unittest import SynchronousTestCase
 
