@@ -7,7 +7,7 @@ drips in, and never gives up on a reader that has stopped reading.
 from collections import Counter
 from datetime import timedelta
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 from attrs import frozen
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
@@ -65,6 +65,24 @@ class Channel(HTTPChannel):
     def dataReceived(self, data: bytes) -> None:
         self._since += len(data)
         super().dataReceived(data)
+
+    @override
+    def lineLengthExceeded(self, line: bytes) -> None:
+        # LineReceiver closes the transport alone, and TLS waits for its producer, this channel, before it closes.
+        self._turn_away(b"431 Request Header Fields Too Large")
+
+    @override
+    def headerReceived(self, line: bytes) -> bool:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            # twisted.web takes `identity` for no body, a proxy may not: what follows would be a request (RFC 9112 6.3).
+            self._turn_away(b"400 Bad Request")
+            return False
+        return bool(super().headerReceived(line))
+
+    def _turn_away(self, status: bytes) -> None:
+        cast(Any, self.transport).write(b"HTTP/1.1 %b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status)
+        self.loseConnection()
 
     @override
     def pauseProducing(self) -> None:
