@@ -49,7 +49,7 @@ def public_site(
         ),
         Mount(_mailbox(settings, effects, people, retrieving).routes.resource(), ("/api",)),
         Mount(IdentityPages(people.publication).routes.resource(), WELL_KNOWN),
-        Mount(TokenEndpoint(grants).routes.resource(), ("/token",)),
+        Mount(TokenEndpoint(grants, people.exchange.audit).routes.resource(), ("/token",)),
     ]
     if settings.idp.issuer is None:
         pages = LoginPages(people.login, str(settings.domain.name))

@@ -1,12 +1,13 @@
 """The token endpoint: one address for the grants of two roles (RFC 6749 3.2)."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from attrs import frozen
 from twisted.web.iweb import IRequest
 
-from rrsd.core.refusals import UnsupportedGrant
+from rrsd.core.refusals import Refusal, UnsupportedGrant
+from rrsd.core.values.calls import Event
 from rrsd.core.values.peers import Certificate
 from rrsd.core.wire.oauth import Form
 from rrsd.web.bodies import form_of
@@ -16,19 +17,38 @@ from rrsd.web.router import Router, answer
 Grant = Callable[[Form, Certificate | None, str], Awaitable[dict[str, Any]]]
 
 
+class Audit(Protocol):
+    """The audit trail."""
+
+    def record(self, event: Event) -> None:
+        """Append one line."""
+        ...
+
+
 @frozen
 class TokenEndpoint:
     """Hands each request to the role that offers its grant type."""
 
     routes: ClassVar[Router] = Router()
     grants: Mapping[str, Grant]
+    audit: Audit
 
     @routes.route("/token", methods=["POST"])
     async def token(self, request: IRequest) -> bytes:
         """The answer of the grant type that is asked for."""
-        form = form_of(request)
-        grant = self.grants.get(form.required("grant_type"))
-        if grant is None:
-            raise UnsupportedGrant("no such grant type here")
-        document = await grant(form, certificate_of(request), address_of(request))
+        form, certificate, grant = self._read(request)
+        document = await grant(form, certificate, address_of(request))
         return answer(request, document, no_store=True)
+
+    def _read(self, request: IRequest) -> tuple[Form, Certificate | None, Grant]:
+        """What is asked, by whom, and who decides; a request that reaches no role is written down here."""
+        try:
+            form = form_of(request)
+            grant = self.grants.get(form.required("grant_type"))
+            if grant is None:
+                raise UnsupportedGrant("no such grant type here")
+            return form, certificate_of(request), grant
+        except Refusal as refusal:
+            peer = address_of(request)
+            self.audit.record(Event("token", "refused", peer=peer, refusal=refusal.reason, evidence=refusal.detail))
+            raise
