@@ -33,9 +33,10 @@ class Listeners:
         for description, factory in self.doors:
             try:
                 port = await self._endpoint(description).listen(factory)
-            except (CannotListenError, OSError, ValueError, IndexError) as problem:
+            except (CannotListenError, OSError, ValueError, LookupError) as problem:
                 await self.stop()
-                raise Unavailable(f"cannot listen at {description}: {problem}") from None
+                fact = "the service manager gave no such socket" if isinstance(problem, LookupError) else problem
+                raise Unavailable(f"cannot listen at {description}: {fact}") from None
             self._ports.append(port)
             self._log.info("{name} listens at {where}", name=self.name, where=str(port.getHost()))
 

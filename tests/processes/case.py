@@ -20,7 +20,7 @@ _LOOK_AGAIN = 0.005
 class ProcessCase(SynchronousTestCase):
     """A test that ends within `seconds`, and all of its processes with it."""
 
-    seconds = 40
+    seconds = 60
 
     @override
     def setUp(self) -> None:
@@ -47,6 +47,10 @@ class ProcessCase(SynchronousTestCase):
                 return found
             time.sleep(_LOOK_AGAIN)
         return self.fail(f"not within {seconds} s: {what}")
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass."""
+        time.sleep(seconds)
 
     def _late(self, *_: object) -> None:
         raise TimeoutError(f"the test takes longer than {self.seconds} s")
