@@ -34,7 +34,7 @@ LENGTHS = {
             b"\x0bchunked",
             b'"chunked"',
             b"chunked;q=1",
-        )  # fmt: skip
+        )
     },
     "TE twice": head(CHUNKED, CHUNKED, first=POST, body=b"0\r\n\r\n" + GET),
     "TE with a space": head(b"Transfer-Encoding : chunked", first=POST, body=b"0\r\n\r\n" + GET),
