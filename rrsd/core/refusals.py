@@ -120,9 +120,13 @@ class Unsupported(Refusal):
 
 
 class Unsatisfiable(Refusal):
-    """The range asked for lies outside the representation (RFC 9110 15.5.17)."""
+    """The range asked for lies outside the representation, which has `size` bytes (RFC 9110 15.5.17)."""
 
     reason = "unsatisfiable"
+
+    def __init__(self, detail: str = "", size: int | None = None) -> None:
+        super().__init__(detail)
+        self.size = size
 
 
 class TooLarge(Refusal):

@@ -55,7 +55,8 @@ def shape_of(refusal: Refusal) -> Shape:
 
 
 def headers_of(refusal: Refusal, shape: Shape, resource_metadata: str = "") -> dict[str, str]:
-    """The header fields that the refusal brings: `WWW-Authenticate` with a 401, `Retry-After` where there is one.
+    """The header fields that the refusal brings: `WWW-Authenticate` with a 401, `Retry-After` where there is one,
+    `Content-Range` with a 416.
 
     A request that came without a credential is challenged without an error code (RFC 6750 3.1).
     """
@@ -67,4 +68,6 @@ def headers_of(refusal: Refusal, shape: Shape, resource_metadata: str = "") -> d
         found["WWW-Authenticate"] = render_challenge("Bearer", **parameters)
     if isinstance(refusal, refusals.TooMany | refusals.Unavailable):
         found["Retry-After"] = str(max(1, refusal.retry_after))
+    if isinstance(refusal, refusals.Unsatisfiable) and refusal.size is not None:
+        found["Content-Range"] = f"bytes */{refusal.size}"
     return found

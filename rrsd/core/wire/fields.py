@@ -60,7 +60,7 @@ def parse_range(header: str | None, size: int) -> Span | None:
             return None
         span = Span(start, min(last + 1, size))
     if span.start >= span.end:
-        raise Unsatisfiable(f"range outside {size} bytes")
+        raise Unsatisfiable(f"range outside {size} bytes", size)
     return span
 
 
