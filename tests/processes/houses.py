@@ -43,6 +43,7 @@ class HouseCase(ProcessCase):
         daemons = prepare(self.root, ("foo.test", "bar.test"), instant(clock()), self._socket_of)
         self.foo, self.bar = daemons["foo.test"], daemons["bar.test"]
         self.hosts = host_table(daemons)
+        self.store = self.bar.plan.folder / "data"
         self.gate = Gate(self.foo.port)
         self.addCleanup(self.gate.close)
         change(self.bar, f"foo.test = 127.0.0.1 {self.foo.port}", f"foo.test = 127.0.0.1 {self.gate.port}")
@@ -108,7 +109,7 @@ class HouseCase(ProcessCase):
 
     def require_kept(self, file: Attached) -> None:
         """bar.test keeps the file under its digest, once, with every byte; nothing half-done is left."""
-        store = self.bar.plan.folder / "data"
+        store = self.store
         digest = Digest(bytes.fromhex(file.sha256))
         found = [path for path in store.rglob("*") if path.is_file() and path.stat().st_size == file.size]
         self.assertEqual(found, [store / "blobs" / digest.hex[:2] / digest.b64])
@@ -123,6 +124,18 @@ class HouseCase(ProcessCase):
         found = _FETCHED.search(evidence[0])
         assert found is not None, evidence
         return int(found.group(1))
+
+    @contextlib.contextmanager
+    def rows(self) -> Iterator[sqlite3.Connection]:
+        """The database of bar.test while its daemon is stopped."""
+        self.bar.stop()
+        connection = sqlite3.connect(self.store / "rrsd.sqlite")
+        try:
+            yield connection
+            connection.commit()
+        finally:
+            connection.close()
+        self.start(self.bar)
 
     def rrsctl(self, daemon: Daemon, *words: str, given: bytes = b"") -> tuple[int, str]:
         """The exit status of `rrsctl`, and what it complained about."""
@@ -176,14 +189,3 @@ def ni_of(file: Attached) -> str:
 def trail_of(daemon: Daemon, what: str) -> list[dict[str, Any]]:
     """The audit trail's lines about one thing."""
     return [line for line in read_trail(daemon.audit.read_text()) if line.get("what") == what]
-
-
-@contextlib.contextmanager
-def rows_of(daemon: Daemon) -> Iterator[sqlite3.Connection]:
-    """The database of a daemon that is not running; committed at the end."""
-    connection = sqlite3.connect(daemon.plan.folder / "data" / "rrsd.sqlite")
-    try:
-        yield connection
-        connection.commit()
-    finally:
-        connection.close()

@@ -51,9 +51,7 @@ class Activation(HouseCase):
         set_key(self.foo, "front", "listen", "systemd:domain=INET:index=7")
         process = self._start(self.listener.fileno())
         self.assertEqual(process.wait(20), os.EX_UNAVAILABLE)
-        self.assertRegex(
-            self.foo.log.read_text(), r"front did not start: .*index=7: the service manager gave no such socket"
-        )
+        self.assertRegex(self.foo.log.read_text(), r"front did not start: .*7: the service manager gave no such")
         self.assertEqual(self._hear(), "STOPPING=1")
         self.told.settimeout(0)
         self.assertRaises(BlockingIOError, self.told.recv, 100)

@@ -162,6 +162,18 @@ class BytesContract(StoreCase):
             self.assertEqual(self.done(partial.finish(digest_of(LARGE), len(LARGE))).digest, digest_of(LARGE))
         self.assertEqual(self.done(self.store.blobs.sweep(frozenset())), 0)
 
+    def test_attempt_that_continues_nothing(self) -> None:
+        """An attempt that begins at byte 0 takes away what the one before it left; nothing is left to sweep."""
+        lease = self.one_lease(LARGE)
+        partial, _ = self.begun(lease, len(LARGE))
+        partial.write(LARGE[:10])
+        self.done(partial.close())
+        again, resumed = self.begun(evolve(lease, fetch=evolve(lease.fetch, epoch=2)), len(LARGE))
+        self.assertIsNone(resumed)
+        self.assertEqual(self.done(self.store.blobs.sweep(frozenset())), 0)
+        again.write(LARGE)
+        self.done(again.finish(digest_of(LARGE), len(LARGE)))
+
     def test_sweep(self) -> None:
         """Sweeping takes partial files that no fetch refers to, and none that is written or to be continued."""
         lease = self.one_lease(LARGE)

@@ -80,7 +80,7 @@ class Blobs:
         name = partial_name(fetch)
         self._open.add(name)
         try:
-            opened = await self._desk.workers.run(self._open_partial, fetch, size)
+            opened = await self._desk.workers.run(self._open_partial, fetch, size, frozenset(self._open))
         except BaseException:
             self._open.discard(name)
             raise
@@ -98,14 +98,16 @@ class Blobs:
         )
         return stream, opened.checkpoint
 
-    def _open_partial(self, fetch: Fetch, size: int) -> Opened:
+    def _open_partial(self, fetch: Fetch, size: int, writing: frozenset[str]) -> Opened:
         with refusing("partial file"):
-            opened = open_partial(self._desk.vault, fetch)
+            opened = open_partial(self._desk.vault, fetch, writing)
         start = opened.checkpoint.offset if opened.checkpoint else 0
         try:
             self._desk.space.promise(max(0, size - start))
         except NoSpace:
             self._desk.vault.files.close(opened.descriptor)
+            if opened.checkpoint is None:
+                self._desk.vault.files.unlink(self._desk.vault.partial(partial_name(fetch)))
             raise
         return opened
 

@@ -20,10 +20,14 @@ class Opened:
     checkpoint: Checkpoint | None
 
 
-def open_partial(vault: Vault, fetch: Fetch) -> Opened:
-    """The fetch's own file: the earlier one cut back to the newest checkpoint that still holds, or a new one."""
+def open_partial(vault: Vault, fetch: Fetch, writing: frozenset[str] = frozenset()) -> Opened:
+    """The fetch's own file: the earlier one cut back to the newest checkpoint that still holds, or a new one.
+
+    What is under a name in `writing` has a lease of its own yet.
+    """
     path = vault.partial(partial_name(fetch))
     if not (fetch.checkpoints and _adopt(vault, fetch, path)):
+        _drop(vault, fetch, writing)
         descriptor = vault.fresh(path)
         vault.sync_partials()
         return Opened(descriptor, hashlib.sha256(), None)
@@ -47,6 +51,18 @@ def _adopt(vault: Vault, fetch: Fetch, path: str) -> bool:
         except FileNotFoundError:
             continue
     return False
+
+
+def _drop(vault: Vault, fetch: Fetch, writing: frozenset[str]) -> None:
+    """Unlink what an attempt left that reached no checkpoint; every attempt does, so there is one file at most."""
+    key = partial_name(fetch).rpartition(".")[0]
+    for epoch in range(fetch.epoch - 1, 0, -1):
+        if f"{key}.{epoch}" in writing:
+            continue
+        try:
+            return vault.files.unlink(vault.partial(f"{key}.{epoch}"))
+        except FileNotFoundError:
+            continue
 
 
 def _check(
