@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from twisted.web.iweb import IRequest
 
-from rrsd.core.refusals import Malformed, Unknown
+from rrsd.core.refusals import Malformed, TooLarge, Unknown
 from rrsd.core.values.digests import Digest, parse_digest
 from rrsd.core.wire.fields import content_disposition, etag, render_content_range, render_repr_digest
 from rrsd.roles.rs.flow.strangers import Caller, Reading, Wanted
@@ -13,8 +13,12 @@ from rrsd.web.streams import send
 
 
 def caller_of(request: IRequest) -> Caller:
-    """Who sent it."""
-    return Caller(_values(request, b"authorization"), certificate_of(request), address_of(request))
+    """Who sent it; a certificate that cannot be read is none."""
+    try:
+        certificate = certificate_of(request)
+    except (Malformed, TooLarge):
+        certificate = None
+    return Caller(_values(request, b"authorization"), certificate, address_of(request))
 
 
 def digest_of(name: str) -> Digest:
