@@ -62,7 +62,7 @@ docs: dev ## Render docs/ to build/docs; any warning fails
 	$(BIN)/python docs/build.py
 
 diagrams: dev ## Draw docs/diagrams again from their tables
-	$(BIN)/python docs/diagrams/nine_steps.py
+	@for each in docs/diagrams/*.py; do $(BIN)/python $$each || exit 1; done
 
 reference: dev ## Write conf/rrsd.ini again from the rooms' settings
 	$(BIN)/python -m rrsd.config.reference > conf/rrsd.ini.new && mv conf/rrsd.ini.new conf/rrsd.ini

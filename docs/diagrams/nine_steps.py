@@ -17,7 +17,7 @@ STEPS = (
     ("1", 0, 1, "asks for the message", "or it arrives by itself"),
     ("2", 1, 1, "signs an assertion for bob", "impersonation, certificate's key, 60 s"),
     ("3", 1, 2, "exchanges it", "mutual TLS, RFC 8693"),
-    ("4", 2, 1, "delegation assertion", "bound to the certificate, 300 s"),
+    ("4", 2, 1, "delegation assertion", "bound to the certificate, never outlives step 2"),
     ("5", 1, 3, "GET /.well-known/ni/sha-256/…", "mutual TLS, bearer delegation assertion"),
     ("6", 3, 3, "believes none of it", "until key, issuer and grant are proved"),
     ("7", 3, 1, "the bytes, resumable in ranges", "RRA hashes, stores and syncs them"),
