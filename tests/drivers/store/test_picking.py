@@ -4,13 +4,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import State
-from rrsd.drivers.store.sql import jobs, picking
+from rrsd.drivers.store.sql import jobs, outbox, picking
 from rrsd.drivers.store.sql.database import MemoryDatabase
 from tests.drivers.store.samples import NOW, OTHER_RS, RS, job, later
 
 PLANS = {
     "pick": (picking._PICK, ("o", 1, 0.0, 5), "jobs_waiting (origin=? AND priority=? AND due<?)"),
-    "next due": (picking._NEXT_DUE, (0.0,), "INDEX jobs_due (due>?)"),
+    "next due": (picking._NEXT_DUE, (0.0,), "INDEX jobs_due (due>? AND due<?)"),
     "counts": (jobs._COUNTS, (), "COVERING INDEX jobs_state"),
     "state": (jobs._LIST_STATE, ("new", 0, 5), "jobs_state (state=? AND job>?)"),
     "wake": (jobs._SLEEPING_AT, ("o", None), "jobs_waiting (origin=?)"),
@@ -50,12 +50,42 @@ class PickingTests(SynchronousTestCase):
             jobs.add(self.connection, job(digest_of(bytes([n])), n))
         self.connection.execute("UPDATE jobs SET blame = 'nonsense' WHERE job = 1")
         self.connection.execute("UPDATE jobs SET digest = 'short' WHERE job = 2")
-        leases = picking.lease(self.connection, picking.pick(self.connection, RS, 5, NOW, ()), NOW)
+        leases, damaged = picking.lease(self.connection, picking.pick(self.connection, RS, 5, NOW, ()), NOW)
         self.assertEqual([lease.job.job for lease in leases], [3])
+        self.assertEqual(damaged, [1, 2])
         rows = jobs.history(self.connection, 1, 9)
         self.assertEqual([(row.event, row.after) for row in rows], [("damaged", State.QUARANTINED)])
         self.assertEqual([each.job for each in jobs.listed(self.connection, None, None, 0, 9)], [3])
         self.assertEqual(picking.due_origins(self.connection, NOW), [])
+
+    def test_damage_outside_the_picker(self) -> None:
+        """A row that no picker finds, for its state, due time or origin, is named by the self-check and stops nobody."""
+        for n in range(4):
+            jobs.add(self.connection, job(digest_of(bytes([n])), n))
+        self.connection.execute("UPDATE jobs SET state = 'nonsense' WHERE job = 1")
+        self.connection.execute("UPDATE jobs SET due = 'nonsense' WHERE job = 2")
+        self.connection.execute("UPDATE jobs SET origin = 'https://rs.foo.test:nonsense' WHERE job = 3")
+        self.assertEqual(jobs.stuck(self.connection), [1, 2, 3])
+        self.assertEqual(picking.due_origins(self.connection, NOW), [RS])
+        self.assertIsNone(picking.next_due(self.connection, NOW))
+
+    def test_damaged_receipt(self) -> None:
+        """A receipt whose job cannot be read is told apart from those that can."""
+        for n in range(2):
+            number = jobs.add(self.connection, job(digest_of(bytes([n])), n))
+            self.connection.execute(
+                "INSERT INTO receipts (job, due, jti, tries) VALUES (?, 0, ?, 0)", (number, f"j{n}")
+            )
+        self.connection.execute("UPDATE jobs SET origin = 'https://rs.foo.test:nonsense' WHERE job = 1")
+        pending, damaged = outbox.due(self.connection, NOW, 9)
+        self.assertEqual(([each.job for each in pending], damaged), ([2], [1]))
+        outbox.drop(self.connection, damaged)
+        self.assertEqual(outbox.due(self.connection, NOW, 9), (pending, []))
+
+    def test_damaged_breaker(self) -> None:
+        """A breaker that cannot be read is left out."""
+        self.connection.execute("INSERT INTO breakers VALUES ('issuer', 'sts', 0, 0, 'nonsense', NULL, 0, 4, '')")
+        self.assertEqual(outbox.breakers(self.connection, "issuer"), [])
 
     def test_poison_jobs(self) -> None:
         """A thousand jobs whose digest is busy do not hide the good job behind them."""

@@ -9,7 +9,17 @@ from rrsd.core.values.jobs import Change, Counts, HistoryRow, Job, State
 from rrsd.core.values.peers import Origin
 from rrsd.drivers.store.sql.engine import Connection
 from rrsd.drivers.store.sql.picking import ADD_HISTORY, WAITING
-from rrsd.drivers.store.sql.rows import JOB, RANKS, Row, instant_of, job_of, job_row, maybe_seconds
+from rrsd.drivers.store.sql.rows import (
+    JOB,
+    RANKS,
+    UNREADABLE,
+    Row,
+    instant_of,
+    job_of,
+    job_row,
+    maybe_seconds,
+    origin_of,
+)
 from rrsd.drivers.store.sql.transfers import clear
 
 _COLUMNS = JOB.count(",")  # without the number, which SQLite gives
@@ -32,10 +42,15 @@ INSERT INTO history (job, at, before, after, event, evidence)
 SELECT job, ?, 'leased', 'ready', 'restarted', '' FROM jobs WHERE state = 'leased'
 """
 _RECOVER = "UPDATE jobs SET state = 'ready', due = ?, condition = '' WHERE state = 'leased'"
+_KNOWN = ", ".join(f"'{state}'" for state in State)
 _STUCK = f"""
 SELECT job FROM jobs INDEXED BY jobs_due WHERE {WAITING} AND due IS NULL AND condition = ''
-UNION ALL SELECT job FROM jobs WHERE state = 'held' AND due IS NULL AND condition = '' ORDER BY 1
+UNION ALL SELECT job FROM jobs WHERE state = 'held' AND due IS NULL AND condition = ''
+UNION ALL SELECT job FROM jobs INDEXED BY jobs_due WHERE {WAITING} AND due >= ''
+UNION ALL SELECT job FROM jobs INDEXED BY jobs_state WHERE state NOT IN ({_KNOWN}) ORDER BY 1
 """
+_WAITING_ORIGINS = f"SELECT DISTINCT origin FROM jobs INDEXED BY jobs_waiting WHERE {WAITING}"
+_WAITING_AT = f"SELECT job FROM jobs INDEXED BY jobs_waiting WHERE {WAITING} AND origin = ?"
 _WOKEN = "state IN ('deferred', 'needs_auth', 'no_space')"
 _WAKE = "UPDATE jobs SET state = 'ready', due = ?, condition = '' WHERE job = ? AND state = ?"
 _SLEEPING_AT = f"""
@@ -126,8 +141,14 @@ def counts(connection: Connection) -> Counts:
 
 
 def stuck(connection: Connection) -> list[int]:
-    """Jobs that wait for nothing."""
-    return [job for (job,) in connection.execute(_STUCK)]
+    """Jobs that wait for nothing, those among them that damage took out of the queue."""
+    found = {job for (job,) in connection.execute(_STUCK)}
+    for (origin,) in connection.execute(_WAITING_ORIGINS).fetchall():
+        try:
+            origin_of(origin)
+        except UNREADABLE:
+            found.update(job for (job,) in connection.execute(_WAITING_AT, (origin,)))
+    return sorted(found)
 
 
 def recover(connection: Connection, now: Instant) -> int:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from attrs import evolve, frozen
+from twisted.logger import Logger
 
-from rrsd.core.refusals import Unknown
+from rrsd.core.refusals import Damaged, Unknown
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
@@ -12,7 +13,7 @@ from rrsd.core.values.jobs import Job, State
 from rrsd.core.values.messages import Arrival, Message, Part
 from rrsd.drivers.store.sql import jobs as job_rows
 from rrsd.drivers.store.sql.engine import Connection, Engine
-from rrsd.drivers.store.sql.rows import Row, address_of, instant_of
+from rrsd.drivers.store.sql.rows import UNREADABLE, Row, address_of, instant_of
 
 _MESSAGE = "number, message, recipient, sender, message_id, subject, date, received, raw, raw_size"
 _ADD = f"""
@@ -51,6 +52,8 @@ ARRIVALS = {
 }
 """How far an attachment has come when its job is in a state. Total over `State`."""
 
+_ARRIVALS = {state.value: arrival for state, arrival in ARRIVALS.items()}
+
 
 def accept(connection: Connection, message: Message, jobs: Sequence[Job]) -> Message | None:
     """Write the message, its jobs and its parts; None when the recipient has it already."""
@@ -76,18 +79,29 @@ def _part_row(number: int | None, part: Part) -> Row:
 
 
 def _message(connection: Connection, row: Row) -> Message:
-    parts = tuple(_part(each) for each in connection.execute(_PARTS, (row[0],)))
-    return Message(
-        row[1], address_of(row[2]), address_of(row[3]), row[4], row[5], row[6], instant_of(row[7]), Digest(row[8]),
-        row[9], parts,
-    )  # fmt: skip
+    """The message in a row; refuses with Damaged."""
+    try:
+        parts = tuple(_part(each) for each in connection.execute(_PARTS, (row[0],)))
+        return Message(
+            row[1], address_of(row[2]), address_of(row[3]), row[4], row[5], row[6], instant_of(row[7]), Digest(row[8]),
+            row[9], parts,
+        )  # fmt: skip
+    except UNREADABLE as error:
+        raise Damaged(f"row of message {row[0]}: {type(error).__name__}") from error
+
+
+def _message_or_damage(connection: Connection, row: Row) -> Message | Damaged:
+    try:
+        return _message(connection, row)
+    except Damaged as damage:
+        return damage
 
 
 def _part(row: Row) -> Part:
     position, job, digest, size, media_type, filename, arrival, explanation, state, condition, evidence, offset = row
     come, done = Arrival(arrival), 0
     if state is not None:
-        come = ARRIVALS[State(state)]
+        come = _ARRIVALS.get(state, Arrival.FAILED)  # a state that there is not stands in a damaged row
         done = size if come is Arrival.STORED else offset or 0
         explanation = _explanation(come, condition, evidence)
     return Part(position, job, Digest(digest), size, media_type, filename, come, done, explanation)
@@ -103,23 +117,30 @@ def _explanation(arrival: Arrival, condition: str, evidence: str) -> str:
 class Mailbox:
     """Messages by recipient; satisfies the port of the same name of the Resource Retrieval Agent."""
 
+    _log = Logger()
+
     _engine: Engine
 
     async def messages(self, recipient: Address, before: Instant | None, most: int) -> Sequence[Message]:
-        """Newest first."""
+        """Newest first; one whose row is damaged is left out and named in the log."""
         until = _FOREVER if before is None else before.timestamp()
 
-        def look(connection: Connection) -> list[Message]:
+        def look(connection: Connection) -> list[Message | Damaged]:
             rows = connection.execute(_NEWEST, (recipient.key, until, most)).fetchall()
-            return [_message(connection, row) for row in rows]
+            return [_message_or_damage(connection, row) for row in rows]
 
-        return await self._engine.read(look)
+        found = await self._engine.read(look)
+        for each in found:
+            if isinstance(each, Damaged):
+                self._log.error("store: {damage}; put the newest backup in its place", damage=each.detail)
+        return [each for each in found if isinstance(each, Message)]
 
     async def message(self, recipient: Address, message: str) -> Message:
         """One of them.
 
         Raises:
             Unknown: there is none, or it is another recipient's.
+            Damaged: its row cannot be read.
         """
 
         def look(connection: Connection) -> Message:

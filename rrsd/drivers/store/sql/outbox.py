@@ -1,13 +1,14 @@
 """Receipts that have not been acknowledged, and the breakers of destinations and issuers."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Breaker, PendingReceipt
 from rrsd.drivers.store.sql.engine import Connection
 from rrsd.drivers.store.sql.picking import ADD_HISTORY
-from rrsd.drivers.store.sql.rows import Row, address_of, instant_of, maybe_instant, maybe_seconds, origin_of
+from rrsd.drivers.store.sql.rows import UNREADABLE, Row, address_of, instant_of, maybe_instant, maybe_seconds, origin_of
 
 _DUE = """
 SELECT receipts.job, origin, recipient, digest, size, coalesce(stored, receipts.due), message_id, jti, tries
@@ -16,7 +17,7 @@ FROM receipts JOIN jobs ON jobs.job = receipts.job WHERE receipts.due <= ? ORDER
 _SENT = "DELETE FROM receipts WHERE job = ?"
 _RECEIPTED = "UPDATE jobs SET state = 'receipted', due = NULL WHERE job = ? AND state = 'stored'"
 _DEFER = "UPDATE receipts SET due = ?, tries = tries + 1 WHERE job = ?"
-_NEXT = "SELECT min(due) FROM receipts"
+_NEXT = "SELECT min(due) FROM receipts WHERE due < ''"  # text is never a time
 
 _BREAKER = "name, failures, cohorts, opened, not_before, probes, most, reason"
 _BREAKERS = f"SELECT {_BREAKER} FROM breakers WHERE kind = ?"
@@ -29,9 +30,20 @@ def _receipt(row: Row) -> PendingReceipt:
     )
 
 
-def due(connection: Connection, now: Instant, most: int) -> list[PendingReceipt]:
-    """Receipts whose time to be sent has come, earliest first."""
-    return [_receipt(row) for row in connection.execute(_DUE, (now.timestamp(), most))]
+def due(connection: Connection, now: Instant, most: int) -> tuple[list[PendingReceipt], list[int]]:
+    """Receipts whose time to be sent has come, earliest first, and the jobs of those that cannot be read."""
+    pending, damaged = [], []
+    for row in connection.execute(_DUE, (now.timestamp(), most)):
+        try:
+            pending.append(_receipt(row))
+        except UNREADABLE:
+            damaged.append(row[0])
+    return pending, damaged
+
+
+def drop(connection: Connection, jobs: Sequence[int]) -> None:
+    """Forget the receipts of these jobs."""
+    connection.executemany(_SENT, [(job,) for job in jobs])
 
 
 def sent(connection: Connection, jobs: Sequence[int], now: Instant) -> None:
@@ -56,11 +68,12 @@ def next_receipt(connection: Connection) -> Instant | None:
 
 
 def breakers(connection: Connection, kind: str) -> list[Breaker]:
-    """The saved breakers of a kind."""
-    return [
-        Breaker(row[0], row[1], row[2], maybe_instant(row[3]), maybe_instant(row[4]), *row[5:])
-        for row in connection.execute(_BREAKERS, (kind,))
-    ]
+    """The saved breakers of a kind; one that cannot be read is left out: it only saves probes."""
+    found = []
+    for row in connection.execute(_BREAKERS, (kind,)):
+        with suppress(*UNREADABLE):
+            found.append(Breaker(row[0], row[1], row[2], maybe_instant(row[3]), maybe_instant(row[4]), *row[5:]))
+    return found
 
 
 def save_breaker(connection: Connection, kind: str, breaker: Breaker) -> None:

@@ -1,6 +1,7 @@
 """Which jobs run next. Every statement here is a walk along an index, whatever the length of the queue."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from attrs import evolve
 
@@ -11,7 +12,7 @@ from rrsd.core.values.jobs import Fetch, Job, Lease, State
 from rrsd.core.values.peers import Origin
 from rrsd.core.values.resources import Checkpoint
 from rrsd.drivers.store.sql.engine import Connection
-from rrsd.drivers.store.sql.rows import JOB, PRIORITIES, Row, instant_of, job_of, origin_of
+from rrsd.drivers.store.sql.rows import JOB, PRIORITIES, UNREADABLE, Row, instant_of, job_of, origin_of
 
 WAITING = "state IN ('new', 'ready', 'deferred', 'needs_auth', 'no_space')"
 """The condition of the partial indexes, letter by letter: SQLite uses them only for the very same term."""
@@ -51,12 +52,17 @@ SELECT origin FROM origins WHERE origin IS NOT NULL AND (
     OR EXISTS (SELECT 1 FROM jobs WHERE {WAITING} AND origin = origins.origin AND priority = 2 AND due <= ?1)
 )
 """
-_NEXT_DUE = f"SELECT min(due) FROM jobs INDEXED BY jobs_due WHERE {WAITING} AND due > ?"
+# Text, which no number is greater than, stands in a due time only when the row is damaged.
+_NEXT_DUE = f"SELECT min(due) FROM jobs INDEXED BY jobs_due WHERE {WAITING} AND due > ? AND due < ''"
 
 
 def due_origins(connection: Connection, now: Instant) -> list[Origin]:
-    """The origins that have a job due: one step per origin, not per job."""
-    return [origin_of(origin) for (origin,) in connection.execute(_ORIGINS, (now.timestamp(),))]
+    """The origins that have a job due: one step per origin, not per job; one that cannot be read is left out."""
+    found = []
+    for (origin,) in connection.execute(_ORIGINS, (now.timestamp(),)):
+        with suppress(*UNREADABLE):
+            found.append(origin_of(origin))
+    return found
 
 
 def next_due(connection: Connection, now: Instant) -> Instant | None:
@@ -88,9 +94,9 @@ def pick(connection: Connection, origin: Origin, most: int, now: Instant, busy: 
     return list(picked.values())[:most]
 
 
-def lease(connection: Connection, picked: Iterable[int], now: Instant) -> list[Lease]:
-    """The picked jobs, LEASED; a row that cannot be read is set aside and keeps nobody else waiting."""
-    leases = []
+def lease(connection: Connection, picked: Iterable[int], now: Instant) -> tuple[list[Lease], list[int]]:
+    """The picked jobs, LEASED; a row that cannot be read is set aside, named, and keeps nobody else waiting."""
+    leases, damaged = [], []
     history: list[Row] = []
     at = now.timestamp()
     for number in picked:
@@ -98,6 +104,7 @@ def lease(connection: Connection, picked: Iterable[int], now: Instant) -> list[L
             job = job_of(connection.execute(_FIND, (number,)).fetchone())
         except Damaged as damage:
             connection.execute(_SET_ASIDE, (number,))
+            damaged.append(number)
             history.append((number, at, "ready", "quarantined", "damaged", damage.detail))
             continue
         if job.state is not State.READY:
@@ -106,7 +113,7 @@ def lease(connection: Connection, picked: Iterable[int], now: Instant) -> list[L
         connection.execute(_SET_LEASED, (number,))
         leases.append(Lease(_leased(job), _next_epoch(connection, job)))
     connection.executemany(ADD_HISTORY, history)
-    return leases
+    return leases, damaged
 
 
 def _leased(job: Job) -> Job:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from attrs import frozen
+from twisted.logger import Logger
 
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
@@ -22,6 +23,8 @@ _WAKE_AT_ONCE = 2000  # jobs per transaction, so that nobody waits long behind a
 class Queue:
     """Jobs, transfers, breakers and receipts; satisfies the port of the same name of the Resource Retrieval Agent."""
 
+    _log = Logger()
+
     _engine: Engine
 
     async def accept(self, message: Message, jobs: Sequence[Job]) -> Message | None:
@@ -39,10 +42,15 @@ class Queue:
     async def lease(self, origin: Origin, most: int, now: Instant, busy: frozenset[Digest]) -> Sequence[Lease]:
         """Up to `most` due jobs of the origin, LEASED from now on."""
 
-        def take(connection: Connection) -> list[Lease]:
+        def take(connection: Connection) -> tuple[list[Lease], list[int]]:
             return picking.lease(connection, picking.pick(connection, origin, most, now, busy), now)
 
-        return await self._engine.write(take)
+        leases, damaged = await self._engine.write(take)
+        for number in damaged:
+            self._log.error(
+                "store: the row of pull {number} is damaged and was set aside; deliver its message again", number=number
+            )
+        return leases
 
     async def next_due(self, now: Instant) -> Instant | None:
         """The earliest due time after `now`."""
@@ -109,7 +117,12 @@ class Queue:
 
     async def receipts_due(self, now: Instant, most: int) -> Sequence[PendingReceipt]:
         """Receipts whose time has come, earliest first."""
-        return await self._engine.read(lambda connection: outbox.due(connection, now, most))
+        pending, damaged = await self._engine.read(lambda connection: outbox.due(connection, now, most))
+        if damaged:
+            await self._engine.write(lambda connection: outbox.drop(connection, damaged))
+        for number in damaged:
+            self._log.error("store: the receipt of pull {number} is damaged and was dropped", number=number)
+        return pending
 
     async def receipts_sent(self, jobs: Sequence[int], now: Instant) -> None:
         """They were acknowledged."""

@@ -13,6 +13,9 @@ from rrsd.core.values.resources import Grant
 
 Row: TypeAlias = tuple[Any, ...]
 
+UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, OverflowError)
+"""What the makers of values raise when a column holds what it never should."""
+
 PRIORITIES = (Priority.INTERACTIVE, Priority.NORMAL, Priority.BULK)
 """In the order in which they are picked; the column holds the position."""
 
@@ -79,7 +82,7 @@ def job_of(row: Row) -> Job:
             maybe_instant(row[13]), row[14], row[15], row[16], row[17], row[18], _BLAMES[row[19]], row[20], row[21],
             maybe_instant(row[22]), maybe_instant(row[23]),
         )  # fmt: skip
-    except (LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
+    except UNREADABLE as error:
         raise Damaged(f"row of job {row[0]}: {type(error).__name__}") from error
 
 
