@@ -1,6 +1,7 @@
 """Rows that a failing disk or a careless hand damaged: one clear line, and everything else goes on."""
 
 import json
+from functools import partial
 
 from tests.processes.houses import HouseCase
 
@@ -38,7 +39,7 @@ class Damage(HouseCase):
         self.await_state(number, "receipted")
         self.require_kept(more)
         for damaged in numbers[:-1]:
-            said = self.until(f"pull {damaged} is named", lambda n=damaged: self._lines_about(n))
+            said = self.until(f"pull {damaged} is named", partial(self._lines_about, damaged))
             self.assertEqual(len(said), 1, said)
 
     def _lines_about(self, number: int) -> list[str]:

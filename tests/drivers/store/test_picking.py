@@ -59,7 +59,7 @@ class PickingTests(SynchronousTestCase):
         self.assertEqual(picking.due_origins(self.connection, NOW), [])
 
     def test_damage_outside_the_picker(self) -> None:
-        """A row that no picker finds, for its state, due time or origin, is named by the self-check and stops nobody."""
+        """A row that no picker finds, for its state, due time or origin, is named by the self-check."""
         for n in range(4):
             jobs.add(self.connection, job(digest_of(bytes([n])), n))
         self.connection.execute("UPDATE jobs SET state = 'nonsense' WHERE job = 1")
