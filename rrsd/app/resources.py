@@ -8,6 +8,7 @@ from rrsd.roles.rra.acceptance import Acceptance
 from rrsd.roles.rra.delegations import Delegations
 from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.flow import Puller
+from rrsd.roles.rra.health import Health
 from rrsd.roles.rra.live import Transfers
 from rrsd.roles.rra.mailbox import Posting, Reader
 from rrsd.roles.rra.operate import Operations
@@ -97,17 +98,24 @@ class _Parts:
             settings=self.means.settings.rra,
         )
 
+    def health(self) -> Health:
+        return Health(
+            queue=self.means.store.queue,
+            timers=self.means.effects.timers,
+            settings=self.means.settings.rra,
+            chance=self.means.effects.chance,
+        )
+
     def scheduler(self, puller: Puller, outbox: Bell, feed: Feed, work: Nursery) -> Scheduler:
         return Scheduler(
             queue=self.means.store.queue,
             puller=puller,
+            health=self.health(),
             timers=self.means.effects.timers,
-            settings=self.means.settings.rra,
             bell=Bell(self.means.effects.reactor),
             outbox=outbox,
             feed=feed,
             audit=self.means.audit,
-            chance=self.means.effects.chance,
             spawn=work.spawn,
         )
 

@@ -104,6 +104,10 @@ class Pouring(StreamProtocol):
         self._finished: Failure | None = None
         self._over = False
 
+    def give_up(self) -> None:
+        """Nobody wants the rest; `ended` refuses with Unavailable."""
+        self._fail(Failure(Unavailable("given up")))
+
     @override
     def connectionMade(self) -> None:
         self._watch.start()

@@ -191,6 +191,7 @@ class PendingReply:
         self._response = response
         self._attempt = attempt
         self._patience = patience
+        self._pouring: Pouring | None = None
 
     async def pour(self, sink: Sink, most: int) -> int:
         """Send the body into `sink`; how many bytes.
@@ -203,12 +204,15 @@ class PendingReply:
         if length is not UNKNOWN_LENGTH and length > most:
             await self.abort()
             raise TooLarge("body")
-        pouring = Pouring(sink, most, self._patience, self._attempt.close)
+        pouring = self._pouring = Pouring(sink, most, self._patience, self._attempt.close)
         self._response.deliverBody(pouring)
         return await pouring.ended
 
     async def abort(self) -> None:
-        """Give the rest up and close the connection, unless the body was complete already."""
+        """Give the rest up and close the connection, unless the body was complete already; `pour` refuses then."""
+        if self._pouring is not None:
+            self._pouring.give_up()
+            return
         pouring = Pouring(Discard(), 0, self._patience, self._attempt.close)
         pouring.ended.addErrback(lambda _: None)
         self._response.deliverBody(pouring)

@@ -49,8 +49,10 @@ class Acceptance:
         for recipient in recipients:
             await self.subjects.require_active(recipient)
         blob = await self.blobs.put(raw)
-        accepted = [await self._accept(placeholder, blob, each) for each in dict.fromkeys(recipients)]
-        self.bell.ring()
+        try:
+            accepted = [await self._accept(placeholder, blob, each) for each in dict.fromkeys(recipients)]
+        finally:
+            self.bell.ring()
         return tuple(each for each in accepted if each is not None)
 
     async def _accept(self, placeholder: Placeholder, raw: Blob, recipient: Address) -> Message | None:

@@ -25,18 +25,8 @@ ISSUER_CAP = timedelta(minutes=5)
 WAKE_INTERVAL = timedelta(seconds=10)
 LEAST_RETRY_AFTER, MOST_RETRY_AFTER = 1, 86400
 
-_ANSWERED = frozenset(
-    {
-        Outcome.STORED,
-        Outcome.NOT_AUTHORIZED,
-        Outcome.NOT_PERMITTED,
-        Outcome.MISSING,
-        Outcome.REFUSED,
-        Outcome.MISMATCH,
-        Outcome.UNSTABLE,
-    }
-)
-"""Outcomes that show a destination to be alive."""
+PUSHED_FIRST, PUSHED_CAP = timedelta(seconds=1), timedelta(minutes=15)
+"""How rarely a destination is asked that pushes back again and again, whatever it asks for."""
 
 
 def is_open(breaker: Breaker, now: Instant) -> bool:
@@ -65,19 +55,32 @@ def after_destination(breaker: Breaker, result: Result, now: Instant, chance: fl
         return _pushed_back(breaker, result, now, chance)
     if result.outcome in (Outcome.UNREACHABLE, Outcome.BROKEN):
         return _failed(breaker, result, now, chance)
-    if result.outcome in _ANSWERED:
-        return _answered(breaker, most)
+    if result.reached:
+        return _answered(breaker, now, most)
     return breaker
 
 
 def _pushed_back(breaker: Breaker, result: Result, now: Instant, chance: float) -> Breaker:
+    """What was asked for first is not shortened by what others are told later."""
     wait = min(max(result.retry_after or LEAST_RETRY_AFTER, LEAST_RETRY_AFTER), MOST_RETRY_AFTER)
-    until = now + timedelta(seconds=wait * (1 + chance / 10))
-    reason = f"asked to come back in {wait} s"
-    return evolve(breaker, not_before=until, limit=max(1, breaker.limit - 1), reason=reason)
+    asked = timedelta(seconds=wait * (1 + chance / 10))
+    until = now + max(asked, back_off(PUSHED_FIRST, PUSHED_CAP, breaker.probes, chance))
+    return evolve(
+        breaker,
+        not_before=_later(breaker, until),
+        probes=breaker.probes + 1,
+        limit=max(1, breaker.limit - 1),
+        reason=f"asked to come back in {wait} s",
+    )
+
+
+def _later(breaker: Breaker, until: Instant) -> Instant:
+    return until if breaker.not_before is None else max(until, breaker.not_before)
 
 
 def _failed(breaker: Breaker, result: Result, now: Instant, chance: float) -> Breaker:
+    if breaker.opened is not None and is_open(breaker, now):
+        return breaker  # the attempt began before it opened: one outage is counted once
     connection = result.outcome is Outcome.UNREACHABLE
     worse = evolve(
         breaker,
@@ -96,23 +99,32 @@ def _failed(breaker: Breaker, result: Result, now: Instant, chance: float) -> Br
 def _opened(breaker: Breaker, now: Instant, chance: float) -> Breaker:
     since = now - breaker.opened if breaker.opened is not None else timedelta(0)
     wait = back_off(PROBE_FIRST, probe_cap(since), breaker.probes, chance)
-    return evolve(breaker, not_before=now + wait, probes=breaker.probes + 1)
+    return evolve(breaker, not_before=_later(breaker, now + wait), probes=breaker.probes + 1)
 
 
-def _answered(breaker: Breaker, most: int) -> Breaker:
+def _answered(breaker: Breaker, now: Instant, most: int) -> Breaker:
     """Slow start after a recovery: 1, 2, 4 … up to `most`."""
     if breaker.opened is not None:
         return Breaker(breaker.name, limit=1, reason="answers again")
     limit = min(most, breaker.limit * 2)
-    if not breaker.failures and not breaker.cohorts and breaker.not_before is None and limit == breaker.limit:
-        return breaker
-    return Breaker(breaker.name, limit=limit, reason=breaker.reason if limit < most else "")
+    better = Breaker(breaker.name, limit=limit, reason=breaker.reason if limit < most else "")
+    if is_open(breaker, now):  # it asked for a pause, and what was under way is no reason to forget that
+        return evolve(better, not_before=breaker.not_before, probes=breaker.probes, reason=breaker.reason)
+    return better
+
+
+def is_well(breaker: Breaker, now: Instant, most: int) -> bool:
+    """Whether the breaker says no more than a new one would."""
+    spotless = not breaker.failures and not breaker.cohorts and breaker.opened is None
+    return spotless and breaker.limit >= most and not is_open(breaker, now)
 
 
 def after_issuer(breaker: Breaker, result: Result, now: Instant, chance: float) -> Breaker:
-    """The issuer's breaker after an attempt that needed it."""
+    """The issuer's breaker after an attempt; many that fail at once are one failure."""
     if result.outcome is not Outcome.ISSUER_DOWN:
-        return Breaker(breaker.name) if breaker.failures else breaker
+        return Breaker(breaker.name) if breaker.failures and result.authorized else breaker
+    if is_open(breaker, now):
+        return breaker
     wait = back_off(ISSUER_FIRST, ISSUER_CAP, breaker.failures, chance)
     if result.retry_after is not None and result.retry_after > wait.total_seconds():
         wait = min(timedelta(seconds=result.retry_after), ISSUER_CAP)

@@ -19,6 +19,7 @@ from rrsd.core.values.peers import Introduction, Origin
 from rrsd.core.values.tokens import Kind
 from rrsd.core.wire.strictjson import parse_object
 from rrsd.roles.rra.ports import AgentKey, Audit, Flights, Remote, Timers, Trust
+from rrsd.runtime.expiring import Expiring
 
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 JWT = "urn:ietf:params:oauth:token-type:jwt"
@@ -40,7 +41,7 @@ class Delegations:
     flights: Flights
     audit: Audit
     unique: Callable[[], str]
-    _kept: dict[tuple[Address, Origin], tuple[str, float]] = field(factory=dict, init=False)
+    _kept: Expiring[str, str] = field(factory=lambda: Expiring(MOST_KEPT), init=False)
 
     async def of(self, user: Address, origin: Origin, access_token: str | None = None) -> str:
         """A delegation for `user` at `origin`: 3-legged where the user's own access token is given, 2-legged otherwise.
@@ -49,14 +50,17 @@ class Delegations:
             Unavailable, TooMany: the STS cannot answer now.
             Forbidden: it will not issue one.
         """
-        kept = self._kept.get((user, origin))
-        if kept is not None and kept[1] > self.timers.monotonic():
-            return kept[0]
-        return await self.flights.share(f"{user.key} {origin}", lambda: self._exchange(user, origin, access_token))
+        key = _key(user, origin)
+        kept = self._kept.get(key, self.timers.monotonic())
+        if kept is not None:
+            return kept
+        # What is refused to a user's token is not refused to the agent: the two are asked for apart.
+        asked = f"{key} {'agent' if access_token is None else 'user'}"
+        return await self.flights.share(asked, lambda: self._exchange(user, origin, access_token))
 
     def drop(self, user: Address, origin: Origin) -> None:
         """Forget the delegation: the resource server did not take it."""
-        self._kept.pop((user, origin), None)
+        self._kept.put(_key(user, origin), "", 0.0)
 
     async def _exchange(self, user: Address, origin: Origin, access_token: str | None) -> str:
         started = self.timers.monotonic()
@@ -67,7 +71,8 @@ class Delegations:
             subject_token, subject_type = access_token, ACCESS_TOKEN
         answer = await self.remote.ask(self._request(sts, subject_token, subject_type, origin))
         text, life = _parse(answer)
-        self._keep(user, origin, text, life)
+        until = self.timers.monotonic() + life.total_seconds() - MARGIN
+        self._kept.put(_key(user, origin), text, until)
         took = self.timers.monotonic() - started
         legs = "2-legged" if access_token is None else "3-legged"
         self.audit.record(
@@ -109,12 +114,9 @@ class Delegations:
         peer = binding.token_endpoint(sts)
         return Call(peer, "POST", sts.token_endpoint.target, headers, urlencode(form).encode("ascii"))
 
-    def _keep(self, user: Address, origin: Origin, text: str, life: timedelta) -> None:
-        now = self.timers.monotonic()
-        if len(self._kept) >= MOST_KEPT:
-            self._kept = {key: kept for key, kept in self._kept.items() if kept[1] > now}
-        if len(self._kept) < MOST_KEPT:
-            self._kept[user, origin] = (text, now + life.total_seconds() - MARGIN)
+
+def _key(user: Address, origin: Origin) -> str:
+    return f"{user.key} {origin}"
 
 
 def _parse(answer: Answer) -> tuple[str, timedelta]:

@@ -26,7 +26,7 @@ _STANDING = {
 
 _REMEDY = {
     State.NEEDS_AUTH: "Ask the sender whether the message was meant for this address; `retry-now` asks again at once.",
-    State.NO_SPACE: "Free disk space; the pull goes on by itself within a minute.",
+    State.NO_SPACE: "Free disk space; the pull goes on by itself within minutes.",
     State.HELD: "Release it (`rrsctl pulls release`) once its reason is settled.",
     State.FAILED: "Ask the sender to send it again.",
     State.EXPIRED: "Ask the sender to send it again.",

@@ -7,7 +7,7 @@ checkpoint row; at the end digest, fsync, final name, fsync of the folder, and o
 from attrs import define, evolve
 
 from rrsd.core.proof import binding
-from rrsd.core.refusals import Damaged, Refusal, Unavailable, Unknown
+from rrsd.core.refusals import Damaged, NoSpace, Refusal, Unavailable, Unknown
 from rrsd.core.values.calls import Call
 from rrsd.core.values.jobs import Fetch, Job, Lease, Phase
 from rrsd.core.values.peers import ProvenPeer
@@ -41,11 +41,16 @@ class Puller:
         try:
             result = await _Attempt(self, transfer, lease).run()
             stored = result.outcome is Outcome.STORED
-            return evolve(result, progressed=transfer.progressed)
         except Refusal as refusal:
-            return result_of(transfer.phase, refusal, transfer.progressed)
+            result = _interrupted() if transfer.interrupted else result_of(transfer.phase, refusal)
         finally:
             self.transfers.end(transfer, stored)
+        return evolve(result, progressed=transfer.progressed, authorized=transfer.authorized, reached=transfer.reached)
+
+
+def _interrupted() -> Result:
+    """An end that is nobody's fault."""
+    return Result(Outcome.INTERRUPTED, "interrupted by an operator")
 
 
 @define(eq=False)
@@ -84,6 +89,7 @@ class _Attempt:
         asked = Asked(self.job.digest, self.job.size)
         for last in (False, True):
             answer = await self.puller.remote.ask(await self._call(peer, "HEAD", asked))
+            self.transfer.reached = True
             verdict = judge(answer.status, answer.headers, asked, self.puller.timers.now())
             if not self._is_stale(verdict) or last:
                 break
@@ -95,7 +101,10 @@ class _Attempt:
     async def _transfer(self, peer: ProvenPeer) -> Result | Restart:
         if self.lease.fetch.offset and not self.lease.fetch.validator:
             await self._forget()
-        partial, held = await self.puller.blobs.partial(self.lease, self.job.size, self._committed)
+        try:
+            partial, held = await self.puller.blobs.partial(self.lease, self.job.size, self._committed)
+        except NoSpace as refusal:
+            return Result(Outcome.NO_ROOM, str(refusal))  # smaller ones may fit: nobody else is held back
         self.transfer.partial, self.validator = partial, self.lease.fetch.validator
         try:
             return await self._fill(peer, partial, held)
@@ -128,6 +137,9 @@ class _Attempt:
         """The first answer that is not a stale delegation's 401; a second 401 stands."""
         for last in (False, True):
             reply = await self.puller.remote.fetch(await self._call(peer, "GET", asked))
+            self.transfer.reached = True
+            if self.transfer.interrupted:
+                return reply, _interrupted()
             verdict = judge(reply.status, reply.headers, asked, self.puller.timers.now())
             if not self._is_stale(verdict) or last:
                 break
@@ -138,7 +150,6 @@ class _Attempt:
         self.validator = body.validator
         self.transfer.phase, self.transfer.reply = Phase.BODY, reply
         try:
-            self.transfer.require_wanted()
             poured = await reply.pour(partial, body.length)
         finally:
             self.transfer.reply = None
@@ -149,7 +160,7 @@ class _Attempt:
         self.transfer.require_wanted()
         self.transfer.phase = Phase.AUTH
         delegation = await self.puller.delegations.of(self.job.recipient, self.job.origin)
-        self.transfer.phase = Phase.CONNECT
+        self.transfer.phase, self.transfer.authorized = Phase.CONNECT, True
         return Call(peer, method, fields.ni_path(asked.digest), request_headers(asked, delegation))
 
     def _is_stale(self, verdict: Verdict) -> bool:

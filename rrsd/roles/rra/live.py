@@ -2,14 +2,12 @@
 
 from datetime import timedelta
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from rrsd.core.refusals import Unavailable
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Job, Lease, Phase
-from rrsd.roles.rra import rules
 from rrsd.roles.rra.ports import Partial, Reply, Timers
-from rrsd.roles.rra.rules import Planned
 
 LOOK_AGAIN = timedelta(milliseconds=50)
 
@@ -29,6 +27,8 @@ class Transfer:
     reply: Reply | None = None
     generation: int = 0
     progressed: bool = False
+    authorized: bool = False
+    reached: bool = False
     interrupted: bool = False
     stored: bool = False
     ended: bool = False
@@ -92,7 +92,7 @@ class Transfers:
         return next(same, None)
 
     async def interrupt(self, job: int, event: str) -> None:
-        """End the job's attempt; it becomes what `event` says instead of what the attempt's end would mean."""
+        """End the job's attempt; `event` happens to the job then, unless its bytes arrive all the same."""
         self._wishes[job] = event
         transfer = self._by_job.get(job)
         if transfer is not None:
@@ -100,13 +100,9 @@ class Transfers:
             if transfer.reply is not None:
                 await transfer.reply.abort()
 
-    def wish_of(self, job: Job, planned: Planned) -> Planned:
-        """What becomes of a job whose attempt ended: what somebody wished meanwhile, unless it arrived all the same."""
-        event = self._wishes.pop(job.job, None)
-        if event is None or planned.job.state in rules.ARRIVED:
-            return planned
-        wished = evolve(job, state=rules.after(job.state, event), due=None, condition="operator")
-        return Planned(wished, event)
+    def take_wish(self, job: int) -> str | None:
+        """What shall happen to the job as soon as its attempt has ended; it is said once."""
+        return self._wishes.pop(job, None)
 
     def all(self) -> tuple[Transfer, ...]:
         """Every transfer, in order of start."""

@@ -119,7 +119,7 @@ def _number(request: IRequest, name: bytes, default: int) -> int:
         return default
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise Malformed("number")
-    return min(int(text), MOST_PAGE) if name == b"most" else int(text)
+    return max(1, min(int(text), MOST_PAGE)) if name == b"most" else int(text)
 
 
 def _state(text: str) -> State | None:

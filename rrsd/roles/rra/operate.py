@@ -3,25 +3,30 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
-from rrsd.core.refusals import Conflict, Refusal
+from rrsd.core.refusals import Conflict, Damaged, Refusal, Unknown
 from rrsd.core.values.calls import Event
 from rrsd.core.values.jobs import Change, Counts, Fetch, HistoryRow, Job, Priority, State
 from rrsd.core.values.peers import Origin
 from rrsd.roles.rra import rules
+from rrsd.roles.rra.breakers import WAKE_INTERVAL
 from rrsd.roles.rra.delegations import Delegations
 from rrsd.roles.rra.explain import Explanation, explain
 from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.live import Transfer, Transfers
 from rrsd.roles.rra.ports import Audit, Bell, Queue, Timers
-from rrsd.roles.rra.scheduler import Scheduler
+from rrsd.roles.rra.scheduler import Scheduler, moved
+from rrsd.runtime.expiring import Expiring
 
 VERBS = {"retry-now": "woken", "hold": "held", "release": "released", "cancel": "cancelled"}
 """The operator's verbs and the events that they are."""
 LOOK_AGAIN = timedelta(milliseconds=200)
 AT_ONCE = 500
 MOST_HISTORY = 200
+MOST_NUMBER = (1 << 63) - 1
+MOST_HURRIED = 10_000
+TRIES = 3
 
 
 @frozen
@@ -47,6 +52,7 @@ class Operations:
     bell: Bell
     feed: Feed
     audit: Audit
+    _hurried: Expiring[str, bool] = field(factory=lambda: Expiring(MOST_HURRIED), init=False)
 
     async def counts(self) -> Counts:
         """The queue in numbers."""
@@ -58,10 +64,10 @@ class Operations:
 
     async def show(self, number: int) -> Shown:
         """Everything about the job. Refuses with Unknown or Damaged."""
-        job = await self.queue.find(number)
+        job = await self.find(number)
         fetch = await self.queue.fetch(job.origin, job.digest)
         history = await self.queue.history(number, MOST_HISTORY)
-        breaker = next((each for each in self.scheduler.health() if each.name == str(job.origin)), None)
+        breaker = self.scheduler.health.of(job.origin)
         return Shown(job, fetch, history, explain(job, breaker, self.timers.now()), await self.done(job))
 
     async def done(self, job: Job) -> int:
@@ -74,23 +80,24 @@ class Operations:
         return (await self.queue.fetch(job.origin, job.digest)).offset
 
     async def act(self, verb: str, number: int) -> Job:
-        """The job after the verb; a job that the verb would not change stays as it is.
+        """The job after the verb; a job that the verb would not change stays as it is. One that is being pulled is
+        still LEASED here: it changes when its attempt has ended.
 
         Raises:
             Unknown: there is no such job.
-            Conflict: its state does not allow it.
+            Conflict: its state does not allow it, or changes all the time.
         """
-        job = await self.queue.find(number)
         event = VERBS[verb]
-        if (job.state, event) in _SETTLED:
-            return job
-        if job.state is State.LEASED and event != "woken":
-            await self.transfers.interrupt(number, event)
-        elif job.state is not State.LEASED:
-            job = await self._change(job, event)
-        self._record(verb, job)
-        self.bell.ring()
-        return job
+        for _ in range(TRIES):
+            job = await self.find(number)
+            if (job.state, event) in _SETTLED:
+                return job
+            moved = await self._move(job, event)
+            if moved is not None:
+                self._record(verb, moved)
+                self.bell.ring()
+                return moved
+        raise Conflict("the job changes all the time")
 
     async def act_on_all(self, verb: str, state: State | None, origin: Origin | None) -> tuple[int, int]:
         """Apply the verb to every job (in the state, of the origin): to how many, and how many did not allow it."""
@@ -100,21 +107,36 @@ class Operations:
                 try:
                     await self.act(verb, job.job)
                     applied += 1
-                except Conflict:
+                except (Conflict, Unknown, Damaged):
                     refused += 1
             after = jobs[-1].job
         return applied, refused
 
-    async def _change(self, job: Job, event: str) -> Job:
-        now = self.timers.now()
-        state = rules.after(job.state, event)
-        due = now if state is State.READY else None
-        condition = "operator" if state is State.HELD else ""
-        priority = Priority.INTERACTIVE if event == "hurried" else job.priority
-        changed = evolve(job, state=state, due=due, condition=condition, priority=priority)
-        await self.queue.change([Change(changed, event, now, job.state)])
+    async def _move(self, job: Job, event: str) -> Job | None:
+        """The job after the event; None when it became another one meanwhile."""
         if event == "woken":
             await self.scheduler.wake(job.origin)
+            job = await self.find(job.job)
+        if event == "woken" and job.state in (State.NEW, State.READY):
+            return await self._retry_ready(job)
+        if job.state is not State.LEASED:
+            return await self._change(job, event, job.priority)
+        if event == "woken":
+            return job
+        rules.after(job.state, event)
+        return job if await self.scheduler.interrupt(job, event) else None
+
+    async def _retry_ready(self, job: Job) -> Job | None:
+        due = job.due is not None and job.due <= self.timers.now()
+        return job if due else await self._change(job, "hurried", job.priority)
+
+    async def _change(self, job: Job, event: str, priority: Priority) -> Job | None:
+        now = self.timers.now()
+        changed = evolve(moved(job, event, now), priority=priority)
+        try:
+            await self.queue.change([Change(changed, event, now, job.state)])
+        except Conflict:
+            return None
         self.feed.changed(changed)
         return changed
 
@@ -135,18 +157,43 @@ class Operations:
 
     async def hurry(self, number: int, access_token: str | None) -> None:
         """Somebody waits for the job: it goes first, and the reader's own token serves for the exchange where none of
-        the agent's is at hand. What cannot be hurried stays as it is."""
-        job = await self.queue.find(number)
-        if access_token is not None and job.state not in rules.TERMINAL:
-            await self._exchange(job, access_token)
-        if job.priority is Priority.INTERACTIVE and job.state in (State.READY, State.LEASED):
+        the agent's is at hand. What cannot be hurried stays as it is.
+
+        However often somebody asks, STS and resource server notice it once in 10 s at most.
+        """
+        job = await self.find(number)
+        if (job.state, "hurried") not in rules.TABLE and job.state is not State.LEASED:
             return
-        if (job.state, "hurried") in rules.TABLE:
-            try:
-                await self._change(job, "hurried")
-            except Conflict:
-                return
+        if access_token is not None and self._is_first(f"{job.recipient.key} {job.origin} sts"):
+            await self._exchange(job, access_token)
+            job = await self.find(number)
+        if await self._is_hurried(job):
+            self.scheduler.overtake(job)
             self.bell.ring()
+
+    async def _is_hurried(self, job: Job) -> bool:
+        """Whether the job is to go first from now on, and was not before."""
+        if job.state is State.LEASED:
+            return True
+        hurried = job.priority is Priority.INTERACTIVE and job.state is State.READY
+        if hurried or (job.state, "hurried") not in rules.TABLE or not self._may_hurry(job):
+            return False
+        return await self._change(job, "hurried", Priority.INTERACTIVE) is not None
+
+    def _may_hurry(self, job: Job) -> bool:
+        """Whether another attempt now is no more than one in 10 s: of this job, or, where the resource server said no,
+        of this recipient there."""
+        if job.state in (State.NEW, State.READY):
+            return True
+        refused = job.state is State.NEEDS_AUTH
+        return self._is_first(f"{job.recipient.key} {job.origin} rs" if refused else str(job.job))
+
+    def _is_first(self, key: str) -> bool:
+        now = self.timers.monotonic()
+        if self._hurried.get(key, now) is not None:
+            return False
+        self._hurried.put(key, True, now + WAKE_INTERVAL.total_seconds())
+        return True
 
     async def _exchange(self, job: Job, access_token: str) -> None:
         """A 3-legged exchange is a courtesy here: where it is refused, the attempt makes its own, 2-legged."""
@@ -156,19 +203,21 @@ class Operations:
             return
 
     async def find(self, number: int) -> Job:
-        """The job. Refuses with Unknown."""
+        """The job. Refuses with Unknown or Damaged."""
+        if number > MOST_NUMBER:
+            raise Unknown("job")
         return await self.queue.find(number)
 
     async def progress(self, number: int) -> Transfer | None:
         """The transfer that brings the job's bytes this moment."""
-        return self.transfers.of(await self.queue.find(number))
+        return self.transfers.of(await self.find(number))
 
     async def settled(self, number: int, within: timedelta) -> Job:
         """The job as soon as its bytes are here or no attempt can bring them soon; as it is after `within`
         otherwise."""
         end = self.timers.monotonic() + within.total_seconds()
         while True:
-            job = await self.queue.find(number)
+            job = await self.find(number)
             moving = job.state in (State.NEW, State.READY, State.LEASED)
             if not moving or self.timers.monotonic() >= end:
                 return job
@@ -177,11 +226,10 @@ class Operations:
 
 _SETTLED = frozenset(
     {
-        (State.READY, "woken"),
-        (State.NEW, "woken"),
         (State.HELD, "held"),
         (State.READY, "released"),
         (State.NEW, "released"),
+        (State.LEASED, "released"),
         (State.CANCELLED, "cancelled"),
     }
 )

@@ -6,7 +6,7 @@ from datetime import timedelta
 from attrs import define, frozen
 
 from rrsd.core.proof import binding
-from rrsd.core.refusals import Malformed, Refusal
+from rrsd.core.refusals import Malformed, Refusal, Unavailable
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.calls import Answer, Call, Event
 from rrsd.core.values.instants import Instant
@@ -26,6 +26,7 @@ FIRST, CAP = timedelta(seconds=30), timedelta(hours=6)
 LONGEST_SLEEP = timedelta(minutes=5)
 GATHER = timedelta(milliseconds=300)
 """How long after the first stored resource its receipt waits for others, so that many go in one request."""
+AGAIN = timedelta(seconds=30)
 PATH = "/rrs/receipts"
 
 
@@ -49,36 +50,49 @@ class Receipts:
     audit: Audit
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled; where the outbox cannot be read or written, wait and go on."""
         while True:
-            await self.bell.wait(await self.round())
+            try:
+                sleep = await self.round()
+            except Refusal:
+                await self.timers.sleep(AGAIN)
+                continue
+            await self.bell.wait(sleep)
             await self.timers.sleep(GATHER)
 
     async def round(self) -> timedelta:
         """Send what is due; how long to sleep when nobody rings."""
         now = self.timers.now()
         pending = await self.queue.receipts_due(now, AT_ONCE)
+        silent: set[Origin] = set()
         for group, receipts in _grouped(pending).items():
-            await self._send(group, receipts)
+            if group.origin in silent:
+                await self._defer(receipts, now)
+            elif not await self._send(group, receipts):
+                silent.add(group.origin)
         if len(pending) == AT_ONCE:
             return timedelta(0)  # there may be more
         due = await self.queue.next_receipt()
         return LONGEST_SLEEP if due is None else max(timedelta(seconds=1), min(LONGEST_SLEEP, due - now))
 
-    async def _send(self, group: _Group, receipts: Sequence[PendingReceipt]) -> None:
+    async def _send(self, group: _Group, receipts: Sequence[PendingReceipt]) -> bool:
+        """Whether the resource server can be reached; others need not wait for one that cannot."""
         now = self.timers.now()
+        heard, reached = frozenset[str](), True
         try:
             answer = await self._ask(group, receipts, now)
+            evidence = f"status {answer.status}"
             heard = _heard(answer, receipts)
         except Refusal as refusal:
-            heard, evidence = frozenset[str](), str(refusal)
-        else:
-            evidence = f"status {answer.status}"
+            evidence, reached = str(refusal), not isinstance(refusal, Unavailable)
         await self.queue.receipts_sent([each.job for each in receipts if each.jti in heard], now)
-        for each in receipts:
-            if each.jti not in heard:
-                await self.queue.receipt_deferred(each.job, now + back_off(FIRST, CAP, each.tries, 1.0))
+        await self._defer([each for each in receipts if each.jti not in heard], now)
         self._record(group, receipts, heard, evidence)
+        return reached
+
+    async def _defer(self, receipts: Sequence[PendingReceipt], now: Instant) -> None:
+        for each in receipts:
+            await self.queue.receipt_deferred(each.job, now + back_off(FIRST, CAP, each.tries, 1.0))
 
     async def _ask(self, group: _Group, receipts: Sequence[PendingReceipt], now: Instant) -> Answer:
         job = await self.queue.find(receipts[0].job)
@@ -133,4 +147,4 @@ def _heard(answer: Answer, receipts: Sequence[PendingReceipt]) -> frozenset[str]
     accepted = parse_object(answer.body).get("accepted")
     if not isinstance(accepted, list):
         return frozenset()
-    return frozenset(each for each in accepted if isinstance(each, str))
+    return frozenset(each.jti for each in receipts if each.jti in accepted)

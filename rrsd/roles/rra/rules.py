@@ -2,8 +2,7 @@
 
 A job is NEW when its message was accepted, READY when it may run, LEASED while one attempt works on it. An attempt ends
 with an `Outcome`: `OUTCOMES` says which refusal means which, `replies` what an answer means, `plan` what the job
-becomes,
-and `breakers` what becomes of the party that is blamed. Time and chance come in as arguments.
+becomes, and `breakers` what becomes of the party that is blamed. Time and chance come in as arguments.
 """
 
 from collections.abc import Mapping
@@ -24,7 +23,8 @@ ARRIVED = frozenset({State.STORED, State.RECEIPTED})
 """States in which the bytes are under their final name."""
 
 _WAITING = (State.DEFERRED, State.NEEDS_AUTH, State.NO_SPACE)
-_OPEN = (State.NEW, State.READY, *_WAITING, State.HELD, State.LEASED)
+UNFINISHED = (State.NEW, State.READY, *_WAITING, State.HELD, State.LEASED)
+"""States in which the bytes have not arrived and may still do so."""
 
 TABLE: Mapping[tuple[State, str], State] = {
     (State.NEW, "due"): State.READY,
@@ -43,8 +43,8 @@ TABLE: Mapping[tuple[State, str], State] = {
     **{(state, "due"): State.READY for state in _WAITING},
     **{(state, "woken"): State.READY for state in _WAITING},
     **{(state, "hurried"): State.READY for state in (State.NEW, State.READY, *_WAITING)},
-    **{(state, "held"): State.HELD for state in _OPEN if state is not State.HELD},
-    **{(state, "cancelled"): State.CANCELLED for state in _OPEN},
+    **{(state, "held"): State.HELD for state in UNFINISHED if state is not State.HELD},
+    **{(state, "cancelled"): State.CANCELLED for state in UNFINISHED},
 }
 """What leads where. Everything that is not here is refused."""
 
@@ -75,6 +75,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     MISMATCH = "mismatch"
     UNSTABLE = "unstable"
+    NO_ROOM = "no_room"
     NO_SPACE = "no_space"
     STRANGER = "stranger"
     INTERRUPTED = "interrupted"
@@ -93,6 +94,7 @@ BLAMES: Mapping[Outcome, Blame] = {
     Outcome.REFUSED: Blame.JOB,
     Outcome.MISMATCH: Blame.JOB,
     Outcome.UNSTABLE: Blame.JOB,
+    Outcome.NO_ROOM: Blame.OURSELVES,
     Outcome.NO_SPACE: Blame.OURSELVES,
     Outcome.STRANGER: Blame.JOB,
     Outcome.INTERRUPTED: Blame.NOBODY,
@@ -132,6 +134,8 @@ _IN_PHASE: Mapping[tuple[Phase, type[Refusal]], Outcome] = {
     (Phase.INTRODUCE, refusals.Malformed): Outcome.STRANGER,
     (Phase.INTRODUCE, refusals.Forbidden): Outcome.STRANGER,
     (Phase.INTRODUCE, refusals.TooLarge): Outcome.STRANGER,
+    (Phase.AUTH, refusals.Unproven): Outcome.ISSUER_DOWN,  # our own domain does not introduce itself
+    (Phase.AUTH, refusals.Unknown): Outcome.ISSUER_DOWN,
     (Phase.AUTH, refusals.Unavailable): Outcome.ISSUER_DOWN,
     (Phase.AUTH, refusals.TooMany): Outcome.ISSUER_DOWN,
     (Phase.AUTH, refusals.Malformed): Outcome.ISSUER_DOWN,
@@ -142,19 +146,25 @@ _IN_PHASE: Mapping[tuple[Phase, type[Refusal]], Outcome] = {
 
 @frozen
 class Result:
-    """An attempt's end: its outcome, the facts that show it, what the peer asked for, whether bytes became durable."""
+    """An attempt's end: its outcome, the facts that show it, and what the peer asked for.
+
+    `progressed` is whether bytes became durable, `authorized` whether the issuer had given its delegation, `reached`
+    whether the resource server answered.
+    """
 
     outcome: Outcome
     evidence: str = ""
     retry_after: int | None = None
     progressed: bool = False
+    authorized: bool = False
+    reached: bool = False
 
 
-def result_of(phase: Phase, refusal: Refusal, progressed: bool) -> Result:
+def result_of(phase: Phase, refusal: Refusal) -> Result:
     """What `refusal` in `phase` means for the attempt."""
     outcome = _IN_PHASE.get((phase, type(refusal)), OUTCOMES[type(refusal)])
     asked = refusal.retry_after if isinstance(refusal, refusals.TooMany) else None
-    return Result(outcome, f"{phase}: {refusal}", asked, progressed)
+    return Result(outcome, f"{phase}: {refusal}", asked)
 
 
 # --- what the job becomes
@@ -164,6 +174,7 @@ JOB_CAP = timedelta(minutes=60)
 PUBLISH_RACE = timedelta(hours=1)
 AUTH_PROBE = timedelta(hours=6)
 SPACE_PROBE = timedelta(minutes=1)
+ROOM_CAP = timedelta(minutes=10)
 LEAST_WAIT = timedelta(seconds=1)
 MOST_CLEAN_RESTARTS = 1
 
@@ -203,7 +214,7 @@ def plan(job: Job, result: Result, now: Instant, chance: float, not_before: Inst
 def _expire(planned: Planned, now: Instant) -> Planned:
     """The last attempt is made at the deadline, never after it."""
     job = planned.job
-    if job.state not in (State.DEFERRED, State.NEEDS_AUTH) or job.due is None:
+    if job.state not in _WAITING or job.due is None:
         return planned
     if now >= job.deadline:
         return Planned(evolve(job, state=State.EXPIRED, due=None), "expired")
@@ -217,7 +228,7 @@ def _stored(job: Job, result: Result, now: Instant, chance: float, not_before: I
 def _deferred(job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None) -> Planned:
     due = now + back_off(JOB_FIRST, JOB_CAP, job.retries, chance)
     condition = "destination" if job.blame is Blame.DESTINATION else ""
-    if not_before is not None:
+    if not_before is not None and not_before > now:
         due = max(not_before, now + LEAST_WAIT)
     return Planned(evolve(job, state=State.DEFERRED, due=due, retries=job.retries + 1, condition=condition), "deferred")
 
@@ -255,6 +266,12 @@ def _mismatch(job: Job, result: Result, now: Instant, chance: float, not_before:
     return Planned(again, "deferred", forget=True)
 
 
+def _no_room(job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None) -> Planned:
+    due = now + back_off(SPACE_PROBE, ROOM_CAP, job.retries, chance)
+    waits = evolve(job, state=State.NO_SPACE, due=due, retries=job.retries + 1, condition="space")
+    return Planned(waits, "no_space")
+
+
 def _no_space(job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None) -> Planned:
     return Planned(evolve(job, state=State.NO_SPACE, due=now + SPACE_PROBE, condition="space"), "no_space")
 
@@ -275,6 +292,7 @@ _PLANS = {
     Outcome.REFUSED: _failed,
     Outcome.MISMATCH: _mismatch,
     Outcome.UNSTABLE: _deferred,
+    Outcome.NO_ROOM: _no_room,
     Outcome.NO_SPACE: _no_space,
     Outcome.STRANGER: _held,
     Outcome.INTERRUPTED: _returned,

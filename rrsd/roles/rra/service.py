@@ -1,6 +1,8 @@
 """The agent at work: the queue's loop, the receipts' loop, and news for those who watch."""
 
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from typing import Any
 
 from attrs import define, field
 from twisted.logger import Logger
@@ -14,6 +16,8 @@ from rrsd.runtime.loops import Nursery
 
 NEWS_EVERY = timedelta(milliseconds=500)
 SELF_CHECK_EVERY = timedelta(hours=1)
+SWEEP_EVERY = timedelta(days=1)
+AGAIN = timedelta(seconds=30)
 
 
 @define(eq=False, kw_only=True)
@@ -37,10 +41,14 @@ class Agent:
         recovered = await self.scheduler.recover()
         if recovered:
             self._log.info("rra: {number} pulls go on where they were", number=recovered)
-        self.nursery.spawn(self.scheduler.run(), "pull queue")
-        self.nursery.spawn(self.receipts.run(), "receipts")
-        self.nursery.spawn(self._tell(), "news")
-        self.nursery.spawn(self._check(), "self-check")
+        for work, name in (
+            (self.scheduler.run, "pull queue"),
+            (self.receipts.run, "receipts"),
+            (self._tell, "news"),
+            (self._check, "self-check"),
+            (self._sweep, "partial files"),
+        ):
+            self.nursery.spawn(self._tended(work, name), name)
 
     async def stop(self) -> None:
         """Begin nothing new, cut what runs, keep its bytes."""
@@ -59,6 +67,29 @@ class Agent:
         """The promise R7, looked after: a job that waits for nothing would wait for ever."""
         while True:
             for number in await self.queue.stuck():
-                advice = "rra: pull {number} waits for nothing; run: rrsctl pulls explain {number}"
+                advice = "rra: pull {number} waits for nothing; run: rrsctl pulls retry-now {number}"
                 self._log.critical(advice, number=number)
+            lost = await self.scheduler.reclaim()
+            if lost:
+                self._log.critical("rra: {number} pulls were leased and nobody worked on them", number=lost)
             await self.timers.sleep(SELF_CHECK_EVERY)
+
+    async def _sweep(self) -> None:
+        """Files of transfers that no pull will ever continue are removed."""
+        while True:
+            live = await self.scheduler.partials()
+            swept = await self.blobs.sweep(live)
+            if swept:
+                self._log.info("rra: {number} files of transfers that were given up are removed", number=swept)
+            await self.timers.sleep(SWEEP_EVERY)
+
+    async def _tended(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        """The loop `work`; one that ends unexpectedly is reported by the nursery and begins again a little later."""
+        try:
+            await work()
+        finally:
+            self.nursery.spawn(self._again(work, name), name)
+
+    async def _again(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        await self.timers.sleep(AGAIN)
+        await self._tended(work, name)

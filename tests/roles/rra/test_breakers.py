@@ -11,7 +11,7 @@ from rrsd.roles.rra.rules import Outcome, Result
 from tests.roles.rra.samples import NOW
 
 DOWN = Result(Outcome.UNREACHABLE, "connect: refused")
-GOOD = Result(Outcome.STORED)
+GOOD = Result(Outcome.STORED, authorized=True, reached=True)
 
 
 def after(breaker: Breaker, *results: Result) -> Breaker:
@@ -61,9 +61,10 @@ class Destinations(SynchronousTestCase):
     def test_a_failed_probe_waits_longer(self) -> None:
         """60 s x 2 per probe, at most the cap for the time since it opened."""
         opened = after(Breaker("d"), *[DOWN] * 5)
-        again = breakers.after_destination(opened, DOWN, NOW, 1.0, 4)
-        self.assertEqual(again.not_before, NOW + timedelta(minutes=2))
-        old = evolve(opened, opened=NOW - timedelta(days=30), probes=50)
+        assert opened.not_before is not None
+        again = breakers.after_destination(opened, DOWN, opened.not_before, 1.0, 4)
+        self.assertEqual(again.not_before, opened.not_before + timedelta(minutes=2))
+        old = evolve(opened, opened=NOW - timedelta(days=30), probes=50, not_before=NOW)
         late = breakers.after_destination(old, DOWN, NOW, 1.0, 4)
         self.assertEqual(late.not_before, NOW + timedelta(hours=6))
 
@@ -88,7 +89,7 @@ class Destinations(SynchronousTestCase):
     def test_a_healthy_breaker_is_not_written_again(self) -> None:
         """A success that changes nothing returns the same value."""
         healthy = Breaker("d", limit=4)
-        self.assertIs(after(healthy, GOOD), healthy)
+        self.assertEqual(after(healthy, GOOD), healthy)
 
     def test_pushed_back_is_polite(self) -> None:
         """Retry-After is clamped, spread by a tenth, and opens no breaker."""
@@ -103,8 +104,38 @@ class Destinations(SynchronousTestCase):
     def test_one_jobs_trouble_is_not_the_destinations(self) -> None:
         """403, 404 and wrong bytes show that it lives; our own trouble says nothing of it."""
         worse = after(Breaker("d"), DOWN, DOWN)
-        self.assertEqual(after(worse, Result(Outcome.NOT_PERMITTED)).failures, 0)
+        self.assertEqual(after(worse, Result(Outcome.NOT_PERMITTED, reached=True)).failures, 0)
         self.assertIs(after(worse, Result(Outcome.NO_SPACE)), worse)
+
+    def test_a_refusal_of_our_own_sts_says_nothing_of_the_destination(self) -> None:
+        """Nobody who was not asked is alive by it."""
+        opened = after(Breaker("d"), *[DOWN] * 5)
+        self.assertIs(after(opened, Result(Outcome.NOT_PERMITTED)), opened)
+
+    def test_attempts_that_began_before_it_opened_count_once(self) -> None:
+        """Sixteen that fail together do not make the first probe wait for a quarter of an hour."""
+        opened = after(Breaker("d"), *[DOWN] * 5)
+        self.assertIs(after(opened, *[DOWN] * 11), opened)
+
+    def test_a_success_under_way_does_not_undo_a_retry_after(self) -> None:
+        """Who asked for an hour is left alone for an hour, whatever was still running."""
+        pushed = after(Breaker("d"), Result(Outcome.PUSHED_BACK, retry_after=3600), GOOD)
+        self.assertEqual(pushed.not_before, NOW + timedelta(seconds=3780))
+
+    def test_a_later_word_does_not_shorten_an_earlier_one(self) -> None:
+        """Neither a shorter Retry-After nor a failure brings the next request forward."""
+        long = after(Breaker("d"), Result(Outcome.PUSHED_BACK, retry_after=3600))
+        for more in ([Result(Outcome.PUSHED_BACK, retry_after=1)], [DOWN] * 5):
+            self.assertEqual(after(long, *more).not_before, long.not_before)
+
+    def test_r5_who_pushes_back_for_ever_is_asked_ever_more_rarely(self) -> None:
+        """429 without a Retry-After is no invitation to ask every second for a week."""
+        breaker, at, asked = Breaker("d"), NOW, 0
+        while at < NOW + timedelta(days=1):
+            breaker = breakers.after_destination(breaker, Result(Outcome.PUSHED_BACK, reached=True), at, 0.5, 4)
+            assert breaker.not_before is not None
+            at, asked = breaker.not_before, asked + 1
+        self.assertLess(asked, 150)
 
 
 class Issuers(SynchronousTestCase):
@@ -115,7 +146,7 @@ class Issuers(SynchronousTestCase):
         down = Result(Outcome.ISSUER_DOWN, "auth: unavailable")
         one = breakers.after_issuer(Breaker("sts"), down, NOW, 1.0)
         self.assertEqual((one.not_before, one.opened), (NOW + timedelta(seconds=5), NOW))
-        many = breakers.after_issuer(evolve(one, failures=30), down, NOW, 1.0)
+        many = breakers.after_issuer(evolve(one, failures=30, not_before=NOW), down, NOW, 1.0)
         self.assertEqual(many.not_before, NOW + timedelta(minutes=5))
 
     def test_its_own_retry_after_counts(self) -> None:
@@ -123,7 +154,18 @@ class Issuers(SynchronousTestCase):
         asked = breakers.after_issuer(Breaker("sts"), Result(Outcome.ISSUER_DOWN, retry_after=60), NOW, 1.0)
         self.assertEqual(asked.not_before, NOW + timedelta(seconds=60))
 
-    def test_any_other_end_closes_it(self) -> None:
+    def test_many_that_fail_at_once_are_one_failure(self) -> None:
+        """Fifty attempts under way when the STS goes down do not make a wait of minutes."""
+        down = Result(Outcome.ISSUER_DOWN)
+        one = breakers.after_issuer(Breaker("sts"), down, NOW, 1.0)
+        self.assertIs(breakers.after_issuer(one, down, NOW, 1.0), one)
+
+    def test_an_end_before_the_exchange_says_nothing_of_it(self) -> None:
+        """Only an attempt that had its delegation shows that the STS answers."""
+        down = breakers.after_issuer(Breaker("sts"), Result(Outcome.ISSUER_DOWN), NOW, 1.0)
+        self.assertIs(breakers.after_issuer(down, DOWN, NOW, 1.0), down)
+
+    def test_an_end_past_the_exchange_closes_it(self) -> None:
         """An attempt that got past the exchange shows that it answers."""
         down = breakers.after_issuer(Breaker("sts"), Result(Outcome.ISSUER_DOWN), NOW, 1.0)
         self.assertEqual(breakers.after_issuer(down, GOOD, NOW, 1.0), Breaker("sts"))

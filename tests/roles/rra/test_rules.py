@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -135,6 +136,20 @@ class Plans(SynchronousTestCase):
         self.assertEqual((planned.state, planned.blame, planned.retries), (State.NO_SPACE, Blame.OURSELVES, 3))
         self.assertEqual((planned.condition, planned.due), ("space", NOW + rules.SPACE_PROBE))
 
+    def test_r6_what_does_not_fit_is_looked_at_ever_more_rarely(self) -> None:
+        """One resource that is too large for the free space waits for itself, and not for ever."""
+        first = rules.plan(job(), Result(Outcome.NO_ROOM), NOW, 1.0).job
+        later = rules.plan(job(retries=20), Result(Outcome.NO_ROOM), NOW, 1.0).job
+        self.assertEqual((first.state, first.condition, first.blame), (State.NO_SPACE, "space", Blame.OURSELVES))
+        self.assertEqual((first.due, later.due), (NOW + rules.SPACE_PROBE, NOW + rules.ROOM_CAP))
+        over = rules.plan(job(deadline=NOW), Result(Outcome.NO_ROOM), NOW, 1.0)
+        self.assertEqual(over.event, "expired")
+
+    def test_a_pause_that_is_over_does_not_stand_for_a_back_off(self) -> None:
+        """A destination's old Retry-After does not make its next failure due at once."""
+        planned = rules.plan(job(), Result(Outcome.BROKEN), NOW, 1.0, NOW - timedelta(hours=1)).job
+        self.assertEqual(planned.due, NOW + timedelta(seconds=30))
+
     def test_a_server_that_the_domain_does_not_list_is_held(self) -> None:
         """No bytes come from a resource server that the From domain's issuer does not list."""
         planned = rules.plan(job(), Result(Outcome.STRANGER), NOW, 0.5)
@@ -177,17 +192,67 @@ class Results(SynchronousTestCase):
     def test_unavailable_is_charged_by_phase(self) -> None:
         """The issuer for the exchange, the destination elsewhere; a broken body is no connection failure."""
         refusal = refusals.Unavailable("reset")
-        said = {phase: rules.result_of(phase, refusal, False).outcome for phase in Phase}
+        said = {phase: rules.result_of(phase, refusal).outcome for phase in Phase}
         self.assertEqual(said[Phase.AUTH], Outcome.ISSUER_DOWN)
         self.assertEqual(said[Phase.CONNECT], Outcome.UNREACHABLE)
         self.assertEqual(said[Phase.BODY], Outcome.BROKEN)
 
     def test_only_a_peers_own_word_is_a_retry_after(self) -> None:
         """TooMany carries what the peer asked for; Unavailable's default is nobody's word."""
-        self.assertEqual(rules.result_of(Phase.AUTH, refusals.TooMany(retry_after=9), False).retry_after, 9)
-        self.assertIsNone(rules.result_of(Phase.AUTH, refusals.Unavailable(), False).retry_after)
+        self.assertEqual(rules.result_of(Phase.AUTH, refusals.TooMany(retry_after=9)).retry_after, 9)
+        self.assertIsNone(rules.result_of(Phase.AUTH, refusals.Unavailable()).retry_after)
 
     def test_an_introduction_that_proves_nothing_makes_a_stranger(self) -> None:
         """A domain that contradicts itself, or a forbidden address, holds the job."""
         for kind in (refusals.Unproven, refusals.Unknown, refusals.Malformed, refusals.Forbidden):
-            self.assertEqual(rules.result_of(Phase.INTRODUCE, kind(), False).outcome, Outcome.STRANGER)
+            self.assertEqual(rules.result_of(Phase.INTRODUCE, kind()).outcome, Outcome.STRANGER)
+
+    def test_our_own_domain_that_cannot_be_introduced_is_our_issuers_trouble(self) -> None:
+        """No sender's resource is given up because our own discovery document is missing."""
+        for kind in (refusals.Unproven, refusals.Unknown, refusals.Malformed, refusals.Unavailable):
+            self.assertEqual(rules.result_of(Phase.AUTH, kind()).outcome, Outcome.ISSUER_DOWN)
+
+
+OUTCOMES = st.sampled_from([each for each in Outcome if each is not Outcome.STORED])
+WALK = st.lists(
+    st.tuples(OUTCOMES, st.floats(0, 1), st.booleans(), st.one_of(st.none(), st.integers(1, 90_000))), max_size=60
+)
+BY_HAND = {State.HELD: "released"}
+
+
+class Walks(SynchronousTestCase):
+    """Promises over whole lives."""
+
+    @given(walk=WALK)
+    @settings(derandomize=True, max_examples=300)
+    def test_r7_every_life_has_a_next_step_until_it_ends(
+        self, walk: list[tuple[Outcome, float, bool, int | None]]
+    ) -> None:
+        """Whatever attempts come to, a job has a due time or a condition, and its deadline ends it."""
+        leased, now = job(), NOW
+        for outcome, chance, progressed, away in walk:
+            not_before = None if away is None else now + timedelta(seconds=away)
+            result = Result(outcome, "evidence", progressed=progressed)
+            planned = rules.plan(leased, result, now, chance, not_before)
+            self.assertEqual(rules.after(State.LEASED, planned.event), planned.job.state)
+            if planned.job.state in rules.TERMINAL:
+                self.assertIsNone(planned.job.due)
+                return
+            self.assertTrue(planned.job.due is not None or planned.job.condition)
+            if planned.job.state in BY_HAND:
+                planned = evolve(planned, job=evolve(planned.job, due=now))
+            assert planned.job.due is not None
+            self.assertGreaterEqual(planned.job.due, now)
+            now = planned.job.due
+            leased = evolve(planned.job, state=State.LEASED, due=None, attempts=planned.job.attempts + 1)
+
+    @given(outcome=OUTCOMES, retries=st.integers(0, 50), chance=st.floats(0, 1))
+    @settings(derandomize=True, max_examples=100)
+    def test_r5_no_outcome_outlives_the_deadline_by_failing(
+        self, outcome: Outcome, retries: int, chance: float
+    ) -> None:
+        """At the deadline one attempt is made; what failed then does not wait again on account of others."""
+        late = job(retries=retries, deadline=NOW)
+        planned = rules.plan(late, Result(outcome), NOW + timedelta(hours=2), chance).job
+        ours = (State.READY, State.HELD)
+        self.assertTrue(planned.state in rules.TERMINAL or planned.state in ours, planned.state)

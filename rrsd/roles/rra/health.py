@@ -1,0 +1,153 @@
+"""Who may be asked now: the breakers of destinations and of the issuer, and this host's own pause."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import timedelta
+
+from attrs import define, evolve, field
+
+from rrsd.core.refusals import NoSpace, Unavailable
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Blame, Breaker, Job
+from rrsd.core.values.peers import Origin
+from rrsd.roles.rra import breakers, rules
+from rrsd.roles.rra.ports import Queue, Timers
+from rrsd.roles.rra.rules import Outcome, Result
+from rrsd.roles.rra.settings import Settings
+from rrsd.runtime.expiring import Expiring
+
+PAUSE = timedelta(seconds=30)
+"""How long nothing new starts after this host could not store."""
+MOST_BREAKERS = 10_000
+"""Destinations in trouble that are remembered; one that is forgotten costs a few probes."""
+
+
+@define(eq=False, kw_only=True)
+class Health:
+    """What is known about the parties of a pull."""
+
+    queue: Queue
+    timers: Timers
+    settings: Settings
+    chance: Callable[[], float]
+    _destinations: OrderedDict[str, Breaker] = field(factory=OrderedDict, init=False)
+    _issuer: Breaker = field(factory=lambda: Breaker("sts"), init=False)
+    _paused: float | None = field(default=None, init=False)
+    _woken: Expiring[str, bool] = field(factory=lambda: Expiring(MOST_BREAKERS), init=False)
+
+    async def recall(self) -> None:
+        """Take up the breakers as they were saved."""
+        now = self.timers.now()
+        for each in await self.queue.breakers("destination"):
+            self._remember(each, now)
+        for each in await self.queue.breakers("issuer"):
+            self._issuer = each
+
+    def pause(self) -> None:
+        """Begin nothing new for a while: this host could not store."""
+        self._paused = self.timers.monotonic() + PAUSE.total_seconds()
+
+    def held_back(self, now: Instant) -> timedelta | None:
+        """How long nothing at all may begin; None when something may."""
+        waits = []
+        if self._paused is not None and self._paused > self.timers.monotonic():
+            waits.append(timedelta(seconds=self._paused - self.timers.monotonic()))
+        until = self._issuer.not_before
+        if until is not None and timedelta(0) < until - now <= breakers.ISSUER_CAP:  # longer: the clock was set back
+            waits.append(until - now)
+        return max(waits, default=None)
+
+    @property
+    def on_probation(self) -> bool:
+        """Whether the issuer failed and nobody knows yet that it answers again."""
+        return bool(self._issuer.failures)
+
+    def slots(self, origin: Origin, now: Instant) -> int:
+        """Transfers at once from the destination."""
+        if self.held_back(now) is not None:
+            return 0
+        return min(breakers.slots(self._breaker(origin), now), self.settings.active_per_destination)
+
+    def is_trusted(self, origin: Origin) -> bool:
+        """Whether the destination is not on probation, so that its jobs may be leased ahead."""
+        return self._breaker(origin).opened is None and not self.on_probation
+
+    def openings(self, now: Instant) -> list[Instant]:
+        """When each destination that is left alone now may be asked again."""
+        return [
+            each.not_before
+            for each in self._destinations.values()
+            if each.not_before is not None and breakers.is_open(each, now)
+        ]
+
+    def not_before(self, job: Job, outcome: Outcome) -> Instant | None:
+        """When the party that `outcome` blames may be asked again."""
+        if outcome is Outcome.ISSUER_DOWN:
+            return self._issuer.not_before
+        return self._breaker(job.origin).not_before if rules.BLAMES[outcome] is Blame.DESTINATION else None
+
+    def charge(self, origin: Origin, result: Result, now: Instant) -> "Charged":
+        """Let the result count for and against the parties; what changed by it."""
+        if result.outcome is Outcome.NO_SPACE:
+            self.pause()
+        issuer, destination = self._issuer, self._breaker(origin)
+        self._issuer = breakers.after_issuer(issuer, result, now, self.chance())
+        most = self.settings.active_per_destination
+        after = breakers.after_destination(destination, result, now, self.chance(), most)
+        if after != destination:
+            self._remember(after, now)
+        return Charged(
+            issuer=self._issuer if self._issuer != issuer else None,
+            destination=after if after != destination else None,
+            answers_again=destination.opened is not None and after.opened is None,
+            issuer_answers_again=bool(issuer.failures) and not self._issuer.failures,
+        )
+
+    async def save(self, charged: "Charged") -> None:
+        """Write down what changed. What cannot be written now stays in memory: it only saves probes after a restart."""
+        try:
+            if charged.issuer is not None:
+                await self.queue.save_breaker("issuer", charged.issuer)
+            if charged.destination is not None:
+                await self.queue.save_breaker("destination", charged.destination)
+        except (NoSpace, Unavailable):
+            self.pause()
+
+    def let_probe(self, origin: Origin, now: Instant) -> bool:
+        """Let one attempt through to the destination; False if somebody asked for that in the last 10 s."""
+        moment = self.timers.monotonic()
+        if self._woken.get(str(origin), moment) is not None:
+            return False
+        self._woken.put(str(origin), True, moment + breakers.WAKE_INTERVAL.total_seconds())
+        breaker = self._breaker(origin)
+        if breakers.is_open(breaker, now):
+            self._remember(evolve(breaker, not_before=now), now)
+        return True
+
+    def all(self) -> tuple[Breaker, ...]:
+        """The breakers that are not in perfect health, destinations and the STS."""
+        return (*self._destinations.values(), *([self._issuer] if self._issuer.failures else []))
+
+    def of(self, origin: Origin) -> Breaker | None:
+        """The destination's breaker if it is not in perfect health."""
+        return self._destinations.get(str(origin))
+
+    def _breaker(self, origin: Origin) -> Breaker:
+        return self.of(origin) or Breaker(str(origin), limit=self.settings.active_per_destination)
+
+    def _remember(self, breaker: Breaker, now: Instant) -> None:
+        self._destinations.pop(breaker.name, None)
+        if not breakers.is_well(breaker, now, self.settings.active_per_destination):
+            self._destinations[breaker.name] = breaker
+        if len(self._destinations) > MOST_BREAKERS:
+            self._destinations.popitem(last=False)
+
+
+@define(frozen=True, kw_only=True)
+class Charged:
+    """What one result changed: breakers to save, and who answers again after an outage."""
+
+    issuer: Breaker | None
+    destination: Breaker | None
+    answers_again: bool
+    issuer_answers_again: bool
