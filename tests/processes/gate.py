@@ -50,10 +50,11 @@ class Gate:
         while True:
             try:
                 near, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
                 far = socket.create_connection(("127.0.0.1", self.target))
             except OSError:
-                if self._listener.fileno() < 0:
-                    return
                 near.close()
                 continue
             self._sockets += [near, far]
