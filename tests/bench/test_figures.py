@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from docutils.core import publish_string
+from docutils.core import publish_string  # type: ignore[import-untyped]
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench.figures import Sheet, ratio
