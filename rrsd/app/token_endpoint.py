@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Protocol
 from attrs import frozen
 from twisted.web.iweb import IRequest
 
-from rrsd.core.refusals import Refusal, UnsupportedGrant
+from rrsd.core.refusals import Malformed, Refusal, UnknownClient, UnsupportedGrant
 from rrsd.core.values.calls import Event
 from rrsd.core.values.peers import Certificate
 from rrsd.core.wire.oauth import Form
@@ -47,8 +47,23 @@ class TokenEndpoint:
             grant = self.grants.get(form.required("grant_type"))
             if grant is None:
                 raise UnsupportedGrant("no such grant type here")
-            return form, certificate_of(request), grant
+            return form, _certificate_of(request), grant
         except Refusal as refusal:
             peer = address_of(request)
             self.audit.record(Event("token", "refused", peer=peer, refusal=refusal.reason, evidence=refusal.detail))
             raise
+
+
+def _certificate_of(request: IRequest) -> Certificate | None:
+    """The client's certificate, the only way in which clients prove themselves here; public ones have none.
+
+    Raises:
+        UnknownClient: it comes with a password instead.
+        Malformed: with both (RFC 6749 2.3).
+    """
+    certificate = certificate_of(request)
+    if not request.requestHeaders.hasHeader(b"authorization"):
+        return certificate
+    if certificate is None:
+        raise UnknownClient("passwords of clients are not taken")
+    raise Malformed("two ways of client authentication")

@@ -168,6 +168,15 @@ class Clients(TokenCase):
         basic = self.line(self.bar).form("/token", self.form(), Authorization="Basic X3JyYS5iYXIudGVzdDp4")
         self.require_refused(self.bar, basic, *UNKNOWN)
 
+    def test_t09_two_proofs(self) -> None:
+        """A client that proves itself by its certificate and by something else as well (RFC 6749 2.3)."""
+        for extra in ({"client_secret": "x"}, {"client_assertion": "x.y.z"}, {"client_assertion_type": "x"}):
+            with self.subTest(extra=extra):
+                self.refused_form(*BAD_REQUEST, self.form(**extra))
+        for value in ("Basic X3JyYS5iYXIudGVzdDp4", "Bearer x", "DPoP x"):
+            response = self.agent_line(self.bar).form("/token", self.form(), Authorization=value)
+            self.require_refused(self.bar, response, *BAD_REQUEST)
+
     def test_m03_same_subject(self) -> None:
         """A self-signed certificate of the same name is another client's."""
         pair = client("_rra", "bar.test")

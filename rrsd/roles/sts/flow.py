@@ -78,6 +78,7 @@ class Flow:
         wait = self.requests.take(str(caller.client.identifier))
         if wait:
             raise TooMany("too many exchanges", retry_after=wait)
+        rules.require_one_proof(form)
         asked = parse_exchange(form)
         note.resource = str(asked.resource)
         rules.require_no_actor(asked)

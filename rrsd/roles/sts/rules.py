@@ -24,6 +24,7 @@ from rrsd.core.values.instants import Instant
 from rrsd.core.values.peers import Certificate, Issuer, Origin, parse_origin
 from rrsd.core.values.tokens import ClaimedJws, VerifiedAccess, VerifiedImpersonation
 from rrsd.core.wire.exchange import GRANT_TYPE, ExchangeRequest
+from rrsd.core.wire.oauth import Form
 
 MOST_LIFE = timedelta(seconds=300)
 """A delegation is not revoked, it ends."""
@@ -102,6 +103,16 @@ def require_caller(clients: Mapping[str, Client], name: str | None, certificate:
     if client is None or certificate is None or certificate.x5t not in client.certificates:
         raise UnknownClient("no such client with this certificate")
     return Caller(client, certificate)
+
+
+def require_one_proof(form: Form) -> None:
+    """Returns None if the client proves itself by its certificate alone (RFC 6749 2.3).
+
+    Raises:
+        Malformed: it brings a secret or an assertion too.
+    """
+    if any(form.one(name) is not None for name in ("client_secret", "client_assertion", "client_assertion_type")):
+        raise Malformed("two ways of client authentication")
 
 
 def require_target(client: Client, asked: ExchangeRequest) -> None:
