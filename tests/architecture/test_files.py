@@ -12,6 +12,7 @@ from tests.architecture.tree import PACKAGE, ROOT, rfcs_in, sources, texts
 
 _LINK = re.compile(r"`[^`<]*<([^`>]+)>`__?|^\.\. (?:image|figure|include):: (\S+)", re.MULTILINE)
 _MACHINE = re.compile(r"(?<![\w.$])/(?:work|root|home|Users)/\w|\b(?:pypi|pythonhosted)\.org\b")
+_NAMED = re.compile(r"``((?:rrsd|tests|docs|conf|bench|twisted)/[\w./*-]+)``")
 _FRAGMENT = re.compile(r"\d+(?:\.\d+)?\.([a-z]+)\.rst")
 
 
@@ -62,6 +63,15 @@ class Documents(SynchronousTestCase):
             targets = (found.group(1) for found in _LINK.finditer(path.read_text()) if found.group(1))
             linked |= {(path.parent / target.partition("#")[0]).resolve() for target in targets if ":" not in target}
         self.assertEqual(set((ROOT / "docs").rglob("*.rst")) - linked, set())
+
+    def test_named_files_exist(self) -> None:
+        """Every file of the repository that a document names is there; `*` stands for anything."""
+        missing = []
+        for path in (*ROOT.glob("*.rst"), *(ROOT / "docs").rglob("*.rst")):
+            for named in _NAMED.findall(path.read_text()):
+                if not any(ROOT.glob(named.rstrip("/"))):
+                    missing.append(f"{path.relative_to(ROOT)}: {named}")
+        self.assertEqual(missing, [])
 
     def test_nothing_speaks_of_one_machine(self) -> None:
         """No path of somebody's machine and no package host stands in a file."""

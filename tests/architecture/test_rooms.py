@@ -5,7 +5,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.config.settings import Settings
 from rrsd.core.refusals import ALL
-from tests.architecture.tree import rooms_in
+from rrsd.core.values.jobs import State
+from rrsd.web.refusals import TABLE
+from tests.architecture.tree import ROOT, rooms_in
 
 
 class Tree(SynchronousTestCase):
@@ -38,8 +40,6 @@ class Tables(SynchronousTestCase):
 
     def test_http(self) -> None:
         """Every refusal has a status and an OAuth error."""
-        from rrsd.web.refusals import TABLE
-
         self.assertEqual(set(TABLE), set(ALL))
 
     def test_exits(self) -> None:
@@ -59,3 +59,15 @@ class Tables(SynchronousTestCase):
         """No two refusals are told by the same word."""
         reasons = [refusal.reason for refusal in ALL]
         self.assertEqual(len(reasons), len(set(reasons)))
+
+
+class Troubles(SynchronousTestCase):
+    """The operator's page of troubles leaves nobody alone."""
+
+    def test_every_word_is_explained(self) -> None:
+        """Each reason of a refusal, with its status, and each state of a pull has its row."""
+        page = (ROOT / "docs" / "operator" / "troubles.rst").read_text()
+        rows = {tuple(line.split()[:2]) for line in page.splitlines() if line.startswith("``")}
+        self.assertEqual({(f"``{each.reason}``", str(TABLE[each].status)) for each in ALL} - rows, set())
+        words = {first for first, *_ in rows}
+        self.assertEqual({f"``{state}``" for state in State} - words, set())
