@@ -169,8 +169,10 @@ class Logins(LoginCase):
                     "http://127.0.0.1:99999/callback", "https://home.test/rrs/code/", "", "http://[::1]/callback",
                     "http://127.0.0.1:7777/callback\r\nX: y", "HTTP://127.0.0.1/callback"):  # fmt: skip
             with self.subTest(uri=uri):
+                self.home.trail.lines.clear()
                 page = self.browser().ask("GET", self.asked(redirect_uri=uri))
                 self.assertEqual(page.status, 400)
+                self.assertEqual([line["refusal"] for line in self.home.trail.lines], ["malformed"])
                 self.assertNotIn("location", page.headers)
                 self.assertNotIn(b"evil.test", page.body)
                 self.assertTrue(page.headers["content-type"].startswith("text/html"))
@@ -247,6 +249,8 @@ class Logins(LoginCase):
             self.assertEqual((done.status, done.headers["cache-control"]), (200, "no-store"))
         self.home.trail.lines.clear()
         self.refuse(self.refresh(token), *GRANT, token)
+        wrong = self.browser().ask("POST", "/revoke", b"{}", Content_Type="application/json")
+        self.refuse(wrong, 415, "invalid_request", "unsupported")
 
 
 class ExternalProvider(AttackCase):

@@ -283,6 +283,10 @@ class Flow:
         self._record(what, who, str(subject or ""), peer)
         return document
 
+    def turn_away(self, what: str, peer: str, refusal: Refusal) -> None:
+        """Write down a request that was refused before anybody was asked for."""
+        self._record(what, "", "", peer, refusal)
+
     def _count_failure(self, peer: str) -> None:
         wait = self.guards.by_failure.take(peer)
         if wait:

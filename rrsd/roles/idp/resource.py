@@ -53,7 +53,13 @@ class LoginPages:
     @routes.route("/revoke", methods=["POST"])
     async def revoke(self, request: IRequest) -> bytes:
         """End a login (RFC 7009)."""
-        await self.flow.revoke(bodies.form_of(request), peers.address_of(request))
+        peer = peers.address_of(request)
+        try:
+            form = bodies.form_of(request)
+        except Refusal as refusal:
+            self.flow.turn_away("revoke", peer, refusal)
+            raise
+        await self.flow.revoke(form, peer)
         return answer(request, {}, no_store=True)
 
     async def _show(self, request: IRequest, shown: LoginPage | Redirect) -> bytes:
@@ -64,6 +70,7 @@ class LoginPages:
         return await pages.render(request, pages.login(shown, self.domain), status)
 
     async def _wrong(self, request: IRequest, refusal: Refusal) -> bytes:
+        self.flow.turn_away("authorize", peers.address_of(request), refusal)
         return await pages.render(request, pages.wrong(refusal), _status_of(request, refusal))
 
 
