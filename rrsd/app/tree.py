@@ -5,9 +5,10 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
-from attrs import define
+from attrs import define, field
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
@@ -30,6 +31,7 @@ from rrsd.drivers.store.service import Store, Threads
 from rrsd.roles.admin.meters import Meters
 from rrsd.roles.idp.service import IdentityProvider
 from rrsd.runtime.logs import AuditTrail, JsonLog, TextLog
+from rrsd.runtime.loops import Nursery
 from rrsd.runtime.secure import SecureFactory
 from rrsd.runtime.tree import OrderedTree, Room
 from rrsd.web.site import Limits, Site
@@ -38,6 +40,7 @@ ROOMS = ("store", "keys", "tls", "dns", "fetch", "identity", "rs", "sts", "idp",
 """The rooms in order of their start: drivers, roles, and the public listeners last."""
 
 MOST_BODY = 16 << 20
+LOOK_EVERY = timedelta(seconds=10)
 
 
 @define(eq=False)
@@ -171,21 +174,47 @@ def _active(whole: Composition, store: Store, keyring: Keyring, effects: Effects
 
 @define(eq=False)
 class _Threaded:
-    """The store with the threads that it works on: they run before it starts and until it has stopped."""
+    """The store with the threads that it works on: they run before it starts and until it has stopped.
+
+    Meanwhile the log says once when the store cannot work, a full disk for example, and once when it can again.
+    """
+
+    _log = Logger()
 
     store: Store
     effects: Effects
     name: str = "store"
+    _watch: Nursery = field(factory=Nursery, init=False)
 
     async def start(self) -> None:
         for threads in self.effects.threads:
             await threads.start()
         await self.store.start()
+        self._watch.spawn(self._look(), "store watch")
 
     async def stop(self) -> None:
+        await self._watch.stop()
         await self.store.stop()
         for threads in self.effects.threads:
             await threads.stop()
+
+    async def _look(self) -> None:
+        before = ""
+        while True:
+            after = await self._trouble()
+            if after and not before:
+                self._log.critical("store: {trouble}", trouble=after)
+            if before and not after:
+                self._log.info("store: it works again")
+            before = after
+            await self.effects.timers.sleep(LOOK_EVERY)
+
+    async def _trouble(self) -> str:
+        try:
+            await self.store.check()
+        except Refusal as refusal:
+            return str(refusal)
+        return ""
 
 
 def _front(whole: Composition) -> Listeners:

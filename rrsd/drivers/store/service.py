@@ -115,7 +115,8 @@ class Store:
             self._lock.release()
 
     async def check(self) -> None:
-        """Whether the store answers; refuses with Unavailable, NoSpace or Damaged when it does not."""
+        """Whether the store answers and can take more; refuses with Unavailable, NoSpace or Damaged when not."""
         (answer,) = await self._engine.read(lambda connection: connection.execute("SELECT 1").fetchone())
         if answer != 1:
             raise Unavailable("database")
+        await self._threads.disk.run(self._space.require_some)

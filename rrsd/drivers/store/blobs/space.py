@@ -33,6 +33,14 @@ class Space:
         if not self.likely(size):
             raise NoSpace(f"{size} bytes would leave less than {self._keep_free} free")
 
+    def require_some(self) -> None:
+        """Look; refuses with NoSpace, for the operator to read, when nothing more can be promised."""
+        try:
+            self.check(0)
+        except NoSpace:
+            fact = f"less than {self._keep_free} bytes are free on the disk of {self._root}"
+            raise NoSpace(f"{fact}; free some, what waits goes on by itself") from None
+
     def promise(self, size: int) -> None:
         """Set `size` bytes apart; refuses with NoSpace."""
         with self._lock:
