@@ -100,7 +100,7 @@ class Health:
             issuer=self._issuer if self._issuer != issuer else None,
             destination=after if after != destination else None,
             answers_again=destination.opened is not None and after.opened is None,
-            issuer_answers_again=bool(issuer.failures) and not self._issuer.failures,
+            more_may_run=after.limit > destination.limit or self._issuer.failures < issuer.failures,
         )
 
     async def save(self, charged: "Charged") -> None:
@@ -145,9 +145,10 @@ class Health:
 
 @define(frozen=True, kw_only=True)
 class Charged:
-    """What one result changed: breakers to save, and who answers again after an outage."""
+    """What one result changed: breakers to save, whether the destination answers again after an outage, whether there
+    is room for another runner."""
 
     issuer: Breaker | None
     destination: Breaker | None
     answers_again: bool
-    issuer_answers_again: bool
+    more_may_run: bool

@@ -29,7 +29,7 @@ MOST_PAGE = 500
 class Operator:
     """Routes of the operator's view of the queue."""
 
-    routes: ClassVar[Router] = Router()
+    routes: ClassVar[Router] = Router(details=True)
     operations: Operations
     acceptance: Acceptance
     most_message: int

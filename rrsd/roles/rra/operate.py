@@ -115,20 +115,23 @@ class Operations:
     async def _move(self, job: Job, event: str) -> Job | None:
         """The job after the event; None when it became another one meanwhile."""
         if event == "woken":
-            await self.scheduler.wake(job.origin)
-            job = await self.find(job.job)
-        if event == "woken" and job.state in (State.NEW, State.READY):
-            return await self._retry_ready(job)
+            return await self._retry(job)
         if job.state is not State.LEASED:
             return await self._change(job, event, job.priority)
-        if event == "woken":
-            return job
-        rules.after(job.state, event)
         return job if await self.scheduler.interrupt(job, event) else None
 
-    async def _retry_ready(self, job: Job) -> Job | None:
-        due = job.due is not None and job.due <= self.timers.now()
-        return job if due else await self._change(job, "hurried", job.priority)
+    async def _retry(self, job: Job) -> Job | None:
+        """As "woken", for one that is READY too: it may be due later, or its destination left alone."""
+        if job.state not in (State.NEW, State.READY, State.LEASED):
+            rules.after(job.state, "woken")
+        await self.scheduler.wake(job.origin)
+        job = await self.find(job.job)
+        if (job.state, "woken") in rules.TABLE:
+            return await self._change(job, "woken", job.priority)
+        waits = job.due is None or job.due > self.timers.now()
+        if job.state in (State.NEW, State.READY) and waits:
+            return await self._change(job, "hurried", job.priority)
+        return job
 
     async def _change(self, job: Job, event: str, priority: Priority) -> Job | None:
         now = self.timers.now()

@@ -86,9 +86,12 @@ class Scheduler:
         return min([LONGEST_SLEEP, *times])
 
     def _in_turn(self, origins: Sequence[Origin]) -> list[Origin]:
-        """Those after the one that was served last come first, so that a full house starves nobody."""
+        """All that have something to do; those after the one that was served last come first, so that a full house
+        starves nobody."""
         turn = bisect_right(origins, self._last, key=str)
-        return [*origins[turn:], *origins[:turn]]
+        due = frozenset(origins)
+        begun = [origin for origin, lane in self._lanes.items() if lane.waiting and origin not in due]
+        return [*begun, *origins[turn:], *origins[:turn]]
 
     @property
     def _room(self) -> int:
@@ -170,7 +173,7 @@ class Scheduler:
             self.feed.changed(job)
             self._record(job, result, started)
         await self.health.save(charged)
-        if charged.issuer_answers_again:
+        if charged.more_may_run:
             self.bell.ring()
         if charged.answers_again:
             await self._wake(lease.job.origin, now)
