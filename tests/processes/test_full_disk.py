@@ -42,7 +42,7 @@ class FullDisk(HouseCase):
             text = local.explain(large)["text"]
         self.assertRegex(text, r"no space.*Free disk space; the pull goes on by itself")
         self.assertEqual(
-            [row["refusal"] for row in trail_of(self.bar, "pull") if row["size"] == film.size], ["no_space"]
+            [row["refusal"] for row in trail_of(self.bar, "pull") if row["size"] == film.size], ["no_room"]
         )
         filler.unlink()
         self._let_pass(large, small)
