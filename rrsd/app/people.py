@@ -1,5 +1,6 @@
 """Who we say we are, and the roles about people: identity, the OpenID Provider, the Security Token Service."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attrs import frozen
@@ -13,6 +14,7 @@ from rrsd.core.values.addresses import ClientIdentifier, join_client_identifier
 from rrsd.core.values.peers import Certificate, Url
 from rrsd.core.wire.metadata import IssuerMetadata
 from rrsd.core.wire.x509 import parse_certificate
+from rrsd.drivers.keys.service import Keyring
 from rrsd.drivers.tls.reload import read_file
 from rrsd.roles.identity.flow import Identity
 from rrsd.roles.identity.home import Home
@@ -56,6 +58,7 @@ def agent_name(settings: Settings) -> ClientIdentifier:
 def home_of(settings: Settings) -> Home:
     """What the domain says about itself."""
     issuer = settings.domain.issuer
+    authorize = Url(issuer.origin, f"{issuer.path}/authorize")
     return Home(
         domain=settings.domain.name,
         metadata=IssuerMetadata(
@@ -63,7 +66,7 @@ def home_of(settings: Settings) -> Home:
             jwks_uri=Url(issuer.origin, f"{issuer.path}/jwks"),
             token_endpoint=Url(issuer.origin, f"{issuer.path}/token"),
             protected_resources=(settings.rs.origin,),
-            authorization_endpoint=Url(issuer.origin, f"{issuer.path}/authorize"),
+            authorization_endpoint=authorize if settings.idp.issuer is None else None,
         ),
         resource=settings.rs.origin,
         client=agent_name(settings),
@@ -71,6 +74,12 @@ def home_of(settings: Settings) -> Home:
         audiences=frozenset({api_origin(settings)}),
         more=members_of(settings),
     )
+
+
+def _require_own_name(settings: Settings, keyring: Keyring) -> None:
+    found = keyring.agent.certificate.client
+    if found != agent_name(settings):
+        raise Malformed(f"the client certificate in {settings.keys.path} names {found}, not {agent_name(settings)}")
 
 
 def members_of(settings: Settings) -> dict[str, Any]:
@@ -93,9 +102,10 @@ def build_people(means: Means) -> People:
     """The roles about people.
 
     Raises:
-        Malformed: a client in the settings cannot be registered.
+        Malformed: a client in the settings cannot be registered, or the agent's certificate has another name.
     """
     settings, effects, doors, store, audit = means.settings, means.effects, means.doors, means.store, means.audit
+    _require_own_name(settings, doors.keyring)
     home, keyring, timers = home_of(settings), doors.keyring, effects.timers
     identity = Identity(settings.identity, home, doors.strangers, Flights(), keyring, keyring.agent, timers)
     passwords = Argon2Passwords(settings.idp, effects.passwords)
@@ -143,8 +153,8 @@ def _login(means: Means, passwords: Argon2Passwords) -> Login:
 def _exchange(means: Means, members: Members, identity: Identity) -> Exchange:
     settings, effects = means.settings, means.effects
     sts, clock = settings.sts, effects.reactor
-    own = sts_rules.own_agent(means.doors.keyring.agent.certificate, settings.domain.name, api_origin(settings))
-    clients = {str(own.identifier): own} | {str(each.identifier): each for each in registered_clients(settings)}
+    registered = {str(each.identifier): each for each in registered_clients(settings)}
+    clients = Registry(settings, means.doors.keyring, registered)
     return Exchange(
         issuer=settings.domain.issuer,
         settings=sts,
@@ -159,6 +169,26 @@ def _exchange(means: Means, members: Members, identity: Identity) -> Exchange:
         now=effects.timers.now,
         unique=effects.unique,
     )
+
+
+@frozen
+class Registry(Mapping[str, Client]):
+    """The STS's clients by identifier: those of the settings, and the agent of this daemon with its present key."""
+
+    settings: Settings
+    keyring: Keyring
+    registered: Mapping[str, Client]
+
+    def __getitem__(self, name: str) -> Client:
+        if name in self.registered or name != str(agent_name(self.settings)):
+            return self.registered[name]
+        return sts_rules.own_agent(self.keyring.agent.certificate, self.settings.domain.name, api_origin(self.settings))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({str(agent_name(self.settings)), *self.registered})
+
+    def __len__(self) -> int:
+        return len({str(agent_name(self.settings)), *self.registered})
 
 
 def registered_clients(settings: Settings) -> tuple[Client, ...]:

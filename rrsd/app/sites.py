@@ -79,9 +79,8 @@ def api_document(settings: Settings) -> dict[str, Any]:
     """The OpenAPI document of everything that a user's client may ask."""
     issuer = settings.domain.issuer
     metadata = home_of(settings).metadata
-    authorize = metadata.authorization_endpoint if settings.idp.issuer is None else None
     origin = settings.rra.origin or issuer.origin
-    document = build_document(issuer, origin, authorize, metadata.token_endpoint, (MAILBOX,))
+    document = build_document(issuer, origin, metadata.authorization_endpoint, metadata.token_endpoint, (MAILBOX,))
     components = document["components"]
     components["responses"] = {"Refused": REFUSED}
     components["securitySchemes"]["bearer"] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}

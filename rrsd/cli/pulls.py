@@ -123,6 +123,6 @@ for _command in (
     _act("retry-now", "will be tried now", "Try now instead of at the next time."),
     _act("hold", "held", "Do not try until it is released."),
     _act("release", "released", "Undo `hold`."),
-    _act("cancel", "cancelled", "Give up; what came is thrown away."),
+    _act("cancel", "cancelled", "Give up; what came so far goes with the next sweep."),
 ):
     pulls.add_command(_command)

@@ -226,21 +226,23 @@ def require_good(answer: Answer, what: str, who: str) -> Answer:
     """
     if answer.status < 400:
         return answer
-    kind = _BY_REASON.get(_reason(answer)) or _BY_STATUS.get(answer.status)
+    kind = _BY_REASON.get(_said(answer, "reason")) or _BY_STATUS.get(answer.status)
     if kind is None:
         kind = Unavailable if answer.status >= 500 else Malformed
-    refusal = kind(f"{who} will not {what} ({kind.reason}): {ADVICE[kind]}")
+    detail = _said(answer, "detail")
+    fact = f"{kind.reason}: {detail}" if detail else kind.reason
+    refusal = kind(f"{who} will not {what} ({fact}): {ADVICE[kind]}")
     if isinstance(refusal, (TooMany, Unavailable)):
         refusal.retry_after = _retry_after(answer.headers.get("retry-after", ""), refusal.retry_after)
     raise refusal
 
 
-def _reason(answer: Answer) -> str:
+def _said(answer: Answer, name: str) -> str:
     try:
         document = json.loads(answer.body)
     except ValueError:
         return ""
-    return str(document.get("reason", "")) if isinstance(document, dict) else ""
+    return str(document.get(name, ""))[:500] if isinstance(document, dict) else ""
 
 
 def _retry_after(text: str, default: int) -> int:

@@ -1,5 +1,6 @@
 """The frozen whole: what the INI file says, section by section, each section's class written by its room."""
 
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 
@@ -132,7 +133,14 @@ def contradictions(settings: Settings) -> Iterator[Mistake]:
             yield Mistake(section, shorter, 0, f"it is more than {longer}", f"write no more than {longer} has")
     if not settings.front.listen:
         yield Mistake("front", "listen", 0, "nobody could connect", "write an endpoint, as in tcp6:443")
+    for section, listens in (("front", settings.front.listen), ("admin", (settings.admin.listen or "",))):
+        for each in listens:
+            port = _PORT.match(each)
+            if port is not None and int(port[1]) > 65535:
+                yield Mistake(section, "listen", 0, f"{each} names no port", "write a port from 0 to 65535")
 
+
+_PORT = re.compile(r"tcp[46]?:(?:port=)?([0-9]+)", re.ASCII)
 
 _ORDERED = (
     ("identity", "least_kept", "most_kept"),

@@ -27,8 +27,9 @@ class Router(Klein):
     """Routes of one role. What a handler raises becomes an answer by the table of `rrsd.web.refusals`.
 
     `shapes` replaces rows for this router, as a token endpoint needs. A role whose object has a `resource_metadata`
-    attribute, a URL, gets it into its challenges (RFC 9728 5.1). Anything but a refusal is a bug: a 500 with the
-    reference of the log line, and never a text.
+    attribute, a URL, gets it into its challenges (RFC 9728 5.1). With `details` the answer says what the
+    audit trail would say, which is for the operator's own endpoint only. Anything but a refusal is a bug: a 500 with
+    the reference of the log line, and never a text.
     """
 
     _log = Logger()
@@ -37,8 +38,11 @@ class Router(Klein):
         self,
         shapes: Mapping[type[Refusal], Shape] | None = None,
         reference: Callable[[], str] = new_reference,
+        *,
+        details: bool = False,
     ) -> None:
         super().__init__()
+        self._details = details
         self._shapes = {**TABLE, **(shapes or {})}
         self._reference = reference
         self.url_map.merge_slashes = False
@@ -65,7 +69,10 @@ class Router(Klein):
             request.setHeader(name, value)
         self._log.debug("{method} {path} refused: {refusal}", method=_method(request), path=_path(request),
                         refusal=str(refusal))  # fmt: skip
-        return answer(request, {"error": shape.error, "reason": refusal.reason}, shape.status, no_store=True)
+        document = {"error": shape.error, "reason": refusal.reason}
+        if self._details and refusal.detail:
+            document["detail"] = refusal.detail
+        return answer(request, document, shape.status, no_store=True)
 
     def _bug(self, request: Request, failure: Failure) -> bytes:
         reference = self._reference()

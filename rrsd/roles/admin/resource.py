@@ -43,7 +43,7 @@ class Status:
 class Desk:
     """Users, keys and reload."""
 
-    routes: ClassVar[Router] = Router()
+    routes: ClassVar[Router] = Router(details=True)
     window: Window
 
     @routes.route("/users", methods=["GET"])

@@ -126,5 +126,3 @@ def _is_address_of(resource: str, domain: Domain) -> bool:
 
 def _is_wanted(rel: str, query: Query) -> bool:
     return not query.rels or rel in query.rels
-
-
