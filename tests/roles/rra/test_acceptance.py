@@ -1,0 +1,81 @@
+"""Accepted means durable."""
+
+from datetime import timedelta
+
+from attrs import evolve
+from twisted.trial.unittest import SynchronousTestCase
+
+from rrsd.core.refusals import Forbidden, Malformed, NoSpace, TooLarge, Unavailable, Unknown
+from rrsd.core.values.addresses import parse_address
+from rrsd.core.values.digests import digest_of
+from rrsd.core.values.messages import Arrival, Message
+from rrsd.core.values.settings import Size
+from rrsd.core.wire.fields import ni_path
+from tests.roles.rra.agents import BOB, Desk
+from tests.roles.rra.mailboxes import FILM, NOTE, RAW
+
+CAROL = parse_address("carol@bar.test")
+
+
+class Acceptances(SynchronousTestCase):
+    """The local mail server hands a message over."""
+
+    def setUp(self) -> None:
+        """Bob and Carol are ours."""
+        self.desk = Desk()
+
+    def accept(self, raw: bytes = RAW, *recipients: object) -> tuple[Message, ...]:
+        """The messages that were new."""
+        return self.desk.result(self.desk.acceptance.accept(raw, recipients or (BOB,)))  # type: ignore[arg-type]
+
+    def test_a_message_and_its_pulls(self) -> None:
+        """Parts with their pulls, due at once, until a tenth before the sender's end or ours."""
+        (message,) = self.accept()
+        self.assertEqual([part.digest for part in message.parts], [digest_of(FILM), digest_of(NOTE)])
+        self.assertEqual({part.arrival for part in message.parts}, {Arrival.WAITING})
+        job = self.desk.job(message.parts[0].job)
+        now = self.desk.timers.now()
+        self.assertEqual((job.due, job.deadline, job.sender.name), (now, now + timedelta(days=7), "foo.test"))
+        self.assertTrue(self.desk.has(digest_of(RAW)))
+
+    def test_delivering_twice_changes_nothing(self) -> None:
+        """A mail server that did not hear our answer comes again; a new recipient is new all the same."""
+        self.accept()
+        self.assertEqual(self.accept(), ())
+        self.assertEqual([message.recipient for message in self.accept(RAW, BOB, CAROL, CAROL)], [CAROL])
+        self.assertEqual(len(self.desk.states()), 4)
+        said = [event.evidence for event in self.desk.trail.of("accept")]
+        self.assertEqual(said, ["new", "had it already", "had it already", "new"])
+
+    def test_refusals_write_nothing(self) -> None:
+        """Too large, unreadable, for nobody, or with one recipient that is not ours: nothing at all is kept."""
+        self.desk.members.refused = {CAROL: Unknown("user"), parse_address("eve@bar.test"): Forbidden("suspended")}
+        self.desk.acceptance.settings = evolve(self.desk.settings, most_message=Size(len(RAW)))
+        cases = [
+            (RAW + b"x", (BOB,), TooLarge),
+            (b"\r\n", (BOB,), Malformed),
+            (RAW, (), Malformed),
+            (RAW, (BOB, CAROL), Unknown),
+            (RAW, (parse_address("eve@bar.test"), BOB), Forbidden),
+        ]
+        for raw, recipients, refusal in cases:
+            with self.subTest(refusal=refusal), self.assertRaises(refusal):
+                self.desk.result(self.desk.acceptance.accept(raw, recipients))
+        self.assertEqual((self.desk.states(), self.desk.has(digest_of(RAW))), ([], False))
+
+    def test_a_full_disk_is_told(self) -> None:
+        """NoSpace, so that the mail server keeps it and comes again."""
+        self.desk.files.capacity = 0
+        self.assertRaises(NoSpace, self.accept)
+
+    def test_what_was_accepted_before_a_refusal_is_begun_at_once(self) -> None:
+        """The first recipient's pulls need not wait until the second's are accepted too."""
+        self.desk.start()
+        self.desk.trail.refusal = Unavailable("audit trail")
+        self.assertRaises(Unavailable, self.accept)
+        self.desk.trail.refusal = None
+        for data in (FILM, NOTE):
+            self.desk.peers.content[ni_path(digest_of(data))] = data
+        self.desk.advance(1)
+        self.assertTrue(self.desk.has(digest_of(NOTE)))
+        self.assertEqual(self.accept(), ())
