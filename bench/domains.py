@@ -131,6 +131,7 @@ class Domains:
         ]
         draft = {"to": [BOB], "cc": [], "bcc": [], "subject": "Bench", "text": "", "days": 90}
         document = {**draft, "attachments": attachments}
+        self.alice.client.close()  # the server has closed what was kept for longer than its idle time
         return self.alice.client.post("/api/outgoing", document, "make the message").body
 
     def deliver(self, message: bytes) -> Delivered:
