@@ -86,17 +86,20 @@ class _Attempt:
 
     async def _confirm(self, peer: ProvenPeer) -> Result:
         """The bytes are here already: the recipient's own right to them is proved without fetching them again."""
-        asked = Asked(self.job.digest, self.job.size)
-        for last in (False, True):
-            answer = await self.puller.remote.ask(await self._call(peer, "HEAD", asked))
-            self.transfer.reached = True
-            verdict = judge(answer.status, answer.headers, asked, self.puller.timers.now())
-            if not self._is_stale(verdict) or last:
-                break
+        verdict = await self._ask(peer)
+        if self._is_stale(verdict):
+            verdict = await self._ask(peer)
+            self._is_stale(verdict)
         if isinstance(verdict, Body):
             return Result(Outcome.STORED, "the same bytes were here; the right to them was proved")
         assert not isinstance(verdict, Restart), "only a resumed request is told to restart"
         return verdict
+
+    async def _ask(self, peer: ProvenPeer) -> Verdict:
+        asked = Asked(self.job.digest, self.job.size)
+        answer = await self.puller.remote.ask(await self._call(peer, "HEAD", asked))
+        self.transfer.reached = True
+        return judge(answer.status, answer.headers, asked, self.puller.timers.now())
 
     async def _transfer(self, peer: ProvenPeer) -> Result | Restart:
         if self.lease.fetch.offset and not self.lease.fetch.validator:
@@ -135,16 +138,19 @@ class _Attempt:
 
     async def _open(self, peer: ProvenPeer, asked: Asked) -> tuple[Reply, Verdict]:
         """The first answer that is not a stale delegation's 401; a second 401 stands."""
-        for last in (False, True):
-            reply = await self.puller.remote.fetch(await self._call(peer, "GET", asked))
-            self.transfer.reached = True
-            if self.transfer.interrupted:
-                return reply, _interrupted()
-            verdict = judge(reply.status, reply.headers, asked, self.puller.timers.now())
-            if not self._is_stale(verdict) or last:
-                break
+        reply, verdict = await self._request(peer, asked)
+        if self._is_stale(verdict):
             await reply.abort()
+            reply, verdict = await self._request(peer, asked)
+            self._is_stale(verdict)
         return reply, verdict
+
+    async def _request(self, peer: ProvenPeer, asked: Asked) -> tuple[Reply, Verdict]:
+        reply = await self.puller.remote.fetch(await self._call(peer, "GET", asked))
+        self.transfer.reached = True
+        if self.transfer.interrupted:
+            return reply, _interrupted()
+        return reply, judge(reply.status, reply.headers, asked, self.puller.timers.now())
 
     async def _pour(self, reply: Reply, body: Body, partial: Partial) -> None:
         self.validator = body.validator

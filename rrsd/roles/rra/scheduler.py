@@ -104,11 +104,10 @@ class Scheduler:
         free = min(self.health.slots(origin, now) - lane.running, self._room)
         if free <= 0:
             return
-        if len(lane.waiting) < max(free, AHEAD // 2):
-            ahead = AHEAD if self.health.is_trusted(origin) else 0
+        ahead = AHEAD if self.health.is_trusted(origin) else 0
+        if len(lane.waiting) < max(free, ahead // 2):
             most = free + ahead - len(lane.waiting)
-            if most > 0:
-                lane.add(await self.queue.lease(origin, most, now, frozenset(lane.held)))
+            lane.add(await self.queue.lease(origin, most, now, frozenset(lane.held)))
         for _ in range(min(free, len(lane.waiting))):
             self._last = str(origin)
             lane.running, self._running = lane.running + 1, self._running + 1

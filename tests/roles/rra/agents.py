@@ -119,7 +119,7 @@ class Peers:
         """From now on requests with this method to this origin are answered so."""
         self.rules.insert(0, lambda call: told(call) if (call.method, call.peer.origin) == (method, origin) else None)
 
-    def always(self, method: str, origin: Origin, told: Told) -> None:
+    def always(self, method: str, origin: Origin, told: Told | Awaitable[Told]) -> None:
         """From now on this is the answer."""
         self.rule(method, origin, lambda _: told)
 

@@ -90,7 +90,7 @@ class Exchanges(SynchronousTestCase):
         for outcome in (issued(), Unavailable("sts")):
             self.setUp()
             gate: Deferred[Answer] = Deferred()
-            self.peers.rule("POST", STS, lambda _, gate=gate: gate)
+            self.peers.always("POST", STS, gate)
             waiting = [deferred_of(self.delegations.of(BOB, RS)) for _ in range(5)]
             self.assertEqual(len(self.asked()), 1)
             if isinstance(outcome, Answer):

@@ -1,5 +1,7 @@
 """One attempt: what is asked for, what is kept, what it comes to."""
 
+from typing import Any
+
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -8,9 +10,10 @@ from rrsd.core.values.addresses import parse_address, parse_domain
 from rrsd.core.values.calls import Answer
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import Lease, State
+from rrsd.core.values.peers import Origin
 from rrsd.core.values.settings import Size
 from rrsd.roles.rra.rules import Outcome, Result
-from tests.roles.rra.agents import OTHER, STS, Body, Desk, said, served
+from tests.roles.rra.agents import OTHER, STS, Body, Desk, Told, said, served
 from tests.roles.rra.samples import RS
 from tests.roles.rra.test_scheduler import ARRIVED
 
@@ -41,10 +44,15 @@ class Attempts(SynchronousTestCase):
         """What the attempt comes to."""
         return self.desk.result(self.desk.puller.attempt(lease or self.lease()))
 
-    def pull(self, data: bytes = DATA, **changes: object) -> Result:
+    def pull(self, data: bytes = DATA, **changes: Any) -> Result:
         """Accept a job for these bytes and attempt it once."""
         self.desk.accept(data, **changes)
         return self.attempt()
+
+    def stale(self, method: str, times: int) -> None:
+        """The delegation is not taken so many times."""
+        no = [said(401) for _ in range(times)]
+        self.peers.rule(method, RS, lambda _: no.pop() if no else None)
 
     def test_a_good_attempt(self) -> None:
         """The bytes have their final name, and everybody who took part is known to answer."""
@@ -100,8 +108,7 @@ class Attempts(SynchronousTestCase):
                     self.setUp()
                     if method == "HEAD":
                         self.desk.result(self.desk.store.blobs.put(DATA))
-                    no = [said(401) for _ in range(times)]
-                    self.peers.rule(method, RS, lambda _, no=no: no.pop() if no else None)
+                    self.stale(method, times)
                     self.assertEqual(self.pull().outcome, outcome)
                     self.assertEqual(len(self.peers.to("POST", STS)), 2)
 
@@ -196,7 +203,7 @@ class Attempts(SynchronousTestCase):
 
     def test_refusals_become_results_by_their_phase(self) -> None:
         """Whatever is refused is an outcome, and never an exception."""
-        table = [
+        table: list[tuple[str, Origin, Told, Outcome]] = [
             ("POST", STS, Unavailable("down"), Outcome.ISSUER_DOWN),
             ("POST", STS, Answer(400, {}), Outcome.NOT_PERMITTED),
             ("GET", RS, Unavailable("connect"), Outcome.UNREACHABLE),

@@ -1,0 +1,96 @@
+"""The operator's routes about pulls."""
+
+from datetime import timedelta
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from rrsd.core.values.jobs import State
+from rrsd.roles.rra.local import Operator
+from tests.roles.rra.agents import OTHER, Desk
+from tests.roles.rra.mailboxes import RAW
+from tests.roles.rra.samples import RS
+from tests.roles.rra.test_scheduler import files
+from tests.support.callers import Caller, Response
+
+
+class Routes(SynchronousTestCase):
+    """The window on the queue."""
+
+    def setUp(self) -> None:
+        """Three pulls from one server and one from another."""
+        self.desk = Desk()
+        operator = Operator(self.desk.operations, self.desk.acceptance, len(RAW))
+        self.caller = Caller(operator.routes)
+        self.desk.accept(*files(3))
+        self.desk.accept(b"other", name="m2", origin=OTHER)
+
+    def call(self, method: str, path: str, body: bytes = b"", status: int = 200) -> Response:
+        """The answer, of that status."""
+        response = self.caller.ask(method, path, body, Content_Type="application/json")
+        self.assertEqual(response.status, status, response.body)
+        return response
+
+    def test_the_queue_in_numbers(self) -> None:
+        """By state, and bytes still to come."""
+        document = self.call("GET", "/queue").json()
+        self.assertEqual((document["by_state"], document["bytes_waiting"]), ({"new": 4}, 35))
+
+    def test_a_page(self) -> None:
+        """Filtered, after a number, at most so many; `next` says where to go on."""
+        page = self.call("GET", "/pulls?most=2&after=1").json()
+        self.assertEqual(([each["job"] for each in page["pulls"]], page["next"]), ([2, 3], 3))
+        page = self.call("GET", f"/pulls?origin={OTHER}&state=new").json()
+        self.assertEqual(([each["job"] for each in page["pulls"]], page["next"]), ([4], None))
+        self.assertEqual(len(self.call("GET", "/pulls?most=0").json()["pulls"]), 1)
+
+    def test_questions_that_are_none(self) -> None:
+        """400, and nothing happens."""
+        for query in ("most=x", "after=-1", "state=asleep", "origin=foo", "after=%ff", "most=" + "9" * 20):
+            self.call("GET", f"/pulls?{query}", status=400)
+        self.call("POST", "/pulls/1/explode", status=400)
+        self.call("POST", "/pulls/hold", b'{"all": false}', status=400)
+        self.call("POST", "/pulls/hold", b'{"all": true, "state": 7}', status=400)
+        self.assertEqual(set(self.desk.states()), {State.NEW})
+
+    def test_one_pull(self) -> None:
+        """Everything about it, and why it is where it is."""
+        self.desk.start()
+        self.desk.advance(1)
+        shown = self.call("GET", "/pulls/1").json()
+        self.assertEqual((shown["job"]["state"], shown["job"]["done"]), ("receipted", 10))
+        self.assertEqual([row["event"] for row in shown["history"]][-1], "receipted")
+        self.assertEqual(shown["fetch"]["origin"], str(RS))
+        explained = self.call("GET", "/pulls/1/explain").json()
+        self.assertIn("has arrived", explained["text"])
+        self.assertEqual(explained["facts"]["next"], None)
+        for number in ("99", "9" * 40):
+            self.call("GET", f"/pulls/{number}", status=404)
+
+    def test_one_verb(self) -> None:
+        """The pull after it; a second time too; 409 where its state does not allow it."""
+        self.assertEqual(self.call("POST", "/pulls/1/hold").json()["job"]["state"], "held")
+        self.assertEqual(self.call("POST", "/pulls/1/hold").json()["job"]["state"], "held")
+        self.assertEqual(self.call("POST", "/pulls/1/cancel").json()["job"]["state"], "cancelled")
+        self.call("POST", "/pulls/1/release", status=409)
+
+    def test_a_bulk_verb(self) -> None:
+        """How many it moved, and how many did not allow it."""
+        document = self.call("POST", "/pulls/cancel", f'{{"all": true, "origin": "{RS}"}}'.encode()).json()
+        self.assertEqual(document, {"changed": 3, "unchanged": 0})
+        document = self.call("POST", "/pulls/release", b'{"all": true, "state": "cancelled"}').json()
+        self.assertEqual(document, {"changed": 0, "unchanged": 3})
+
+    def test_a_due_time_is_written_as_a_date(self) -> None:
+        """ISO 8601, UTC."""
+        self.desk.rewrite(1, due=self.desk.timers.now() + timedelta(hours=1))
+        self.assertRegex(self.call("GET", "/pulls/1").json()["job"]["due"], r"^20..-..-..T..:..:..\+00:00$")
+
+    def test_deliver(self) -> None:
+        """The message goes to its recipients; what they have already is left out."""
+        path = "/deliver?recipient=bob@bar.test&recipient=carol@bar.test"
+        accepted = self.call("POST", path, RAW).json()["accepted"]
+        self.assertEqual([each["recipient"] for each in accepted], ["bob@bar.test", "carol@bar.test"])
+        self.assertEqual([len(each["pulls"]) for each in accepted], [2, 2])
+        self.assertEqual(self.call("POST", path, RAW).json(), {"accepted": []})
+        self.call("POST", "/deliver", RAW, status=400)
+        self.call("POST", path, RAW + b"x", status=413)
