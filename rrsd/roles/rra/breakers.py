@@ -28,6 +28,14 @@ LEAST_RETRY_AFTER, MOST_RETRY_AFTER = 1, 86400
 PUSHED_FIRST, PUSHED_CAP = timedelta(seconds=1), timedelta(minutes=15)
 """How rarely a destination is asked that pushes back again and again, whatever it asks for."""
 
+FIRST_LIMIT = 4
+"""How many transfers a destination has at once before anything is known of it."""
+
+
+def unknown(name: str, most: int) -> Breaker:
+    """The breaker of a destination that was never tried; `most` is the configured limit."""
+    return Breaker(name, limit=min(FIRST_LIMIT, most))
+
 
 def is_open(breaker: Breaker, now: Instant) -> bool:
     """Whether the party is left alone at `now`."""
@@ -114,9 +122,9 @@ def _answered(breaker: Breaker, now: Instant, most: int) -> Breaker:
 
 
 def is_well(breaker: Breaker, now: Instant, most: int) -> bool:
-    """Whether the breaker says no more than a new one would."""
+    """Whether nothing speaks against the destination; it may have earned more slots than an unknown one."""
     spotless = not breaker.failures and not breaker.cohorts and breaker.opened is None
-    return spotless and breaker.limit >= most and not is_open(breaker, now)
+    return spotless and breaker.limit >= min(FIRST_LIMIT, most) and not is_open(breaker, now)
 
 
 def after_issuer(breaker: Breaker, result: Result, now: Instant, chance: float) -> Breaker:

@@ -19,7 +19,7 @@ from rrsd.runtime.expiring import Expiring
 PAUSE = timedelta(seconds=30)
 """How long nothing new starts after this host could not store."""
 MOST_BREAKERS = 10_000
-"""Destinations in trouble that are remembered; one that is forgotten costs a few probes."""
+"""Destinations that are remembered; one that is forgotten costs a few probes."""
 
 
 @define(eq=False, kw_only=True)
@@ -126,18 +126,21 @@ class Health:
 
     def all(self) -> tuple[Breaker, ...]:
         """The breakers that are not in perfect health, destinations and the STS."""
-        return (*self._destinations.values(), *([self._issuer] if self._issuer.failures else []))
+        now, most = self.timers.now(), self.settings.active_per_destination
+        ill = [each for each in self._destinations.values() if not breakers.is_well(each, now, most)]
+        return (*ill, *([self._issuer] if self.on_probation else []))
 
     def of(self, origin: Origin) -> Breaker | None:
-        """The destination's breaker if it is not in perfect health."""
+        """The destination's breaker if anything is known of it."""
         return self._destinations.get(str(origin))
 
     def _breaker(self, origin: Origin) -> Breaker:
-        return self.of(origin) or Breaker(str(origin), limit=self.settings.active_per_destination)
+        return self.of(origin) or breakers.unknown(str(origin), self.settings.active_per_destination)
 
     def _remember(self, breaker: Breaker, now: Instant) -> None:
         self._destinations.pop(breaker.name, None)
-        if not breakers.is_well(breaker, now, self.settings.active_per_destination):
+        most = self.settings.active_per_destination
+        if breaker.limit != breakers.unknown(breaker.name, most).limit or not breakers.is_well(breaker, now, most):
             self._destinations[breaker.name] = breaker
         if len(self._destinations) > MOST_BREAKERS:
             self._destinations.popitem(last=False)

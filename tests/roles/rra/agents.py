@@ -256,7 +256,7 @@ class Disk(MemoryFiles):
 class Desk:
     """The agent with everything that it works with; nothing runs before `start`."""
 
-    settings: Settings = field(factory=Settings)
+    settings: Settings = field(factory=lambda: Settings(active_per_destination=4))
     clock: Clock = field(factory=Clock)
     peers: Peers = field(factory=Peers)
     directory: Directory = field(factory=Directory)
@@ -320,6 +320,13 @@ class Desk:
     def stop(self) -> None:
         """Stop as the daemon does."""
         self.result(self.agent.stop())
+
+    def close(self) -> None:
+        """End whatever a test left running."""
+        self.queue.trouble.clear()
+        self.queue.gates.clear()
+        self.scheduler.stop()
+        deferred_of(self.nursery.stop())
 
     def crash(self) -> None:
         """Everything in memory is gone; what is on the imaginary disk stays."""

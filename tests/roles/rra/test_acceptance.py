@@ -23,6 +23,7 @@ class Acceptances(SynchronousTestCase):
     def setUp(self) -> None:
         """Bob and Carol are ours."""
         self.desk = Desk()
+        self.addCleanup(self.desk.close)
 
     def accept(self, raw: bytes = RAW, *recipients: object) -> tuple[Message, ...]:
         """The messages that were new."""

@@ -22,6 +22,7 @@ class Exchanges(SynchronousTestCase):
     def setUp(self) -> None:
         """An STS that says yes."""
         self.desk = Desk()
+        self.addCleanup(self.desk.close)
         self.peers, self.delegations = self.desk.peers, self.desk.delegations
 
     def of(self, token: str | None = None) -> str:

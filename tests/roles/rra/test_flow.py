@@ -33,6 +33,7 @@ class Attempts(SynchronousTestCase):
     def setUp(self) -> None:
         """A good world."""
         self.desk = Desk()
+        self.addCleanup(self.desk.close)
         self.peers = self.desk.peers
 
     def lease(self) -> Lease:

@@ -19,6 +19,7 @@ class Routes(SynchronousTestCase):
     def setUp(self) -> None:
         """Three pulls from one server and one from another."""
         self.desk = Desk()
+        self.addCleanup(self.desk.close)
         operator = Operator(self.desk.operations, self.desk.acceptance, len(RAW))
         self.caller = Caller(operator.routes)
         self.desk.accept(*files(3))

@@ -31,6 +31,7 @@ class OperateCase(SynchronousTestCase):
     def setUp(self) -> None:
         """Nothing runs before `start`."""
         self.desk = Desk()
+        self.addCleanup(self.desk.close)
         self.peers, self.operations = self.desk.peers, self.desk.operations
 
     def act(self, verb: str, number: int = 1) -> State:

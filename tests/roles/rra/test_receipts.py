@@ -24,6 +24,7 @@ class Outbox(SynchronousTestCase):
     def setUp(self) -> None:
         """A resource server that takes receipts."""
         self.desk = Desk()
+        self.addCleanup(self.desk.close)
         self.peers = self.desk.peers
 
     def store(self, number: int = 3) -> None:

@@ -56,11 +56,12 @@ class Gate:
 class SchedulerCase(SynchronousTestCase):
     """An agent at work."""
 
-    settings = Settings()
+    settings = Settings(active_per_destination=4)
 
     def setUp(self) -> None:
         """Nothing is due yet."""
         self.desk = Desk(self.settings)
+        self.addCleanup(self.desk.close)
         self.peers = self.desk.peers
         self.gate = Gate(self.desk)
 
@@ -144,6 +145,23 @@ class Lanes(SchedulerCase):
             self.desk.advance(0.1)
         self.assertEqual(running, [1, 1, 2, 4])
 
+    def test_a_destination_earns_its_slots(self) -> None:
+        """It begins with four; each success doubles them up to the limit, and what it earned is kept."""
+        self.desk.close()
+        self.desk = Desk(Settings(active_per_destination=16))
+        self.addCleanup(self.desk.close)
+        self.gate = Gate(self.desk)
+        self.desk.peers.rule("GET", RS, self.gate)
+        self.desk.accept(*files(60))
+        self.desk.start()
+        running = []
+        for _ in range(4):
+            running.append(len(self.gate.waiting))
+            self.gate.let_go()
+            self.desk.advance(0.1)
+        self.assertEqual(running, [4, 8, 16, 16])
+        self.assertEqual(self.desk.health.all(), ())
+
     def test_jobs_of_one_digest_never_run_together(self) -> None:
         """Two recipients of one resource: the second proves its right when the first has it."""
         self.peers.rule("GET", RS, self.gate)
@@ -209,7 +227,7 @@ class Priorities(SchedulerCase):
 class Isolation(SchedulerCase):
     """One party's trouble is not another's (R6)."""
 
-    settings = Settings(active=4)
+    settings = Settings(active=4, active_per_destination=4)
 
     def test_a_full_house_starves_nobody(self) -> None:
         """With fewer slots than destinations' appetites, every destination has its turn."""

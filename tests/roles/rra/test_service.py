@@ -23,6 +23,7 @@ class Loops(SynchronousTestCase):
     def setUp(self) -> None:
         """An agent at rest."""
         self.desk = Desk()
+        self.addCleanup(self.desk.close)
 
     def test_start_and_stop(self) -> None:
         """Five loops; after the stop none is left, and no timer of theirs."""
@@ -100,6 +101,7 @@ class Newspaper(SynchronousTestCase):
     def setUp(self) -> None:
         """Bob listens."""
         self.desk = Desk()
+        self.addCleanup(self.desk.close)
         self.news: list[News] = []
         self.reading = self.listen(self.news)
 
@@ -163,6 +165,7 @@ class Following(SynchronousTestCase):
     def setUp(self) -> None:
         """A transfer that stands still half-way."""
         self.desk = Desk()
+        self.addCleanup(self.desk.close)
         self.body = served(Z, still=1_000_000)
         self.desk.peers.always("GET", RS, self.body)
         self.desk.accept(Z)
