@@ -1,7 +1,10 @@
 """The listeners: the public one over TLS, and the operator's on this host. One that cannot bind fails the start."""
 
 import os
+import socket
+import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from attrs import define, field
@@ -55,11 +58,37 @@ class Listeners:
     def _endpoint(self, description: str) -> IStreamServerEndpoint:
         if description.startswith("/"):
             return _socket(self.reactor, description)
-        endpoint: IStreamServerEndpoint = serverFromString(self.reactor, description)
+        try:
+            endpoint: IStreamServerEndpoint = serverFromString(self.reactor, description)
+        except TypeError:  # what the parser says about a part that is missing or not known
+            raise ValueError("no such endpoint, or not with these parts") from None
         return endpoint
 
 
 def _socket(reactor: Any, path: str) -> IStreamServerEndpoint:
     """A unix socket for its owner and group; a stale one of a dead process is replaced, a living one is not."""
     os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)
+    if _is_stale(path):
+        for left in (path, f"{path}.lock"):
+            with suppress(FileNotFoundError):
+                os.unlink(left)
     return UNIXServerEndpoint(reactor, path, mode=0o660, wantPID=True)
+
+
+def _is_stale(path: str) -> bool:
+    """Whether nobody answers at the socket. The lock beside it cannot tell: it names a process by its number, and after
+    a restart in a container that is the number of this very one."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            return False
+    except FileNotFoundError:
+        return True
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+    return False
