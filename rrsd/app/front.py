@@ -1,5 +1,6 @@
 """The listeners: the public one over TLS, and the operator's on this host. One that cannot bind fails the start."""
 
+import errno
 import os
 import socket
 import stat
@@ -85,10 +86,4 @@ def _is_stale(path: str) -> bool:
         return True
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
         probe.settimeout(1.0)
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            return True
-        except OSError:
-            return False
-    return False
+        return probe.connect_ex(path) == errno.ECONNREFUSED
