@@ -11,8 +11,9 @@ from rrsd.core.values.digests import digest_of
 from rrsd.core.values.messages import Arrival, Message
 from rrsd.core.values.settings import Size
 from rrsd.core.wire.fields import ni_path
-from tests.roles.rra.agents import BOB, Desk
+from tests.roles.rra.agents import Desk
 from tests.roles.rra.mailboxes import FILM, NOTE, RAW
+from tests.roles.rra.peers import BOB
 
 CAROL = parse_address("carol@bar.test")
 

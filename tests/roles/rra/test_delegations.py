@@ -12,7 +12,8 @@ from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.calls import Answer
 from rrsd.roles.rra.delegations import MARGIN, MOST_KEPT
 from rrsd.runtime.awaits import deferred_of
-from tests.roles.rra.agents import BOB, HOME, OTHER, STS, Desk, issued
+from tests.roles.rra.agents import Desk
+from tests.roles.rra.peers import BOB, HOME, OTHER, STS, issued
 from tests.roles.rra.samples import RS
 
 

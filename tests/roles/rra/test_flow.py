@@ -13,9 +13,10 @@ from rrsd.core.values.jobs import Lease, State
 from rrsd.core.values.peers import Origin
 from rrsd.core.values.settings import Size
 from rrsd.roles.rra.rules import Outcome, Result
-from tests.roles.rra.agents import OTHER, STS, Body, Desk, Told, said, served
+from tests.roles.rra.agents import Desk
+from tests.roles.rra.peers import OTHER, STS, Body, Told, said, served
 from tests.roles.rra.samples import RS
-from tests.roles.rra.test_scheduler import ARRIVED
+from tests.roles.rra.scheduling import ARRIVED
 
 DATA = bytes(range(256)) * 20_000
 HALF = len(DATA) // 2

@@ -6,10 +6,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.values.jobs import State
 from rrsd.roles.rra.local import Operator
-from tests.roles.rra.agents import OTHER, Desk
+from tests.roles.rra.agents import Desk
 from tests.roles.rra.mailboxes import RAW
+from tests.roles.rra.peers import OTHER
 from tests.roles.rra.samples import RS
-from tests.roles.rra.test_scheduler import files
+from tests.roles.rra.scheduling import files
 from tests.support.callers import Caller, Response
 
 

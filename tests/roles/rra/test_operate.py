@@ -11,9 +11,10 @@ from rrsd.core.values.jobs import Blame, Priority, State
 from rrsd.roles.rra import rules
 from rrsd.roles.rra.operate import MOST_NUMBER, VERBS
 from rrsd.runtime.awaits import deferred_of
-from tests.roles.rra.agents import OTHER, STS, Desk, said, served
+from tests.roles.rra.agents import Desk
+from tests.roles.rra.peers import OTHER, STS, said, served
 from tests.roles.rra.samples import RS
-from tests.roles.rra.test_scheduler import ARRIVED, Gate, files
+from tests.roles.rra.scheduling import ARRIVED, Gate, files
 
 EXPECTED = {
     "retry-now": {state: State.READY for state in (State.DEFERRED, State.NEEDS_AUTH, State.NO_SPACE)}

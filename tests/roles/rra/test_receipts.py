@@ -11,9 +11,10 @@ from rrsd.core.refusals import NoSpace, Unavailable
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.calls import Answer, Call
 from rrsd.core.values.jobs import State
-from tests.roles.rra.agents import OTHER, STS, Desk, said
+from tests.roles.rra.agents import Desk
+from tests.roles.rra.peers import OTHER, STS, said
 from tests.roles.rra.samples import RS
-from tests.roles.rra.test_scheduler import files
+from tests.roles.rra.scheduling import files
 
 DAY = 86400
 

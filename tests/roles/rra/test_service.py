@@ -10,9 +10,10 @@ from rrsd.core.values.jobs import State
 from rrsd.core.values.resources import Checkpoint
 from rrsd.roles.rra.feed import MOST_NEWS, News
 from rrsd.runtime.awaits import deferred_of
-from tests.roles.rra.agents import BOB, Desk, served
+from tests.roles.rra.agents import Desk
+from tests.roles.rra.peers import BOB, served
 from tests.roles.rra.samples import RS
-from tests.roles.rra.test_scheduler import files
+from tests.roles.rra.scheduling import files
 
 Z = b"z" * 2_000_000
 
