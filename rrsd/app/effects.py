@@ -34,13 +34,13 @@ class Effects:
 
 def real(reactor: Any, password_threads: int) -> Effects:
     """The effects of a daemon on this machine."""
-    sizes = {"writer": 1, "readers": 2, "disk": 12, "passwords": password_threads}
+    sizes = {"writer": 1, "readers": 2, "disk": 8, "passwords": password_threads}
     threads = {name: ThreadWorkers(reactor, size, name) for name, size in sizes.items()}
     return Effects(
         reactor=reactor,
         timers=Timers(reactor, time.time),  # noqa: TID251 (this is where the time of day comes from)
         **threads,
-        chance=random.SystemRandom().random,
+        chance=random.Random(secrets.token_bytes(16)).random,
         unique=lambda: secrets.token_urlsafe(16),
         secret=secrets.token_bytes(32),
         threads=tuple(threads.values()),

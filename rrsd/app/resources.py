@@ -1,5 +1,7 @@
 """The roles about resources, plugged together: the Resource Server and the Resource Retrieval Agent."""
 
+from collections.abc import Callable
+
 from attrs import frozen
 
 from rrsd.app.means import Means
@@ -119,7 +121,7 @@ class _Parts:
             spawn=work.spawn,
         )
 
-    def receipts(self, delegations: Delegations, outbox: Bell) -> Receipts:
+    def receipts(self, delegations: Delegations, outbox: Bell, is_busy: Callable[[], bool]) -> Receipts:
         return Receipts(
             queue=self.means.store.queue,
             remote=self.means.doors.agent,
@@ -129,6 +131,7 @@ class _Parts:
             timers=self.means.effects.timers,
             bell=outbox,
             audit=self.means.audit,
+            is_busy=is_busy,
         )
 
     def acceptance(self, scheduler: Scheduler) -> Acceptance:
@@ -193,5 +196,5 @@ def build_retrieving(means: Means, people: People) -> Retrieving:
         parts.reader(operations),
         Posting(acceptance, means.settings.rra.most_parts),
         feed,
-        parts.agent(scheduler, parts.receipts(delegations, outbox), work),
+        parts.agent(scheduler, parts.receipts(delegations, outbox, scheduler.is_busy), work),
     )

@@ -57,7 +57,6 @@ def public_site(
     return switchboard(tuple(mounts))
 
 
-SENDERS_PATHS = ("/api/uploads", "/api/outgoing")
 STRANGERS_PATHS = ("/.well-known/ni/sha-256", "/rrs/chunks/sha-256", "/rrs/receipts")
 
 
@@ -71,6 +70,7 @@ def _mailbox(settings: Settings, effects: Effects, people: People, retrieving: R
         clock=effects.reactor,
         document=api_document(settings),
         most_message=settings.rra.most_message,
+        audit=people.exchange.audit,
         resource_metadata=f"{settings.rs.origin}/.well-known/oauth-protected-resource",
     )
 

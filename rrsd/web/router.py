@@ -27,9 +27,9 @@ class Router(Klein):
     """Routes of one role. What a handler raises becomes an answer by the table of `rrsd.web.refusals`.
 
     `shapes` replaces rows for this router, as a token endpoint needs. A role whose object has a `resource_metadata`
-    attribute, a URL, gets it into its challenges (RFC 9728 5.1). With `details` the answer says what the
-    audit trail would say, which is for the operator's own endpoint only. Anything but a refusal is a bug: a 500 with
-    the reference of the log line, and never a text.
+    attribute, a URL, gets it into its challenges (RFC 9728 5.1), and a `note_refusal` of it hears of each refusal. With
+    `details` the answer says what the audit trail would say, which is for the operator's own endpoint only. Anything
+    but a refusal is a bug: a 500 with the reference of the log line, and never a text.
     """
 
     _log = Logger()
@@ -64,6 +64,9 @@ class Router(Klein):
 
     def _refuse(self, request: Request, refusal: Refusal, role: object) -> bytes:
         shape = self._shapes[type(refusal)]
+        note = getattr(role, "note_refusal", None)
+        if note is not None:
+            note(request, refusal)
         _clear(request)
         for name, value in headers_of(refusal, shape, getattr(role, "resource_metadata", "")).items():
             request.setHeader(name, value)

@@ -119,10 +119,14 @@ def partial_name(fetch: Fetch) -> str:
 
 @frozen
 class Lease:
-    """A job taken out of the queue by the one attempt that may now write under `fetch.epoch`."""
+    """A job taken out of the queue by the one attempt that may now write under `fetch.epoch`.
+
+    `here` is False when there was nothing under the digest's final name yet.
+    """
 
     job: Job
     fetch: Fetch
+    here: bool = True
 
 
 @frozen

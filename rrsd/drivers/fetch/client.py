@@ -1,10 +1,11 @@
 """HTTP calls to proven peers: no redirects, no cookies, no proxies, no content codings, every wait with an end.
 
-treq asks, over an agent of ours: what treq adds on the way out (a gzip offer, cookies) ends with each call, and what it
-takes off on the way in (a content coding) is refused before treq sees it.
+treq asks the small questions, over an agent of ours: what treq adds on the way out (a gzip offer, cookies) ends with
+the call, and what it takes off on the way in (a content coding) is refused before treq sees it. Bodies that stream
+come from the same agent without treq, which would cost every pull as much again as the request itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, cast
 
@@ -65,7 +66,7 @@ class Outbound:
         return await self._timers.within(deadline, self._ask(call, most), lambda: Unavailable("no answer in time"))
 
     async def _ask(self, call: Call, most: int) -> Answer:
-        reply = await self.fetch(call)
+        reply = await self._reply(call, _Attempt.by_treq)
         sink = Keep()
         await reply.pour(sink, most)
         return Answer(reply.status, reply.headers, sink.data)
@@ -77,11 +78,14 @@ class Outbound:
             Unavailable: name, connection, TLS, time or HTTP failed.
             Forbidden: the guard permits no address of the peer.
         """
+        return await self._reply(call, _Attempt.by_itself)
+
+    async def _reply(self, call: Call, begin: "Callable[[_Attempt], Deferred[Any]]") -> "PendingReply":
         while True:
             attempt = _Attempt(self._network, self._pool, call)
             try:
                 response = await self._timers.within(
-                    self._settings.head, attempt.begin(), lambda: Unavailable("no answer in time")
+                    self._settings.head, begin(attempt), lambda: Unavailable("no answer in time")
                 )
             except _WRAPPERS as problem:
                 if attempt.may_be_repeated and not _has(problem, CancelledError):
@@ -122,18 +126,28 @@ class _Attempt:
         """The request's method."""
         return self._call.method
 
-    def begin(self) -> Deferred[Any]:
-        """Send the request; fires with twisted.web's response."""
-        call = self._call
-        headers = Headers()
-        for name, value in call.headers:
-            headers.addRawHeader(name.encode("ascii"), value.encode("latin-1"))
-        body = _Whole(call.body) if call.body or call.method in ("POST", "PUT", "PATCH") else None
-        uri = DecodedURL.from_text(f"{call.peer.origin}{call.target}")
+    def by_treq(self) -> Deferred[Any]:
+        """Send the request; fires with treq's response."""
+        uri = DecodedURL.from_text(f"{self._call.peer.origin}{self._call.target}")
         response: Deferred[Any] = HTTPClient(self).request(
-            call.method, uri, headers=headers, data=body, allow_redirects=False, unbuffered=True
+            self.method, uri, headers=self._headers(), data=self._body(), allow_redirects=False, unbuffered=True
         )
         return response
+
+    def by_itself(self) -> Deferred[Any]:
+        """Send the request; fires with twisted.web's response."""
+        uri = f"{self._call.peer.origin}{self._call.target}".encode("ascii")
+        return self.request(self.method.encode("ascii"), uri, self._headers(), self._body())
+
+    def _headers(self) -> Headers:
+        headers = Headers()
+        for name, value in self._call.headers:
+            headers.addRawHeader(name.encode("ascii"), value.encode("latin-1"))
+        return headers
+
+    def _body(self) -> "_Whole | None":
+        call = self._call
+        return _Whole(call.body) if call.body or call.method in ("POST", "PUT", "PATCH") else None
 
     def request(
         self,

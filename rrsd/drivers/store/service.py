@@ -80,7 +80,7 @@ class Store:
         self.logins = LoginGrants(self._engine)
         self.replays = Replays(self._engine, self._now)
         self.grants = Grants(self._engine, self._vault.is_stored)
-        self.queue = Queue(self._engine)
+        self.queue = Queue(self._engine, self._vault.is_stored)
         self.mailbox = Mailbox(self._engine)
 
     async def start(self) -> None:

@@ -8,18 +8,19 @@ from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IRequest
 
-from rrsd.core.refusals import Malformed, Unsupported
+from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unproven, Unsupported
 from rrsd.core.values.addresses import Address, parse_address
+from rrsd.core.values.calls import Event
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.messages import Message, Part
 from rrsd.core.values.tokens import VerifiedAccess
 from rrsd.core.wire.fields import content_disposition, etag, parse_wait, render_content_range, render_repr_digest
 from rrsd.roles.rra.mailbox import Feed, Posting, Reader, Reading, Wish, require_reader
-from rrsd.roles.rra.ports import Timers, Trust
+from rrsd.roles.rra.ports import Audit, Timers, Trust
 from rrsd.runtime.loops import Nursery
 from rrsd.web.bearer import bearer_of
 from rrsd.web.bodies import read
-from rrsd.web.peers import certificate_of
+from rrsd.web.peers import address_of, certificate_of
 from rrsd.web.router import Router, answer
 from rrsd.web.streams import EventStream, send
 
@@ -47,6 +48,7 @@ class MailboxPages:
     clock: IReactorTime
     document: Mapping[str, Any]
     most_message: int
+    audit: Audit
     resource_metadata: str = ""
 
     @routes.route("/api/openapi.json", methods=["GET"])
@@ -105,8 +107,26 @@ class MailboxPages:
         finally:
             await nursery.stop()
 
+    def note_refusal(self, request: IRequest, refusal: Refusal) -> None:
+        """Leave a line for every refusal of these routes (`rrsd.web.router`)."""
+        path = request.path.decode("ascii", "replace")
+        self.audit.record(
+            Event(
+                "read",
+                "refused",
+                peer=address_of(request),
+                resource=path[:200],
+                refusal=refusal.reason,
+                evidence=refusal.detail,
+            )
+        )
+
     async def _user(self, request: IRequest) -> VerifiedAccess:
-        access = await self.trust.prove_user(bearer_of(request))
+        bearer = bearer_of(request)
+        try:
+            access = await self.trust.prove_user(bearer)
+        except (Malformed, TooLarge) as refusal:
+            raise Unproven(f"not a token: {refusal.detail}") from None
         certificate = certificate_of(request) if access.confirmation is not None else None
         require_reader(access, None if certificate is None else certificate.x5t)
         return access

@@ -30,7 +30,7 @@ _REMEDY = {
     State.HELD: "Release it (`rrsctl pulls release`) once its reason is settled.",
     State.FAILED: "Ask the sender to send it again.",
     State.EXPIRED: "Ask the sender to send it again.",
-    State.CANCELLED: "Deliver the message again to pull it.",
+    State.CANCELLED: "Ask the sender to send it again.",
     State.QUARANTINED: "Tell the sender's postmaster; ask the sender to send it again.",
 }
 

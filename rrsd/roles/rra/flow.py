@@ -69,7 +69,7 @@ class _Attempt:
             return Result(Outcome.REFUSED, f"{self.job.size} bytes are more than the policy allows")
         introduction = await self.puller.trust.introduce(self.job.sender)
         peer = binding.speaks_for(introduction, self.job.origin)
-        if await self._is_here():
+        if self.lease.here and await self._is_here():
             return await self._confirm(peer)
         result = await self._transfer(peer)
         if isinstance(result, Restart):

@@ -1,6 +1,6 @@
 """The outbox of receipts: what is stored here is told to the sender's resource server until it has heard it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from attrs import define, frozen
@@ -27,6 +27,8 @@ LONGEST_SLEEP = timedelta(minutes=5)
 GATHER = timedelta(milliseconds=300)
 """How long after the first stored resource its receipt waits for others, so that many go in one request."""
 AGAIN = timedelta(seconds=30)
+LONGEST_GATHER = timedelta(seconds=10)
+"""How long receipts stand back behind pulls that wait for a slot."""
 PATH = "/rrs/receipts"
 
 
@@ -48,6 +50,7 @@ class Receipts:
     timers: Timers
     bell: Bell
     audit: Audit
+    is_busy: Callable[[], bool] = lambda: False
 
     async def run(self) -> None:
         """Work until cancelled; where the outbox cannot be read or written, wait and go on."""
@@ -57,7 +60,15 @@ class Receipts:
             except Refusal:
                 await self.timers.sleep(AGAIN)
                 continue
-            await self.bell.wait(sleep)
+            if sleep:
+                await self.bell.wait(sleep)
+                await self._gather()
+
+    async def _gather(self) -> None:
+        """Let receipts come together: while pulls keep the agent busy they go first, `LONGEST_GATHER` at most."""
+        end = self.timers.monotonic() + LONGEST_GATHER.total_seconds()
+        await self.timers.sleep(GATHER)
+        while self.is_busy() and self.timers.monotonic() < end:
             await self.timers.sleep(GATHER)
 
     async def round(self) -> timedelta:

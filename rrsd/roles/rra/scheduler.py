@@ -69,6 +69,10 @@ class Scheduler:
         """Begin nothing new; attempts that are cancelled from now on go back into the queue."""
         self._stopping = True
 
+    def is_busy(self) -> bool:
+        """Whether leased jobs wait for a slot."""
+        return any(lane.waiting for lane in self._lanes.values())
+
     async def round(self) -> timedelta:
         """Fill the free slots once; how long to sleep when nobody rings."""
         now = self.timers.now()

@@ -8,7 +8,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from rrsd.core.refusals import Expired
+from rrsd.core.refusals import Expired, Malformed
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.messages import Arrival
 from rrsd.core.values.peers import Certificate
@@ -32,6 +32,7 @@ from tests.roles.rra.mailboxes import (
     World,
     message,
 )
+from tests.roles.rra.peers import Trail
 from tests.roles.rra.test_mailbox import ACCESS
 from tests.support.callers import Caller, Response
 
@@ -46,6 +47,7 @@ class Site:
     gateway: Gateway = field(factory=Gateway)
     paper: Paper = field(factory=Paper)
     sessions: Sessions = field(init=False)
+    trail: Trail = field(factory=Trail)
     caller: Caller = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -65,6 +67,7 @@ class Site:
             clock=self.world.clock,
             document={"openapi": "3.1.1"},
             most_message=len(RAW),
+            audit=self.trail,
             resource_metadata="https://bar.test/.well-known/oauth-protected-resource",
         )
 
@@ -99,6 +102,20 @@ class Access(Case):
         self.assertEqual(self.ask("GET", "/api/messages", Authorization="Bearer old").status, 401)
         self.grant(evolve(ACCESS, scope=frozenset({"rrs"})))
         self.assertEqual(self.ask("GET", "/api/messages").status, 403)
+
+    def test_what_is_no_token_is_an_invalid_token(self) -> None:
+        """A bearer that cannot be read gets the challenge of one that proves nothing."""
+        self.site.sessions = Sessions({"bob": Malformed("not a JWS")})
+        self.site.caller = Caller(self.site.pages.routes)
+        reply = self.ask("GET", "/api/messages")
+        self.assertEqual((reply.status, reply.json()["error"]), (401, "invalid_token"))
+
+    def test_every_refusal_leaves_a_line(self) -> None:
+        """Whoever is refused at the mailbox is in the audit trail, with the reason and without a token."""
+        self.site.caller.ask("GET", "/api/messages")
+        self.ask("GET", "/api/messages/nothing")
+        lines = [(each.what, each.outcome, each.refusal) for each in self.site.trail.events]
+        self.assertEqual(lines, [("read", "refused", "unauthenticated"), ("read", "refused", "unknown")])
 
     def test_stolen_bound_token(self) -> None:
         """A bound token works over the connection that it is bound to, and over no other (RFC 8705)."""

@@ -1,5 +1,6 @@
 """Receipts that have not been acknowledged, and the breakers of destinations and issuers."""
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -7,15 +8,18 @@ from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Breaker, PendingReceipt
 from rrsd.drivers.store.sql.engine import Connection
-from rrsd.drivers.store.sql.picking import ADD_HISTORY
+from rrsd.drivers.store.sql.picking import add_history
 from rrsd.drivers.store.sql.rows import UNREADABLE, Row, address_of, instant_of, maybe_instant, maybe_seconds, origin_of
 
 _DUE = """
 SELECT receipts.job, origin, recipient, digest, size, coalesce(stored, receipts.due), message_id, jti, tries
 FROM receipts JOIN jobs ON jobs.job = receipts.job WHERE receipts.due <= ? ORDER BY receipts.due LIMIT ?
 """
-_SENT = "DELETE FROM receipts WHERE job = ?"
-_RECEIPTED = "UPDATE jobs SET state = 'receipted', due = NULL WHERE job = ? AND state = 'stored'"
+_SENT = "DELETE FROM receipts WHERE job IN (SELECT value FROM json_each(?))"
+_RECEIPTED = """
+UPDATE jobs SET state = 'receipted', due = NULL WHERE job IN (SELECT value FROM json_each(?)) AND state = 'stored'
+RETURNING job
+"""
 _DEFER = "UPDATE receipts SET due = ?, tries = tries + 1 WHERE job = ?"
 _NEXT = "SELECT min(due) FROM receipts WHERE due < ''"  # text is never a time
 
@@ -43,17 +47,15 @@ def due(connection: Connection, now: Instant, most: int) -> tuple[list[PendingRe
 
 def drop(connection: Connection, jobs: Sequence[int]) -> None:
     """Forget the receipts of these jobs."""
-    connection.executemany(_SENT, [(job,) for job in jobs])
+    connection.execute(_SENT, (json.dumps(list(jobs)),))
 
 
 def sent(connection: Connection, jobs: Sequence[int], now: Instant) -> None:
     """The jobs become RECEIPTED and leave the outbox; those that did before stay as they are."""
-    history: list[Row] = []
-    for job in jobs:
-        connection.execute(_SENT, (job,))
-        if connection.execute(_RECEIPTED, (job,)).rowcount:
-            history.append((job, now.timestamp(), "stored", "receipted", "receipted", ""))
-    connection.executemany(ADD_HISTORY, history)
+    drop(connection, jobs)
+    changed = connection.execute(_RECEIPTED, (json.dumps(list(jobs)),)).fetchall()
+    at = now.timestamp()
+    add_history(connection, [(job, at, "stored", "receipted", "receipted", "") for (job,) in sorted(changed)])
 
 
 def defer(connection: Connection, job: int, until: Instant) -> None:

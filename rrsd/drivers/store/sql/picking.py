@@ -1,6 +1,7 @@
 """Which jobs run next. Every statement here is a walk along an index, whatever the length of the queue."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from attrs import evolve
@@ -19,7 +20,16 @@ WAITING = "state IN ('new', 'ready', 'deferred', 'needs_auth', 'no_space')"
 
 ADD_HISTORY = "INSERT INTO history (job, at, before, after, event, evidence) VALUES (?, ?, ?, ?, ?, ?)"
 
+_ADD_ALL_HISTORY = """
+INSERT INTO history (job, at, before, after, event, evidence)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(?) ORDER BY key
+"""
+
 _MORE = 16  # rows read beyond those needed, for jobs that share a digest
+_PICK_ANY = f"""
+SELECT job, digest FROM jobs INDEXED BY jobs_waiting
+WHERE {WAITING} AND origin = ? AND priority = ? AND due <= ? ORDER BY due, job LIMIT ?
+"""
 _EMPTY_BUSY = "DELETE FROM busy"
 _ADD_BUSY = "INSERT OR IGNORE INTO busy (digest) VALUES (?)"
 _PICK = f"""
@@ -28,8 +38,10 @@ WHERE {WAITING} AND origin = ? AND priority = ? AND due <= ? AND digest NOT IN (
 ORDER BY due, job LIMIT ?
 """
 _FIND = f"SELECT {JOB} FROM jobs WHERE job = ?"
+# One statement for all: each step of SQLite lets another thread have the interpreter, and takes it back again.
 _SET_LEASED = """
-UPDATE jobs SET state = 'leased', due = NULL, condition = '', attempts = attempts + 1, epoch = epoch + 1 WHERE job = ?
+UPDATE jobs SET state = 'leased', due = NULL, condition = '', attempts = attempts + 1, epoch = epoch + 1
+WHERE job IN (SELECT value FROM json_each(?))
 """
 _SET_ASIDE = "UPDATE jobs SET state = 'quarantined', due = NULL WHERE job = ?"
 _NEXT_EPOCH = """
@@ -79,19 +91,35 @@ def checkpoints_of(connection: Connection, number: int) -> tuple[Checkpoint, ...
 
 def pick(connection: Connection, origin: Origin, most: int, now: Instant, busy: Iterable[Digest]) -> list[int]:
     """The numbers of up to `most` jobs, no two with one digest, none whose digest is in `busy`."""
-    connection.execute(_EMPTY_BUSY)
-    connection.executemany(_ADD_BUSY, [(digest.raw,) for digest in busy])
+    held = {digest.raw for digest in busy}
     picked: dict[bytes, int] = {}
     for rank in range(len(PRIORITIES)):
-        exhausted = False
-        while not exhausted and len(picked) < most:
-            limit = most - len(picked) + _MORE
-            rows = connection.execute(_PICK, (str(origin), rank, now.timestamp(), limit)).fetchall()
-            exhausted = len(rows) < limit
-            for job, digest in rows:
+        limit = most - len(picked) + _MORE
+        rows = connection.execute(_PICK_ANY, (str(origin), rank, now.timestamp(), limit)).fetchall()
+        for job, digest in rows:
+            if digest not in held:
                 picked.setdefault(digest, job)
-            connection.executemany(_ADD_BUSY, [(digest,) for _, digest in rows])
+        if len(rows) == limit and len(picked) < most:
+            _pick_beyond(connection, (str(origin), rank, now.timestamp()), most, held, picked)
+        if len(picked) >= most:
+            break
     return list(picked.values())[:most]
+
+
+def _pick_beyond(
+    connection: Connection, where: tuple[str, int, float], most: int, held: set[bytes], picked: dict[bytes, int]
+) -> None:
+    """Go on behind the many jobs that share a digest with one that is held or picked."""
+    connection.execute(_EMPTY_BUSY)
+    connection.executemany(_ADD_BUSY, [(digest,) for digest in (*held, *picked)])
+    exhausted = False
+    while not exhausted and len(picked) < most:
+        limit = most - len(picked) + _MORE
+        rows = connection.execute(_PICK, (*where, limit)).fetchall()
+        exhausted = len(rows) < limit
+        for job, digest in rows:
+            picked.setdefault(digest, job)
+        connection.executemany(_ADD_BUSY, [(digest,) for _, digest in rows])
 
 
 def lease(connection: Connection, picked: Iterable[int], now: Instant) -> tuple[list[Lease], list[int]]:
@@ -110,10 +138,16 @@ def lease(connection: Connection, picked: Iterable[int], now: Instant) -> tuple[
         if job.state is not State.READY:
             history.append((number, at, job.state.value, "ready", "due", ""))
         history.append((number, at, "ready", "leased", "leased", ""))
-        connection.execute(_SET_LEASED, (number,))
         leases.append(Lease(_leased(job), _next_epoch(connection, job)))
-    connection.executemany(ADD_HISTORY, history)
+    connection.execute(_SET_LEASED, (json.dumps([each.job.job for each in leases]),))
+    add_history(connection, history)
     return leases, damaged
+
+
+def add_history(connection: Connection, rows: Sequence[Row]) -> None:
+    """Write transitions, in their order."""
+    if rows:
+        connection.execute(_ADD_ALL_HISTORY, (json.dumps(rows),))
 
 
 def _leased(job: Job) -> Job:

@@ -1,9 +1,9 @@
 """The durable pull queue (scheduler semantics 5.1, 5.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.logger import Logger
 
 from rrsd.core.values.digests import Digest
@@ -26,6 +26,7 @@ class Queue:
     _log = Logger()
 
     _engine: Engine
+    _is_stored: Callable[[Digest], bool]
 
     async def accept(self, message: Message, jobs: Sequence[Job]) -> Message | None:
         """Store the message and its jobs, or None when this recipient has this message."""
@@ -43,12 +44,13 @@ class Queue:
         """Up to `most` due jobs of the origin, LEASED from now on."""
 
         def take(connection: Connection) -> tuple[list[Lease], list[int]]:
-            return picking.lease(connection, picking.pick(connection, origin, most, now, busy), now)
+            leases, damaged = picking.lease(connection, picking.pick(connection, origin, most, now, busy), now)
+            return [evolve(each, here=self._is_stored(each.job.digest)) for each in leases], damaged
 
         leases, damaged = await self._engine.write(take)
         for number in damaged:
             self._log.error(
-                "store: the row of pull {number} is damaged and was set aside; deliver its message again", number=number
+                "store: the row of pull {number} is damaged and was set aside; ask the sender to send it again", number=number
             )
         return leases
 
