@@ -50,7 +50,8 @@ class Queue:
         leases, damaged = await self._engine.write(take)
         for number in damaged:
             self._log.error(
-                "store: the row of pull {number} is damaged and was set aside; ask the sender to send it again", number=number
+                "store: the row of pull {number} is damaged and was set aside; ask the sender to send it again",
+                number=number,
             )
         return leases
 
