@@ -29,7 +29,7 @@ class Answer:
 
     status: str = "200 OK"
     headers: tuple[str, ...] = ()
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     end: str = "keep"  # keep, close (with close_notify), cut (without), hang
 
     def head(self) -> bytes:
@@ -67,6 +67,8 @@ Script = list[Answer | Callable[[str], Answer]]
 @define(eq=False)
 class Hostile(Factory):
     """Answers request after request by a script, the last answer again and again; remembers what was asked."""
+
+    noisy = False  # its script would be in the log, bodies and all
 
     script: Script
     heads: list[str] = field(factory=list)
