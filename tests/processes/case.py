@@ -20,7 +20,7 @@ _LOOK_AGAIN = 0.005
 class ProcessCase(SynchronousTestCase):
     """A test that ends within `seconds`, and all of its processes with it."""
 
-    seconds = 60
+    seconds = 150
 
     @override
     def setUp(self) -> None:

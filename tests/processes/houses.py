@@ -94,7 +94,7 @@ class HouseCase(ProcessCase):
             shown = local.pull(number)
         return {**shown["job"], "durable": int((shown.get("fetch") or {}).get("offset") or 0)}
 
-    def await_state(self, number: int, *states: str, seconds: float = 30.0) -> dict[str, Any]:
+    def await_state(self, number: int, *states: str, seconds: float = 60.0) -> dict[str, Any]:
         """The job, as soon as it is in one of the states."""
 
         def there() -> dict[str, Any]:
