@@ -39,7 +39,7 @@ def public_site(
     settings: Settings, effects: Effects, people: People, serving: Serving, retrieving: Retrieving
 ) -> Switchboard:
     """What the world sees."""
-    resource_metadata = f"{settings.rs.origin}/.well-known/oauth-protected-resource"
+    resource_metadata = _resource_metadata(settings)
     grants = {**people.exchange.grants, **({} if settings.idp.issuer else people.login.grants)}
     mounts = [
         Mount(StrangersPages(resource_metadata, serving.gate, serving.strangers).routes.resource(), STRANGERS_PATHS),
@@ -57,6 +57,11 @@ def public_site(
     return switchboard(tuple(mounts))
 
 
+def _resource_metadata(settings: Settings) -> str:
+    """Where the RFC 9728 document is that every challenge names."""
+    return f"{settings.rs.origin}/.well-known/oauth-protected-resource"
+
+
 STRANGERS_PATHS = ("/.well-known/ni/sha-256", "/rrs/chunks/sha-256", "/rrs/receipts")
 
 
@@ -71,7 +76,7 @@ def _mailbox(settings: Settings, effects: Effects, people: People, retrieving: R
         document=api_document(settings),
         most_message=settings.rra.most_message,
         audit=people.exchange.audit,
-        resource_metadata=f"{settings.rs.origin}/.well-known/oauth-protected-resource",
+        resource_metadata=_resource_metadata(settings),
     )
 
 

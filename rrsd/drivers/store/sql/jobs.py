@@ -8,7 +8,7 @@ from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Change, Counts, HistoryRow, Job, State
 from rrsd.core.values.peers import Origin
 from rrsd.drivers.store.sql.engine import Connection
-from rrsd.drivers.store.sql.picking import ADD_HISTORY, WAITING
+from rrsd.drivers.store.sql.picking import WAITING, add_history
 from rrsd.drivers.store.sql.rows import (
     JOB,
     RANKS,
@@ -102,7 +102,7 @@ def change(connection: Connection, changes: Sequence[Change]) -> None:
     updated = connection.executemany(_CHANGE, [_changed(one) for one in changes]).rowcount
     if changes and updated != len(changes):
         raise Conflict("a job is not in the state that it was in")
-    connection.executemany(ADD_HISTORY, [_explained(one) for one in changes])
+    add_history(connection, [_explained(one) for one in changes])
     receipts = [(one.job.job, one.at.timestamp()) for one in changes if one.receipt]
     if receipts:
         connection.executemany(_ADD_RECEIPT, receipts)
@@ -172,5 +172,5 @@ def wake(connection: Connection, jobs: Sequence[tuple[int, str]], now: Instant) 
     for job, state in jobs:
         if connection.execute(_WAKE, (at, job, state)).rowcount:
             history.append((job, at, state, "ready", "woken", ""))
-    connection.executemany(ADD_HISTORY, history)
+    add_history(connection, history)
     return len(history)

@@ -18,8 +18,6 @@ from rrsd.drivers.store.sql.rows import JOB, PRIORITIES, UNREADABLE, Row, instan
 WAITING = "state IN ('new', 'ready', 'deferred', 'needs_auth', 'no_space')"
 """The condition of the partial indexes, letter by letter: SQLite uses them only for the very same term."""
 
-ADD_HISTORY = "INSERT INTO history (job, at, before, after, event, evidence) VALUES (?, ?, ?, ?, ?, ?)"
-
 _ADD_ALL_HISTORY = """
 INSERT INTO history (job, at, before, after, event, evidence)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(?) ORDER BY key
