@@ -9,7 +9,7 @@ from rrsd.core.refusals import Unproven
 from rrsd.core.values.addresses import Domain
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.peers import Certificate, ClientProof, Introduction, Issuer, Origin, ProvenPeer, Url
+from rrsd.core.values.peers import Certificate, ClientProof, Introduction, Issuer, Origin, ProvenPeer, Strength, Url
 from rrsd.core.wire.metadata import IssuerMetadata
 
 
@@ -79,7 +79,7 @@ def prove_client_by_issuer(certificate: Certificate, issuer: Issuer, until: Inst
     client = certificate.client
     if client is None or client.domain != issuer.origin.host:
         return None
-    return ClientProof(client, "issuer", until)
+    return ClientProof(client, "issuer", until, Strength.ISSUER)
 
 
 def prove_client_by_webfinger(certificate: Certificate, hashes: Sequence[Digest], until: Instant) -> ClientProof:

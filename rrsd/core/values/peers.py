@@ -1,9 +1,10 @@
 """Who is at the other end: origins, issuers, certificates, introductions (RFC 6454, RFC 8414, RFC 8705, RFC 9728)."""
 
 import re
+from enum import StrEnum
 from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import field, frozen
 
 from rrsd.core.refusals import Malformed
 from rrsd.core.values.addresses import ClientIdentifier, Domain, parse_domain
@@ -114,7 +115,8 @@ class Certificate:
     """What a TLS connection proved about its other end: possession of the key of this certificate, nothing more.
 
     `x5t` is the SHA-256 of the DER form (RFC 8705 3.1), `spki` that of the SubjectPublicKeyInfo, `key_pem` the public
-    key in PEM. `client` is the subject's OU.CN, or None unless there is exactly one of each.
+    key in PEM. `client` is the subject's OU.CN, or None unless there is exactly one of each. `der` is the certificate
+    itself, `chain` the others that came with it, leaf excluded, in their order and unchecked.
     """
 
     x5t: Digest
@@ -123,6 +125,8 @@ class Certificate:
     client: ClientIdentifier | None
     not_before: Instant
     not_after: Instant
+    der: bytes = field(default=b"", repr=False)
+    chain: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 @frozen
@@ -146,6 +150,16 @@ class ProvenPeer:
     proof: str
 
 
+class Strength(StrEnum):
+    """What a proof of a client rests on."""
+
+    DNSSEC = "dnssec"
+    TLS = "tls"
+    ISSUER = "issuer"
+    WEAK = "weak"
+    """Unauthenticated DNS: whoever can forge an answer can forge the proof; policy decides whether it is enough."""
+
+
 @frozen
 class ClientProof:
     """That a certificate's key belongs to `client`, by which method, and until when that may be believed."""
@@ -153,3 +167,4 @@ class ClientProof:
     client: ClientIdentifier
     method: str
     until: Instant
+    strength: Strength = Strength.TLS

@@ -45,6 +45,7 @@ def _read(certificate: x509.Certificate, der: bytes) -> Certificate:
         client=_client(certificate.subject),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
+        der=der,
     )
 
 

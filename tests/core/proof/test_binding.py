@@ -9,7 +9,7 @@ from rrsd.core.proof import binding
 from rrsd.core.refusals import Unproven
 from rrsd.core.values.addresses import parse_domain
 from rrsd.core.values.digests import digest_of
-from rrsd.core.values.peers import ClientProof, Origin, parse_issuer, parse_origin, parse_url
+from rrsd.core.values.peers import ClientProof, Origin, Strength, parse_issuer, parse_origin, parse_url
 from rrsd.core.wire.metadata import IssuerMetadata
 from tests.core import signing
 from tests.core.signing import BAR, CERTIFICATE, CLIENT, ISSUER, NOW, OTHER_KEY
@@ -72,7 +72,7 @@ class ClientTests(SynchronousTestCase):
     def test_by_issuer(self) -> None:
         """The issuer whose host is the client's domain vouches; another does not, a subdomain's neither."""
         proof = binding.prove_client_by_issuer(CERTIFICATE, parse_issuer("https://bar.test/x"), NOW)
-        self.assertEqual(proof, ClientProof(CLIENT, "issuer", NOW))
+        self.assertEqual(proof, ClientProof(CLIENT, "issuer", NOW, Strength.ISSUER))
         for certificate, issuer in (
             (CERTIFICATE, ISSUER),
             (evolve(CERTIFICATE, client=None), parse_issuer("https://bar.test")),
