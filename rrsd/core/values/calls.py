@@ -33,8 +33,8 @@ class Event:
 
     `what` was decided (retrieve, exchange, login, pull, accept …), by `who` (client or user), for `subject`, about
     `resource`, from `peer`; `outcome` is granted, refused or failed; `refusal` a reason from the closed list;
-    `evidence` names what was believed, `policy` the policies that decided; `took` is seconds. `claims` are those of the assertion that was made or
-    believed, without its signature; the trail keeps them only where it is told to.
+    `evidence` names what was believed, `policy` the policies that decided; `took` is seconds. `claims` are those of
+    the assertion that was made or believed, without its signature; the trail keeps them only where it is told to.
     """
 
     what: str
