@@ -173,7 +173,7 @@ def _exchange(means: Means, members: Members, identity: Identity) -> Exchange:
 
 @frozen
 class Registry(Mapping[str, Client]):
-    """The STS's clients by identifier: those of the settings, and the agent of this daemon with its present key."""
+    """The STS's clients by identifier: those of the settings, and the agent of this daemon with its present keys."""
 
     settings: Settings
     keyring: Keyring
@@ -182,7 +182,8 @@ class Registry(Mapping[str, Client]):
     def __getitem__(self, name: str) -> Client:
         if name in self.registered or name != str(agent_name(self.settings)):
             return self.registered[name]
-        return sts_rules.own_agent(self.keyring.agent.certificate, self.settings.domain.name, api_origin(self.settings))
+        ours, audience = self.keyring.agent.certificates, api_origin(self.settings)
+        return sts_rules.own_agent(ours, self.settings.domain.name, audience)
 
     def __iter__(self) -> Iterator[str]:
         return iter({str(agent_name(self.settings)), *self.registered})

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from rrsd.core.refusals import Unavailable
+from rrsd.core.values.digests import Digest
 from rrsd.core.values.peers import Certificate
 from rrsd.core.values.tokens import Algorithm, Kind
 from rrsd.core.wire import jose
@@ -55,10 +56,26 @@ class AgentKey:
     """The client certificate with its key: presented on the way out, and signs what the agent says of itself."""
 
     _pair: KeyPair | None = field(default=None, repr=False)
+    _others: tuple[KeyPair, ...] = field(default=(), repr=False)
 
-    def use(self, pair: KeyPair | None) -> None:
-        """Be the holder of `pair` from now on."""
-        self._pair = pair
+    def use(self, pair: KeyPair | None, *others: KeyPair) -> None:
+        """Be the holder of `pair` from now on; `others` are published beside it, the next one or the one before."""
+        self._pair, self._others = pair, others
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """Every certificate that is ours at this time, the presented one first.
+
+        Raises:
+            Unavailable: there is none.
+        """
+        return tuple(pair.certificate for pair in (self.pair, *self._others))
+
+    def published(self) -> tuple[Digest, ...]:
+        """The SPKI hashes of `certificates`, for WebFinger, TXT and TLSA records; none where there is none."""
+        if self._pair is None:
+            return ()  # a domain that only sends needs no client certificate
+        return tuple(certificate.spki for certificate in self.certificates)
 
     @property
     def pair(self) -> KeyPair:

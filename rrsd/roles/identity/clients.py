@@ -74,7 +74,7 @@ class Clients:
 
     def _by_ourselves(self, claim: Claim) -> Finding:
         life = self.settings.least_kept
-        hashes = (self.agent.certificate.spki,)
+        hashes = self.agent.published()
         return Learned(binding.prove_client_by_webfinger(claim.certificate, hashes, self._until(life)), life)
 
     async def _by_webfinger(self, claim: Claim) -> Finding | None:

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from rrsd.core.values.calls import Answer, Call
+from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.peers import Certificate
 from rrsd.core.values.tokens import KeySet
 
 T = TypeVar("T")
@@ -40,11 +40,10 @@ class OwnKeys(Protocol):
 
 
 class OwnAgent(Protocol):
-    """The key of our own client certificate."""
+    """The keys of our own client certificates."""
 
-    @property
-    def certificate(self) -> Certificate:
-        """The certificate that our agent presents on the way out."""
+    def published(self) -> tuple[Digest, ...]:
+        """The SPKI hashes of the keys that are published now; none where there is no client certificate."""
         ...
 
 

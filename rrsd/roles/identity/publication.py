@@ -4,8 +4,7 @@ from typing import Any
 
 from attrs import frozen
 
-from rrsd.core.refusals import Unavailable, Unknown
-from rrsd.core.values.digests import Digest
+from rrsd.core.refusals import Unknown
 from rrsd.core.wire.jose import render_key_set
 from rrsd.core.wire.metadata import ResourceMetadata, render_issuer_metadata, render_resource_metadata
 from rrsd.core.wire.webfinger import Query
@@ -51,11 +50,4 @@ class Publication:
     def webfinger(self, query: Query) -> dict[str, Any]:
         """The JRD that answers the query (RFC 7033 4.2); refuses with Malformed or Unknown."""
         home = self.home
-        return rules.answer_webfinger(query, home.domain, home.metadata.issuer, home.client, self._hashes())
-
-    def _hashes(self) -> tuple[Digest, ...]:
-        try:
-            return (self.agent.certificate.spki,)
-        except Unavailable:
-            # A domain that only sends needs no client certificate.
-            return ()
+        return rules.answer_webfinger(query, home.domain, home.metadata.issuer, home.client, self.agent.published())

@@ -1,6 +1,6 @@
 """Who may exchange what for what (RFC 8693, RFC 8705 2.2, RFC 8707 2)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -74,15 +74,17 @@ def register(
     return Client(identifier, hashes, frozenset(impersonate), frozenset(audiences), origins)
 
 
-def own_agent(certificate: Certificate, domain: Domain, audience: str) -> Client:
+def own_agent(certificates: Sequence[Certificate], domain: Domain, audience: str) -> Client:
     """The registration of the agent in this very daemon: its own domain's users, any resource server.
 
+    Each of the `certificates` proves it, since two are in use while the agent's key is changed.
+
     Raises:
-        Malformed: the certificate names no client.
+        Malformed: there is none, or it names no client.
     """
-    if certificate.client is None:
+    if not certificates or certificates[0].client is None:
         raise Malformed("the agent's certificate names no client")
-    return register(certificate.client, (certificate,), (domain,), (audience,), ("*",))
+    return register(certificates[0].client, certificates, (domain,), (audience,), ("*",))
 
 
 @frozen

@@ -10,6 +10,7 @@ from rrsd.core.proof.tokens import access_claims
 from rrsd.core.refusals import Expired, Forbidden, Malformed, Refusal, TooLarge, Unavailable, Unknown, Unproven
 from rrsd.core.values.addresses import Domain
 from rrsd.core.values.calls import Answer
+from rrsd.core.values.digests import Digest
 from rrsd.core.values.peers import Certificate, Issuer, parse_issuer
 from rrsd.core.values.tokens import KeySet, Kind, VerifiedAccess
 from rrsd.core.wire.jose import render_key_set
@@ -71,6 +72,9 @@ class Agent:
 
     def __init__(self, certificate: Certificate) -> None:
         self.certificate = certificate
+
+    def published(self) -> tuple[Digest, ...]:
+        return (self.certificate.spki,)
 
 
 class Introduce(IdentityCase):

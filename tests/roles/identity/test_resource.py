@@ -2,8 +2,8 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from rrsd.core.refusals import Unavailable
 from rrsd.core.values.addresses import Domain
+from rrsd.core.values.digests import Digest
 from rrsd.core.values.peers import Certificate, Url, parse_issuer
 from rrsd.core.wire.metadata import IssuerMetadata, parse_issuer_metadata, parse_resource_metadata
 from rrsd.core.wire.webfinger import ISSUER_REL
@@ -12,25 +12,20 @@ from rrsd.roles.identity.publication import Publication
 from rrsd.roles.identity.resource import IdentityPages
 from rrsd.roles.identity.settings import Settings
 from tests.support.callers import Caller, Response
-from tests.support.domains import Party
+from tests.support.domains import Key, Party, certificate
 
 METADATA = "/.well-known/oauth-authorization-server"
 FINGER = "/.well-known/webfinger"
 
 
-class NoAgent:
-    """A domain without a client certificate."""
-
-    @property
-    def certificate(self) -> Certificate:
-        raise Unavailable("no client certificate")
-
-
 class Agent:
-    """The holder of a client certificate."""
+    """The holder of client certificates, or of none."""
 
-    def __init__(self, certificate: Certificate) -> None:
-        self.certificate = certificate
+    def __init__(self, *certificates: Certificate) -> None:
+        self.certificates = certificates
+
+    def published(self) -> tuple[Digest, ...]:
+        return tuple(certificate.spki for certificate in self.certificates)
 
 
 class Published(SynchronousTestCase):
@@ -40,7 +35,7 @@ class Published(SynchronousTestCase):
         self.home = Party("foo.test")
         self.pages = self.publish(self.home.metadata)
 
-    def publish(self, metadata: IssuerMetadata, agent: Agent | NoAgent | None = None) -> Caller:
+    def publish(self, metadata: IssuerMetadata, agent: Agent | None = None) -> Caller:
         home = Home(
             domain=self.home.domain,
             metadata=metadata,
@@ -120,7 +115,7 @@ class Published(SynchronousTestCase):
 
     def test_webfinger_without_a_client_certificate(self) -> None:
         """A domain that has no agent publishes no key and still introduces its users."""
-        self.pages = self.publish(self.home.metadata, NoAgent())
+        self.pages = self.publish(self.home.metadata, Agent())
         rels = [link["rel"] for link in self.finger("resource=acct:_rra@foo.test").json()["links"]]
         self.assertEqual(rels, [ISSUER_REL])
 
@@ -129,3 +124,10 @@ class Published(SynchronousTestCase):
         links = self.finger("resource=acct:_rra@foo.test&rel=public-key").json()["links"]
         self.assertEqual(links[0]["properties"], {"public-key/hash": self.home.certificate.spki.hex})
         self.assertEqual(self.home.client.domain, Domain("foo.test"))
+
+    def test_webfinger_while_the_client_key_is_changed(self) -> None:
+        """Both hashes are published under its name, one link each."""
+        both = (self.home.certificate, certificate(str(self.home.client), Key("next")))
+        self.pages = self.publish(self.home.metadata, Agent(*both))
+        links = self.finger("resource=acct:_rra@foo.test&rel=public-key").json()["links"]
+        self.assertEqual([link["properties"]["public-key/hash"] for link in links], [each.spki.hex for each in both])

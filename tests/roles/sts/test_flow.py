@@ -77,7 +77,7 @@ class ExchangeCase(FlowCase):
         """One STS; its clients are the domain's own agent and one that may do nothing by itself."""
         self.time, self.desk, self.trail, self.replays = ManualTime(), SigningDesk(), Trail(), MemoryReplays()
         self.requests, self.failures = Quota(), Quota()
-        own = rules.own_agent(PAIR.certificate, BAR, API)
+        own = rules.own_agent((PAIR.certificate,), BAR, API)
         modest = rules.register(
             parse_client_identifier("_rra.evil.test"), [STRANGER.certificate], [], [], ["https://rs.evil.test"]
         )

@@ -42,8 +42,9 @@ class RegistrationTests(SynchronousTestCase):
 
     def test_own_agent_needs_a_name(self) -> None:
         """The agent's certificate must name a client."""
-        self.assertEqual(rules.own_agent(CERTIFICATE, BAR, "x").identifier, CLIENT)
-        self.assertRaises(Malformed, rules.own_agent, evolve(CERTIFICATE, client=None), BAR, "x")
+        self.assertEqual(rules.own_agent((CERTIFICATE,), BAR, "x").identifier, CLIENT)
+        self.assertRaises(Malformed, rules.own_agent, (evolve(CERTIFICATE, client=None),), BAR, "x")
+        self.assertRaises(Malformed, rules.own_agent, (), BAR, "x")
 
 
 class LifeTests(SynchronousTestCase):
