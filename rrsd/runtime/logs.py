@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import IO, Any
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
@@ -27,6 +28,7 @@ def new_reference() -> str:
     return secrets.token_hex(6)
 
 
+@lru_cache(maxsize=1024)
 def is_hidden(name: str) -> bool:
     """Whether a field of this name must not be logged."""
     return _NAMES.search(name) is not None

@@ -1,6 +1,7 @@
 """Names of domains, users and clients (RFC 5321 4.1.2, RFC 5890, RFC 8705)."""
 
 import re
+from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase
 
 import idna
@@ -16,6 +17,8 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _UNIT = re.compile(r"_?[a-z0-9](?:[a-z0-9-]{0,60}[a-z0-9])?", re.ASCII)
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII)
 _TO_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
+MOST_REMEMBERED = 4096
+"""Texts of names whose reading is remembered: the same few come with every request."""
 _RESERVED = frozenset({"local", "localhost", "internal", "invalid", "onion", "test", "example", "arpa", "lan", "home"})
 
 
@@ -34,6 +37,7 @@ class Domain:
         return self.name.rpartition(".")[2] in _RESERVED
 
 
+@lru_cache(MOST_REMEMBERED)
 def parse_domain(text: str) -> Domain:
     """The domain that `text` names, U-labels converted by strict IDNA 2008.
 

@@ -2,12 +2,13 @@
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
 from rrsd.core.refusals import Malformed
-from rrsd.core.values.addresses import ClientIdentifier, Domain, parse_domain
+from rrsd.core.values.addresses import MOST_REMEMBERED, ClientIdentifier, Domain, parse_domain
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 
@@ -62,6 +63,7 @@ class Issuer:
         return Url(self.origin, f"{self.path}/.well-known/{name}")
 
 
+@lru_cache(MOST_REMEMBERED)
 def parse_url(text: str) -> Url:
     """The https URL that `text` writes in its one canonical form.
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from rrsd.core.refusals import Malformed, TooLarge
@@ -69,8 +70,13 @@ def _is_kid(kid: object) -> bool:
 
 def signing_input(algorithm: str, typ: str, kid: str | None, claims: Mapping[str, object]) -> bytes:
     """The bytes to sign (RFC 7515 5.1)."""
-    header = {"alg": str(algorithm), "typ": str(typ)} | ({} if kid is None else {"kid": kid})
-    return ".".join(base64url.encode(strictjson.render(part)) for part in (header, claims)).encode("ascii")
+    return f"{_header(str(algorithm), str(typ), kid)}.{base64url.encode(strictjson.render(claims))}".encode("ascii")
+
+
+@lru_cache(maxsize=256)
+def _header(algorithm: str, typ: str, kid: str | None) -> str:
+    header = {"alg": algorithm, "typ": typ} | ({} if kid is None else {"kid": kid})
+    return base64url.encode(strictjson.render(header))
 
 
 def join_jws(signing_input: bytes, signature: bytes) -> str:

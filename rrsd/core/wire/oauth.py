@@ -12,7 +12,7 @@ FORM = "application/x-www-form-urlencoded"
 MOST_PARAMETERS = 64
 REPEATABLE = frozenset({"resource", "audience"})  # RFC 8707 2, RFC 8693 2.1
 
-_ENCODED = re.compile(rb"(?:[!-$&-:<-~]|%[0-9A-Fa-f]{2})*")  # visible ASCII without "%" and ";"
+_ENCODED = re.compile(rb"[!-$&-:<-~]*(?:%[0-9A-Fa-f]{2}[!-$&-:<-~]*)*")  # visible ASCII without "%" and ";"
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)", re.ASCII)
 _INVISIBLE = re.compile(r"[^ -~]")
 
@@ -85,8 +85,9 @@ def _parse_field(text: bytes) -> tuple[str, str]:
 def _decode(text: bytes) -> str:
     if not _ENCODED.fullmatch(text):
         raise Malformed("percent-encoding")
+    spaced = text.replace(b"+", b" ")
     try:
-        decoded = unquote_to_bytes(text.replace(b"+", b" ")).decode("utf-8")
+        decoded = (unquote_to_bytes(spaced) if b"%" in spaced else spaced).decode("utf-8")
     except UnicodeDecodeError:
         raise Malformed("parameter is not UTF-8") from None
     if "\0" in decoded:

@@ -37,7 +37,7 @@ def parse_array(data: bytes, most: int = 65536) -> list[Any]:
 
 def render(document: Mapping[str, Any] | Sequence[Any]) -> bytes:
     """Compact JSON in ASCII, members in their own order."""
-    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return _ENCODER.encode(document).encode("ascii")
 
 
 def _parse(data: bytes, most: int) -> object:
@@ -45,7 +45,7 @@ def _parse(data: bytes, most: int) -> object:
         raise TooLarge(f"JSON of {len(data)} bytes")
     try:
         text = data.decode("utf-8")
-        value: object = json.loads(text, object_pairs_hook=_members, parse_constant=_no_number, parse_float=_finite)
+        value: object = _DECODER.decode(text)
     except (ValueError, RecursionError):
         raise Malformed("not JSON in UTF-8") from None
     if text.count("[") + text.count("{") > MOST_DEPTH:
@@ -71,6 +71,11 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise Malformed("JSON number too large")
     return number
+
+
+# Made once: making them costs as much as a small document does.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_number, parse_float=_finite)
 
 
 def _require_shallow(value: object, depth: int) -> None:
