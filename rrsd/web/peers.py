@@ -1,7 +1,9 @@
 """Who is at the other end of a request: what TLS proved, and nothing that a header claims (M-11)."""
 
+from itertools import islice
 from typing import Any, cast
 
+from attrs import evolve
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.interfaces import ISSLTransport
 from twisted.web.iweb import IRequest
@@ -9,6 +11,10 @@ from twisted.web.server import Request
 
 from rrsd.core.values.peers import Certificate
 from rrsd.core.wire.x509 import parse_certificate
+
+MOST_CHAIN = 6
+"""Certificates that are kept beside the leaf: one more than any proof takes, so that a longer chain is seen as such."""
+MOST_CHAIN_BYTES = 32768
 
 
 def certificate_of(request: IRequest) -> Certificate | None:
@@ -37,7 +43,21 @@ def read_certificate(transport: object) -> Certificate | None:
     certificate = transport.getPeerCertificate()
     if certificate is None:
         return None
-    return parse_certificate(certificate.to_cryptography().public_bytes(Encoding.DER))
+    leaf = parse_certificate(certificate.to_cryptography().public_bytes(Encoding.DER))
+    return evolve(leaf, chain=_read_chain(transport, leaf.der))
+
+
+def _read_chain(transport: Any, leaf: bytes) -> tuple[bytes, ...]:
+    """What came with the leaf; OpenSSL lists the leaf too on the client's side, but not on the server's."""
+    handle = getattr(transport, "getHandle", None)
+    connection = None if handle is None else handle()
+    found: Any = getattr(connection, "get_peer_cert_chain", list)() or ()
+    kept: list[bytes] = []
+    for each in islice(found, MOST_CHAIN + 1):
+        der = each.to_cryptography().public_bytes(Encoding.DER)
+        if der != leaf and len(kept) < MOST_CHAIN and sum(map(len, kept)) + len(der) <= MOST_CHAIN_BYTES:
+            kept.append(der)
+    return tuple(kept)
 
 
 def address_of(request: IRequest) -> str:
