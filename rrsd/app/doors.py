@@ -1,20 +1,23 @@
 """The drivers, built from the settings."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import define
 
 from rrsd.app.effects import Effects
 from rrsd.config.settings import Settings
 from rrsd.drivers.dns.resolver import Resolver, parse_hosts
+from rrsd.drivers.dns.settings import Settings as DnsSettings
 from rrsd.drivers.fetch.client import Outbound
 from rrsd.drivers.fetch.endpoints import Network
 from rrsd.drivers.fetch.guard import Guard, parse_networks
+from rrsd.drivers.fetch.settings import Settings as FetchSettings
 from rrsd.drivers.keys.service import Keyring
 from rrsd.drivers.tls.client import ClientTls
 from rrsd.drivers.tls.credentials import Credential, parse_credential
 from rrsd.drivers.tls.reload import read_credential, read_file
 from rrsd.drivers.tls.server import ServerTls
+from rrsd.runtime.timers import Timers
 
 
 @define(eq=False)
@@ -55,8 +58,8 @@ def build_doors(settings: Settings, effects: Effects, keyring: Keyring) -> Doors
         settings,
         keyring,
         ServerTls(read_front(settings), minimum),
-        _outbound(settings, effects, stranger_tls),
-        _outbound(settings, effects, agent_tls),
+        build_outbound(settings, effects, stranger_tls),
+        build_outbound(settings, effects, agent_tls),
         agent_tls,
     )
 
@@ -72,7 +75,32 @@ def agent_credential(keyring: Keyring) -> Credential:
     return parse_credential(pair.certificate_pem, pair.key_pem)
 
 
-def _outbound(settings: Settings, effects: Effects, tls: ClientTls) -> Outbound:
+class Ways(Protocol):
+    """The settings of the way out."""
+
+    @property
+    def dns(self) -> DnsSettings: ...
+
+    @property
+    def fetch(self) -> FetchSettings: ...
+
+
+class Surroundings(Protocol):
+    """What the way out takes from outside."""
+
+    @property
+    def reactor(self) -> Any: ...
+
+    @property
+    def timers(self) -> Timers: ...
+
+
+def build_outbound(settings: Ways, effects: Surroundings, tls: ClientTls) -> Outbound:
+    """The way out to other hosts, with the guard that the settings ask for.
+
+    Raises:
+        Malformed: the host table or a network in the settings cannot be used.
+    """
     names: Any = effects.reactor.nameResolver
     table = parse_hosts(settings.dns.hosts)
     resolver = Resolver(names, effects.timers, table, settings.dns.deadline, settings.dns.most_addresses)

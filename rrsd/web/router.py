@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from rrsd.core.refusals import Refusal, Unknown
 from rrsd.core.wire.strictjson import render
 from rrsd.runtime.logs import new_reference
-from rrsd.web.refusals import TABLE, Shape, headers_of
+from rrsd.web.refusals import TABLE, Shape, headers_of, shape_of
 
 _OF_THE_CONTENT = ("Content-Length", "Content-Disposition", "Content-Encoding", "ETag", "Repr-Digest", "Last-Modified")
 _NO_METHOD = Shape(405, "invalid_request")
@@ -106,6 +106,16 @@ def answer(request: IRequest, document: Mapping[str, Any], status: int = 200, *,
     for name, value in {**given, **{key.replace("_", "-"): text for key, text in headers.items()}}.items():
         reply.setHeader(name, value)
     return body
+
+
+def refuse(request: IRequest, refusal: Refusal, resource_metadata: str = "") -> bytes:
+    """Make the refusal the answer, by the table of `rrsd.web.refusals`."""
+    reply = cast(Request, request)
+    _clear(reply)
+    shape = shape_of(refusal)
+    for name, value in headers_of(refusal, shape, resource_metadata).items():
+        reply.setHeader(name, value)
+    return answer(reply, {"error": shape.error, "reason": refusal.reason}, shape.status, no_store=True)
 
 
 def abort(request: IRequest) -> None:

@@ -22,7 +22,7 @@ from typing_extensions import override
 from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unavailable, Unknown
 from rrsd.core.values.peers import Certificate
 from rrsd.web.refusals import headers_of, shape_of
-from rrsd.web.router import answer
+from rrsd.web.router import answer, refuse
 
 STEP = 16384
 """Bytes of a body that must come within one idle time."""
@@ -264,5 +264,4 @@ class _Refusing(Resource):
 
     @override
     def render(self, request: Any) -> bytes:
-        shape = shape_of(self._refusal)
-        return answer(request, {"error": shape.error, "reason": self._refusal.reason}, shape.status, no_store=True)
+        return refuse(request, self._refusal)

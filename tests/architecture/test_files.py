@@ -12,7 +12,7 @@ from tests.architecture.tree import PACKAGE, ROOT, rfcs_in, sources, texts
 
 _LINK = re.compile(r"`[^`<]*<([^`>]+)>`__?|^\.\. (?:image|figure|include):: (\S+)", re.MULTILINE)
 _MACHINE = re.compile(r"(?<![\w.$])/(?:work|root|home|Users)/\w|\b(?:pypi|pythonhosted)\.org\b")
-_NAMED = re.compile(r"``((?:rrsd|tests|docs|conf|bench|twisted)/[\w./*-]+)``")
+_NAMED = re.compile(r"``((?:rrsd|tests|docs|conf|bench|examples|twisted)/[\w./*-]+)``")
 _FRAGMENT = re.compile(r"\d+(?:\.\d+)?\.([a-z]+)\.rst")
 
 
@@ -72,6 +72,12 @@ class Documents(SynchronousTestCase):
                 if not any(ROOT.glob(named.rstrip("/"))):
                     missing.append(f"{path.relative_to(ROOT)}: {named}")
         self.assertEqual(missing, [])
+
+    def test_examples_stand_in_their_page(self) -> None:
+        """Each file of examples/ is included whole, so that what is read is what is tested."""
+        page = (ROOT / "docs" / "developer" / "protect.rst").read_text()
+        included = set(re.findall(r"^\.\. include:: \.\./\.\./examples/(\S+)$", page, re.MULTILINE))
+        self.assertEqual(included, {path.name for path in (ROOT / "examples").iterdir() if path.is_file()})
 
     def test_nothing_speaks_of_one_machine(self) -> None:
         """No path of somebody's machine and no package host stands in a file."""

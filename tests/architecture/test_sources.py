@@ -14,7 +14,7 @@ from tests.architecture.tree import PACKAGE, ROOT, module_of, parsed, sources
 MOST_LINES = 400
 MOST_FUNCTION_LINES = 40
 
-MAY_INSTALL_A_REACTOR = ("rrsd.web", "rrsd.app", "rrsd.drivers.fetch")
+MAY_INSTALL_A_REACTOR = ("rrsd.web", "rrsd.app", "rrsd.drivers.fetch", "rrsd.protect")
 """Klein and treq install the reactor when they are imported; so these rooms, and the roles' modules that import
 `rrsd.web`, are imported by `makeService` only."""
 

@@ -105,6 +105,7 @@ class Trace:
     subject: str = ""
     evidence: str = ""
     resource: str = ""
+    policy: str = ""
 
 
 @define(eq=False)
@@ -138,6 +139,7 @@ class Record:
                 resource=trace.resource,
                 refusal="" if refusal is None else refusal.reason,
                 evidence=trace.evidence,
+                policy=trace.policy,
                 took=self.timers.monotonic() - began,
             )
         )
