@@ -9,11 +9,12 @@ from urllib.parse import quote, unquote_to_bytes
 
 from attrs import field, frozen
 
-from rrsd.core.refusals import Malformed
+from rrsd.core.refusals import Malformed, TooLarge
 from rrsd.core.values.addresses import Address, parse_address
 from rrsd.core.values.instants import Instant
 
 MOST_STRUCTURED = 16384  # characters of one field that has a grammar; a longer one is read as having none
+MOST_FIELDS = 1000  # fields of one header; what mail servers add on the way is a few dozen
 MOST_FILENAME = 255
 MOST_SHOWN = 998  # characters of a subject or a date that are kept for display
 
@@ -67,6 +68,7 @@ def parse_fields(raw: bytes, start: int, end: int) -> tuple[tuple[Field, ...], i
 
     Raises:
         Malformed: a line is neither a field nor the continuation of one.
+        TooLarge: more than `MOST_FIELDS` fields.
     """
     fields: list[Field] = []
     while start < end:
@@ -75,6 +77,8 @@ def parse_fields(raw: bytes, start: int, end: int) -> tuple[tuple[Field, ...], i
         match = _FIELD.match(raw, start, end)
         if match is None:
             raise Malformed("header line is not a field")
+        if len(fields) == MOST_FIELDS:
+            raise TooLarge("header fields")
         text = _FOLD.sub(b"", match[2]).decode("utf-8", "replace").strip(" \t")
         fields.append(Field(match[1].decode("ascii").lower(), text, start, match.end()))
         start = match.end()

@@ -10,6 +10,7 @@ from rrsd.core.refusals import Malformed, TooLarge
 from rrsd.core.wire.mime_fields import Field, first_text, named, parse_fields, parse_media
 
 MOST_DEPTH = 20
+MOST_FIELDS = 100_000  # header fields of all parts together: each costs a hundred times the four bytes that it takes
 IDENTITY = frozenset({"", "7bit", "8bit", "binary"})
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
@@ -38,12 +39,14 @@ def parse_parts(raw: bytes, fields: Sequence[Field], body: int, most: int) -> tu
 
     Raises:
         Malformed: a multipart has no boundary, no part or no end, or is nested deeper than `MOST_DEPTH`.
-        TooLarge: there are more than `most` parts.
+        TooLarge: there are more than `most` parts, or more than `MOST_FIELDS` fields in their headers.
     """
     found: list[Part] = []
-    for part in _leaves(raw, fields, (body, len(raw)), 1):
-        if len(found) == most:
-            raise TooLarge("parts")
+    held = 0
+    for part in _leaves(raw, fields, (body, len(raw)), 1, most):
+        held += len(part.fields)
+        if len(found) == most or held > MOST_FIELDS:
+            raise TooLarge("parts or their header fields")
         found.append(part)
     return tuple(found)
 
@@ -53,19 +56,19 @@ def has_identity_encoding(fields: Sequence[Field]) -> bool:
     return all(each.text.lower() in IDENTITY for each in named(fields, "content-transfer-encoding"))
 
 
-def _leaves(raw: bytes, fields: Sequence[Field], span: tuple[int, int], depth: int) -> Iterator[Part]:
+def _leaves(raw: bytes, fields: Sequence[Field], span: tuple[int, int], depth: int, most: int) -> Iterator[Part]:
     boundary = _boundary(fields)
     if boundary is None:
         return
     if depth > MOST_DEPTH:
         raise Malformed("parts nested too deeply")
-    edges = _edges(raw, span, boundary)
+    edges = _edges(raw, span, boundary, most)
     for (delimiter, start), (end, _) in pairwise(edges):
         inner, body = _header(raw, start, end)
         if _boundary(inner) is None:
             yield Part(delimiter, start, body, end, inner, depth == 1 and end == edges[-1][0])
         else:
-            yield from _leaves(raw, inner, (body, end), depth + 1)
+            yield from _leaves(raw, inner, (body, end), depth + 1, most)
 
 
 def _header(raw: bytes, start: int, end: int) -> tuple[tuple[Field, ...], int]:
@@ -90,12 +93,14 @@ def _boundary(fields: Sequence[Field]) -> str | None:
     return boundary
 
 
-def _edges(raw: bytes, span: tuple[int, int], boundary: str) -> list[tuple[int, int]]:
-    """Where each delimiter line begins and ends, the closing one last."""
+def _edges(raw: bytes, span: tuple[int, int], boundary: str, most: int) -> list[tuple[int, int]]:
+    """Where each delimiter line begins and ends, the closing one last; `most` parts at most lie between them."""
     escaped = re.escape(boundary.encode("ascii"))
     line = re.compile(rb"--%b(?<=\r\n--%b)(--)?+[ \t]*+(?:\r\n|\Z)" % (escaped, escaped))
-    edges = []
+    edges: list[tuple[int, int]] = []
     for match in line.finditer(raw, *span):
+        if len(edges) > most:
+            raise TooLarge("delimiters")
         edges.append((match.start(), match.end()))
         if match[1] and len(edges) > 1:
             return edges

@@ -2,9 +2,10 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from rrsd.core.refusals import Malformed
+from rrsd.core.refusals import Malformed, TooLarge
+from rrsd.core.wire import mime_fields
 from rrsd.core.wire.mime_fields import parse_fields
-from rrsd.core.wire.mime_parts import MOST_DEPTH, Part, parse_parts
+from rrsd.core.wire.mime_parts import MOST_DEPTH, MOST_FIELDS, Part, parse_parts
 from tests.core.wire.mime_cases import message
 
 
@@ -83,3 +84,33 @@ class ParseParts(SynchronousTestCase):
     def test_part_without_header(self) -> None:
         """A part may begin with its body, and may be empty."""
         self.assertEqual(bodies_of(message("--b1", "", "text", "--b1", "--b1--")), [b"text\r\n", b""])
+
+
+class Floods(SynchronousTestCase):
+    """What costs more memory than it has bytes is counted while it is read."""
+
+    def test_header_of_nothing_but_fields(self) -> None:
+        """A header has a thousand fields at most, in a message and in a part."""
+        most = b"a:\r\n" * (mime_fields.MOST_FIELDS - 3)
+        raw = message("", "--b1", "", "x", "--b1--")
+        self.assertEqual(len(parts_of(most + raw)), 1)
+        for bad in (most + b"a:\r\n" + raw, raw.replace(b"--b1\r\n\r\n", b"--b1\r\n" + most + b"a:\r\n" * 4 + b"\r\n")):
+            with self.assertRaises(TooLarge):
+                parts_of(bad)
+
+    def test_fields_of_all_parts(self) -> None:
+        """Many parts with many fields each are refused although each for itself would do."""
+        part = b"--b1\r\n" + b"a:\r\n" * (MOST_FIELDS // 100) + b"\r\n\r\n"
+        for count, fits in ((100, True), (101, False)):
+            raw = message("") + part * count + b"--b1--\r\n"
+            header, body = parse_fields(raw, 0, len(raw))
+            if fits:
+                self.assertEqual(len(parse_parts(raw, header, body, 1000)), count)
+            else:
+                self.assertRaises(TooLarge, parse_parts, raw, header, body, 1000)
+
+    def test_message_of_nothing_but_delimiters(self) -> None:
+        """Delimiter lines beyond the most parts are not even collected."""
+        raw = message("") + b"--b1\r\n" * 1000 + b"--b1--\r\n"
+        with self.assertRaises(TooLarge):
+            parts_of(raw)
