@@ -21,8 +21,9 @@ def readers(folder: str) -> set[str]:
     found = set()
     for path in sorted((PACKAGE / "core" / folder).glob("*.py")):
         module = importlib.import_module(module_of(path))
-        for name, each in inspect.getmembers(module, inspect.isfunction):
-            if each.__module__ == module.__name__ and _READS.match(name):
+        for name, each in inspect.getmembers(module, callable):
+            # A cache around a function hides that it is one.
+            if inspect.isfunction(inspect.unwrap(each)) and each.__module__ == module.__name__ and _READS.match(name):
                 found.add(f"{path.stem}.{name}")
     return found
 
