@@ -9,7 +9,7 @@ TESTS ?= tests
 CORED := rrsd/core/*,rrsd/roles/*/rules.py,rrsd/roles/*/flow.py,rrsd/roles/*/flow/*
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help dev lint format types contracts test cover demo bench docs diagrams reference config clean check news package
+.PHONY: help dev lint format types contracts test cover demo bench docs diagrams reference config clean check interop news package
 
 help: ## Say what each verb does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ cover: dev ## Lines and branches of core, rules and flow: 100 % or fail
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m twisted.trial --reporter=text tests.core tests.roles tests.internet
 	$(BIN)/coverage report --include='$(CORED)' --fail-under=100
+
+interop: dev ## Strangers against rrsd: OAuth, JOSE, HTTP and DNS software in pinned versions (INTEROP=exchange for some)
+	@$(BIN)/python -m pip install --quiet --editable '.[interop]' --config-settings editable_mode=compat
+	@if command -v npm >/dev/null; then cd tests/interop/npm && npm ci --silent --no-audit --no-fund --ignore-scripts; \
+	    else echo "npm is missing: apt install nodejs npm" >&2; fi
+	$(BIN)/python -m tests.interop $(INTEROP)
 
 demo: dev ## Two domains on this machine, one large message, one crash, nothing lost (DEMO_SIZE, DEMO_KEEP=1)
 	$(BIN)/rrsctl demo

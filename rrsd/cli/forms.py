@@ -1,7 +1,7 @@
 """The login page filled in without a browser, for scripts: whatever fields it has, one of them takes a password."""
 
+import re
 from html.parser import HTMLParser
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from attrs import define, field
@@ -12,7 +12,9 @@ from rrsd.cli.transport import Line, require_good
 from rrsd.core.refusals import Malformed, Unproven
 from rrsd.core.values.calls import Answer
 
-_MOST_PAGES = 5
+_MOST_PAGES = 12  # login and consent of a provider, each with a redirect before and after it
+_NEXT_COOKIE = re.compile(r", (?=[!#$%&'*+.^_`|~0-9A-Za-z-]+=)")
+"""Values of repeated headers are joined by ", "; the date of an Expires has no such name after its comma."""
 
 
 @define(eq=False)
@@ -72,6 +74,15 @@ def form_in(page: str) -> Form:
     return parser.form
 
 
+def cookies_in(joined: str) -> dict[str, str]:
+    """The cookies of all Set-Cookie headers of an answer (RFC 6265 5.2); their attributes are not looked at.
+
+    One that is taken back comes with an empty value, and is sent so: nobody has lost anything by it.
+    """
+    pairs = (each.partition(";")[0].partition("=") for each in _NEXT_COOKIE.split(joined))
+    return {name.strip(): value.strip() for name, mark, value in pairs if mark}
+
+
 @define(eq=False)
 class Visitor:
     """Goes through the pages of one issuer and keeps their cookies for as long."""
@@ -129,12 +140,7 @@ class Visitor:
         return {"Cookie": "; ".join(f"{k}={v}" for k, v in self._cookies.items())} if self._cookies else {}
 
     def _kept(self, answer: Answer) -> Answer:
-        # Values of repeated headers are joined by ", ", which no cookie of a login page contains outside Expires.
-        try:
-            for name, morsel in SimpleCookie(answer.headers.get("set-cookie", "")).items():
-                self._cookies[name] = morsel.value
-        except CookieError:
-            raise Malformed("the login page sets a cookie that cannot be read: use --browser") from None
+        self._cookies = {**self._cookies, **cookies_in(answer.headers.get("set-cookie", ""))}
         # A form that is shown again with a 4xx is an answer like any other: it is read, and found to be the same form.
         is_page = answer.headers.get("content-type", "").startswith("text/html") and answer.status < 500
         return answer if is_page else require_good(answer, "log you in", self._issuer.issuer)

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "rrsd"
 
-_SKIPPED = {"__pycache__", "build", "dist", "demo-data", "bench-data", "htmlcov"}
+_SKIPPED = {"__pycache__", "build", "dist", "demo-data", "bench-data", "htmlcov", "node_modules"}
 _TEXT = {".py", ".rst", ".ini", ".cfg", ".toml", ".yaml", ".sql", ".html", ".css", ".js", ".json", ".svg", ".service"}
 _TEXT |= {".socket", ".sysusers", ".tmpfiles", ""}
 

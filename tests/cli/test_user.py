@@ -14,7 +14,7 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.cli.client import parse_events
-from rrsd.cli.forms import form_in
+from rrsd.cli.forms import cookies_in, form_in
 from rrsd.cli.login import read_hosts
 from rrsd.cli.mailbox import news_text, safe_name
 from rrsd.cli.main import run
@@ -258,6 +258,15 @@ class Forms(SynchronousTestCase):
         self.assertEqual(
             parse_qs(form.filled("a", "b").decode()), {"request": ["sealed"], "username": ["a"], "password": ["b"]}
         )
+
+    def test_several_cookies(self) -> None:
+        """Every cookie of an answer is kept, whatever commas stand in their dates: providers set three at once."""
+        joined = (
+            "_interaction=a1; path=/interaction/a1; expires=Sat, 21 Nov 2026 13:00:00 GMT; secure; httponly, "
+            "_interaction.sig=b=2; path=/; expires=Sat, 21 Nov 2026 13:00:00 GMT, gone=; path=/, nameless"
+        )
+        self.assertEqual(cookies_in(joined), {"_interaction": "a1", "_interaction.sig": "b=2", "gone": ""})
+        self.assertEqual(cookies_in(""), {})
 
     def test_no_form(self) -> None:
         """A page without a form cannot be filled in."""
