@@ -6,7 +6,8 @@ from attrs import define
 
 from rrsd.app.effects import Effects
 from rrsd.config.settings import Settings
-from rrsd.drivers.dns.resolver import Resolver, parse_hosts
+from rrsd.drivers.dns.lookup import Lookup
+from rrsd.drivers.dns.service import build_lookup, build_resolver
 from rrsd.drivers.dns.settings import Settings as DnsSettings
 from rrsd.drivers.fetch.client import Outbound
 from rrsd.drivers.fetch.endpoints import Network
@@ -22,13 +23,15 @@ from rrsd.runtime.timers import Timers
 
 @define(eq=False)
 class Doors:
-    """The ways in and out. `strangers` shows no certificate, `agent` shows that of the domain's agent."""
+    """The ways in and out. `strangers` shows no certificate, `agent` shows that of the domain's agent; `names` is what
+    DNS says."""
 
     settings: Settings
     keyring: Keyring
     server: ServerTls
     strangers: Outbound
     agent: Outbound
+    names: Lookup
     _agent_tls: ClientTls
 
     def reload(self) -> tuple[str, ...]:
@@ -54,12 +57,14 @@ def build_doors(settings: Settings, effects: Effects, keyring: Keyring) -> Doors
     minimum = settings.tls.minimum
     stranger_tls = ClientTls(minimum, roots)
     agent_tls = ClientTls(minimum, roots, agent_credential(keyring))
+    names = build_lookup(settings.dns, effects.reactor, effects.timers)
     return Doors(
         settings,
         keyring,
         ServerTls(read_front(settings), minimum),
-        build_outbound(settings, effects, stranger_tls),
-        build_outbound(settings, effects, agent_tls),
+        build_outbound(settings, effects, names, stranger_tls),
+        build_outbound(settings, effects, names, agent_tls),
+        names,
         agent_tls,
     )
 
@@ -95,15 +100,13 @@ class Surroundings(Protocol):
     def timers(self) -> Timers: ...
 
 
-def build_outbound(settings: Ways, effects: Surroundings, tls: ClientTls) -> Outbound:
+def build_outbound(settings: Ways, effects: Surroundings, names: Lookup, tls: ClientTls) -> Outbound:
     """The way out to other hosts, with the guard that the settings ask for.
 
     Raises:
         Malformed: the host table or a network in the settings cannot be used.
     """
-    names: Any = effects.reactor.nameResolver
-    table = parse_hosts(settings.dns.hosts)
-    resolver = Resolver(names, effects.timers, table, settings.dns.deadline, settings.dns.most_addresses)
+    resolver = build_resolver(settings.dns, effects.reactor, effects.timers, names)
     guard = Guard(parse_networks(settings.fetch.allowed), parse_networks(settings.fetch.forbidden))
     network = Network(
         effects.reactor,

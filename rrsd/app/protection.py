@@ -24,6 +24,8 @@ from rrsd.core.values.digests import Digest
 from rrsd.core.values.peers import Certificate, Origin, Url, parse_issuer
 from rrsd.core.values.tokens import KeySet
 from rrsd.core.wire.metadata import IssuerMetadata
+from rrsd.drivers.dns.lookup import Lookup
+from rrsd.drivers.dns.service import build_lookup
 from rrsd.drivers.fetch.client import Outbound
 from rrsd.drivers.tls.client import ClientTls
 from rrsd.drivers.tls.reload import read_credential, read_file
@@ -72,6 +74,7 @@ class ProtectedApi:
     outside: Outside
     tls: ServerTls
     strangers: Outbound
+    names: Lookup
     trail: Sink
 
     def front(self, build: Build) -> IProtocolFactory:
@@ -105,7 +108,8 @@ def protect(
     """
     tls = ServerTls(read_credential(settings.api.certificate, settings.api.key), settings.tls.minimum)
     roots = read_file(settings.tls.roots) if settings.tls.roots is not None else None
-    strangers = build_outbound(settings, outside, ClientTls(settings.tls.minimum, roots))
+    names = build_lookup(settings.dns, outside.reactor, outside.timers)
+    strangers = build_outbound(settings, outside, names, ClientTls(settings.tls.minimum, roots))
     kept = trail or AuditTrail(settings.api.audit, outside.timers.now)
     audit = Audit(kept, Meters())
     serving = _serving(settings.api)
@@ -119,7 +123,7 @@ def protect(
         Record(audit, outside.timers),
         policy,
     )
-    return ProtectedApi(settings, protection, outside, tls, strangers, kept)
+    return ProtectedApi(settings, protection, outside, tls, strangers, names, kept)
 
 
 def make_api(path: str, build: Build, policy: Policy | None = None, reactor: Any = None) -> Daemon:
@@ -133,6 +137,7 @@ def make_api(path: str, build: Build, policy: Policy | None = None, reactor: Any
     except (Refusal, OSError) as problem:
         _end(str(problem))
     rooms = (
+        Still("dns", (api.names.stop,)),
         Still("fetch", (api.strangers.stop,)),
         Listeners("front", reactor, [(each, front) for each in api.settings.api.listen]),
     )

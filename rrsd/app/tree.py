@@ -163,6 +163,7 @@ def _active(whole: Composition, store: Store, keyring: Keyring, effects: Effects
     return (
         _Threaded(store, effects),
         keyring,
+        Still("dns", (doors.names.stop,)),
         Still("fetch", (doors.strangers.stop, doors.agent.stop)),
         whole.serving.collection,
         IdentityProvider(store.logins, effects.timers),

@@ -4,6 +4,7 @@ from attrs import frozen
 
 from rrsd.config.ini import Misconfigured, parse_ini
 from rrsd.config.load import load
+from rrsd.config.resolver import mistaken_resolver
 from rrsd.core.values.peers import Origin
 from rrsd.core.values.settings import key
 from rrsd.drivers.dns.settings import Settings as Dns
@@ -51,6 +52,8 @@ def parse_api_settings(text: str) -> ApiSettings:
     sections, unreadable = parse_ini(text)
     settings, mistakes = load(sections, ApiSettings)
     errors = (*unreadable, *mistakes)
+    if settings is not None:
+        errors = (*errors, *mistaken_resolver(settings.dns))
     if settings is None or errors:
         raise Misconfigured(tuple(sorted(errors, key=lambda error: error.line or 1_000_000)))
     return settings

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from rrsd.config.ini import Misconfigured, Mistake, parse_ini
 from rrsd.config.load import load
+from rrsd.config.resolver import mistaken_resolver
 from rrsd.core.values.addresses import Domain
 from rrsd.core.values.peers import Issuer
 from rrsd.core.values.settings import key
@@ -127,6 +128,7 @@ def parse_settings(text: str) -> Settings:
 def contradictions(settings: Settings) -> Iterator[Mistake]:
     """Values that are each right and cannot be right together."""
     yield from _foreign(settings)
+    yield from mistaken_resolver(settings.dns)
     for section, shorter, longer in _ORDERED:
         room = getattr(settings, section)
         if getattr(room, shorter) > getattr(room, longer):
@@ -143,6 +145,8 @@ def contradictions(settings: Settings) -> Iterator[Mistake]:
 _PORT = re.compile(r"tcp[46]?:(?:port=)?([0-9]+)", re.ASCII)
 
 _ORDERED = (
+    ("dns", "least_kept", "most_kept"),
+    ("dns", "patience", "deadline"),
     ("identity", "least_kept", "most_kept"),
     ("rs", "lifetime", "longest"),
     ("rra", "active_per_destination", "active"),

@@ -65,3 +65,11 @@ class Whole(SynchronousTestCase):
         self.assertTrue(is_within(parse_domain("id.foo.test"), foo))
         self.assertFalse(is_within(parse_domain("evilfoo.test"), foo))
         self.assertFalse(is_within(parse_domain("foo.test.bar.test"), foo))
+
+    def test_o07_resolver_elsewhere(self) -> None:
+        """O-07: a resolver that is not on this host is refused: anybody on the way could set its AD bit."""
+        for text in ("10.0.0.1 53", "9.9.9.9", "fe80::1", "localhost", "127.0.0.1:53"):
+            (error,) = self.errors_of(LEAST + f"[dns]\nresolver = {text}\n")
+            self.assertIn("write a validating resolver on this host, as in 127.0.0.1 53", error)
+        for text in ("127.0.0.1", "::1 5353"):
+            self.assertEqual(parse_settings(LEAST + f"[dns]\nresolver = {text}\n").dns.resolver, text)

@@ -10,7 +10,8 @@ from twisted.internet.task import Clock
 
 from rrsd.core.values.calls import Call
 from rrsd.core.values.peers import ProvenPeer, parse_origin
-from rrsd.drivers.dns.resolver import Resolver, parse_hosts
+from rrsd.drivers.dns.places import parse_hosts
+from rrsd.drivers.dns.resolver import Resolver, SystemAddresses
 from rrsd.drivers.fetch.client import Outbound
 from rrsd.drivers.fetch.endpoints import Network
 from rrsd.drivers.fetch.guard import Guard
@@ -82,7 +83,7 @@ class World:
         """The way out of `host`."""
         timers = Timers(self.clock)
         settings = settings or Settings()
-        names = Resolver(self.internet.names, timers, parse_hosts(hosts))
+        names = Resolver(SystemAddresses(self.internet.names), timers, parse_hosts(hosts))
         tls = ClientTls(roots_pem=self.authority.pem, credential=client.credential if client else None)
         network = Network(host.reactor, timers, names, guard or Guard(), tls.creator_for)
         return Outbound(network, settings)

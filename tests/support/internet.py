@@ -199,6 +199,37 @@ class Connector:
             self.timeout.cancel()
 
 
+@define(eq=False)
+class Port:
+    """A UDP socket of a host. Once connected it takes datagrams from that place only, as the system sees to it."""
+
+    internet: "Internet"
+    address: str
+    port: int
+    protocol: Any
+    peer: tuple[str, int] | None = None
+
+    def connect(self, host: str, port: int) -> None:
+        """Speak to that place only."""
+        self.peer = (host, port)
+
+    def write(self, datagram: bytes, addr: tuple[str, int] | None = None) -> None:
+        """Send it; it arrives when the internet is pumped."""
+        target = addr or self.peer
+        assert target is not None
+        self.internet.datagrams.append(((self.address, self.port), target, datagram))
+
+    def stopListening(self) -> None:  # noqa: N802
+        """Close."""
+        if self.internet.ports.pop((self.address, self.port), None) is self:
+            self.protocol.doStop()
+
+    def deliver(self, datagram: bytes, source: tuple[str, int]) -> None:
+        """What came, if it is for this socket."""
+        if self.peer in (None, source):
+            self.protocol.datagramReceived(datagram, source)
+
+
 @implementer(IReactorTCP, IReactorTime)
 @define(eq=False)
 class HostReactor:
@@ -219,6 +250,15 @@ class HostReactor:
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:  # noqa: N802
         self.internet.listeners[self.address, port] = factory
         factory.doStart()
+
+    def listenUDP(  # noqa: N802
+        self, port: int, protocol: Any, interface: str = "", maxPacketSize: int = 8192  # noqa: N803
+    ) -> Any:  # fmt: skip
+        address = interface or self.address
+        bound = Port(self.internet, address, port or self.internet.free_port(), protocol)
+        self.internet.ports[address, bound.port] = bound
+        protocol.makeConnection(bound)
+        return bound
 
     def seconds(self) -> float:
         return self.internet.clock.seconds()
@@ -281,6 +321,8 @@ class Internet:
     connecting: list[tuple[str, Connector]] = field(factory=list)
     wires: list[Wire] = field(factory=list)
     connections: list[tuple[str, str, int]] = field(factory=list)
+    ports: dict[tuple[str, int], Port] = field(factory=dict)
+    datagrams: list[tuple[tuple[str, int], tuple[str, int], bytes]] = field(factory=list)
     silent: set[str] = field(factory=set)
     segment: int = 65536
     _port: int = 40000
@@ -305,7 +347,7 @@ class Internet:
         """Move everything that can move without time passing."""
         for _ in range(MOST_STEPS):
             self.clock.advance(0)
-            if not self._connect() and not self._step() and not self._is_due():
+            if not self._connect() and not self._step() and not self._send() and not self._is_due():
                 return
         raise AssertionError("the internet does not come to rest")
 
@@ -319,6 +361,22 @@ class Internet:
     def connect(self, source: str, address: str, port: int, protocol: Any) -> Wire | None:
         """Connect a bare protocol, as an attacker does; None when nobody listens or the listener declines."""
         return self._join(source, address, port, lambda _: protocol)
+
+    def free_port(self) -> int:
+        """A number that no socket has."""
+        self._port += 1
+        return self._port
+
+    def _send(self) -> bool:
+        """Carry datagrams over; where nobody listens, the sender is told, unless the address is silent."""
+        waiting, self.datagrams = self.datagrams, []
+        for source, target, datagram in waiting:
+            there, sender = self.ports.get(target), self.ports.get(source)
+            if there is not None:
+                there.deliver(datagram, source)
+            elif sender is not None and sender.peer == target and target[0] not in self.silent:
+                sender.protocol.connectionRefused()
+        return bool(waiting)
 
     def _is_due(self) -> bool:
         return any(call.getTime() <= self.clock.seconds() for call in self.clock.getDelayedCalls())
@@ -337,8 +395,7 @@ class Internet:
         return bool(waiting)
 
     def _join(self, source: str, address: str, port: int, build: Callable[[Any], Any]) -> Wire | None:
-        self._port += 1
-        here, there = IPv4Address("TCP", source, self._port), IPv4Address("TCP", address, port)
+        here, there = IPv4Address("TCP", source, self.free_port()), IPv4Address("TCP", address, port)
         factory = self.listeners.get((address, port))
         served = factory.buildProtocol(here) if factory is not None else None
         near, far = Wire(here, there), Wire(there, here)

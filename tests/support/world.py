@@ -46,6 +46,7 @@ from rrsd.runtime.timers import Timers
 from rrsd.runtime.workers import InlineWorkers
 from rrsd.web.site import Site
 from tests.support.internet import HostReactor, Internet
+from tests.support.zones import OPEN_RESOLVER, RESOLVER, Zones
 
 T = TypeVar("T")
 NOW = int(time())
@@ -207,12 +208,16 @@ class World:
     folder: Path
     clock: Clock = field(factory=Clock)
     internet: Internet = field(init=False)
+    zones: Zones = field(init=False)
     domains: dict[str, MemoryDomain] = field(factory=dict)
     _numbers: Any = field(factory=lambda: count(1))
 
     def __attrs_post_init__(self) -> None:
         self.clock.advance(NOW)
         self.internet = Internet(self.clock)
+        self.zones = Zones(self.internet)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "resolv.conf").write_text(f"nameserver {OPEN_RESOLVER}\n")
 
     @property
     def now(self) -> Any:
@@ -242,7 +247,7 @@ class World:
         host = self.internet.host(name, address)
         plan = Plan(parse_domain(name), self.folder / name, authority=self.folder / "authority")
         make(plan, self.now, first_values(plan))
-        settings = change(parse_settings(plan.config.read_text()))
+        settings = change(self._with_resolver(parse_settings(plan.config.read_text())))
         reactor = NamedReactor(self.internet, host.address)
         host.reactor = reactor
         domain = self._compose(name, plan, settings, reactor)
@@ -250,6 +255,11 @@ class World:
         if start:
             domain.start()
         return domain
+
+    def _with_resolver(self, settings: Settings) -> Settings:
+        """The settings with the validating resolver that every host here has; answers live as long as they say."""
+        system, kept = str(self.folder / "resolv.conf"), timedelta()
+        return evolve(settings, dns=evolve(settings.dns, resolver=f"{RESOLVER} 53", system=system, least_kept=kept))
 
     def _compose(self, name: str, plan: Plan, settings: Settings, reactor: NamedReactor) -> MemoryDomain:
         timers, inline = Timers(reactor), InlineWorkers()
@@ -272,6 +282,11 @@ class World:
         machine = self.internet.host(host, f"20.0.1.{label}")
         credential = read_credential(str(domain.plan.certificate), str(domain.plan.key))
         machine.reactor.listenTCP(443, SecureFactory(ServerTls(credential), protocol, machine.reactor))
+
+
+def without_resolver(settings: Settings) -> Settings:
+    """Nobody validates: the servers of resolv.conf are asked."""
+    return evolve(settings, dns=evolve(settings.dns, resolver=None))
 
 
 def with_rs(host: str) -> Callable[[Settings], Settings]:

@@ -1,1 +1,1 @@
-"""Names become addresses, off the reactor thread."""
+"""What DNS says of a name, and how far it may be believed; names become addresses."""

@@ -1,61 +1,39 @@
-"""Where a host listens: the operator's host table first, then the system's resolver."""
+"""Where a host listens: the operator's host table first, then DNS."""
 
-import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import define, field, frozen
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IHostnameResolver, IResolutionReceiver
 from zope.interface import implementer
 
-from rrsd.core.refusals import Malformed, Unavailable
-from rrsd.core.values.addresses import parse_domain
+from rrsd.core.refusals import Unavailable
+from rrsd.core.values.records import Host, Records, RecordType, Verdict
+from rrsd.drivers.dns.places import Place
+from rrsd.runtime.awaits import deferred_of
 from rrsd.runtime.timers import Timers
 
 
-@frozen(order=True)
-class Place:
-    """An address and a port; `configured` when the operator's own table named it."""
+class Addresses(Protocol):
+    """Who knows the addresses of a host."""
 
-    address: str
-    port: int
-    configured: bool = False
+    async def find(self, host: str) -> list[str]:
+        """All of them, in the order in which they are to be tried; none when it has none.
 
-
-def parse_hosts(lines: Sequence[str]) -> Mapping[str, Place]:
-    """The host table that the lines `name = address port` write.
-
-    Raises:
-        Malformed: a line is not of that form, or a name comes twice.
-    """
-    table: dict[str, Place] = {}
-    for line in lines:
-        name, equals, rest = (part.strip() for part in line.partition("="))
-        words = rest.split()
-        if not equals or len(words) != 2 or not words[1].isdecimal() or not 0 < int(words[1]) < 65536:
-            raise Malformed(f"host table line {line!r} is not: name = address port")
-        host = parse_domain(name).name
-        if host in table:
-            raise Malformed(f"host table names {host} twice")
-        table[host] = Place(_address(words[0], line), int(words[1]), True)
-    return table
-
-
-def _address(text: str, line: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        raise Malformed(f"host table line {line!r} has no IP address") from None
+        Raises:
+            Unavailable: that cannot be told.
+        """
+        ...
 
 
 @frozen
 class Resolver:
     """Resolves host names within `deadline` to at most `most` places."""
 
-    names: IHostnameResolver
+    addresses: Addresses
     timers: Timers
     table: Mapping[str, Place] = field(factory=dict)
     deadline: timedelta = timedelta(seconds=10)
@@ -65,17 +43,63 @@ class Resolver:
         """Where `host` listens for `port`, at least one place.
 
         Raises:
-            Unavailable: it has no address, or none in time.
+            Unavailable: it has no address, none in time, or none that may be believed.
         """
         if host in self.table:
             return (self.table[host],)
-        asked = _Question()
-        self.names.resolveHostName(asked, host, port)
-        found = await self.timers.within(self.deadline, asked.answered, lambda: Unavailable("name resolution is slow"))
-        places = tuple(dict.fromkeys(Place(one.host, port) for one in found))[: self.most]
+        late = lambda: Unavailable("name resolution is slow")  # noqa: E731
+        found = await self.timers.within(self.deadline, self.addresses.find(host), late)
+        places = tuple(dict.fromkeys(Place(one, port) for one in found))[: self.most]
         if not places:
             raise Unavailable("name does not resolve")
         return places
+
+
+class Questions(Protocol):
+    """Records by name."""
+
+    async def ask(self, name: str, kind: RecordType) -> Records:
+        """What DNS says about the name; trouble is a verdict."""
+        ...
+
+
+@frozen
+class ValidatedAddresses:
+    """Addresses by the questions that everything else is asked with.
+
+    Where one of the two answers is bogus, nobody is called: somebody is at work on that name.
+    """
+
+    questions: Questions
+
+    async def find(self, host: str) -> list[str]:
+        """The IPv4 addresses, then those of IPv6.
+
+        Raises:
+            Unavailable: an answer is bogus, or there is none now.
+        """
+        asked = [deferred_of(self.questions.ask(host, kind)) for kind in (RecordType.A, RecordType.AAAA)]
+        answers = await gatherResults(asked, consumeErrors=True)
+        found = [each.address for answer in answers for each in answer.records if isinstance(each, Host)]
+        for answer in answers:
+            if answer.verdict is Verdict.BOGUS:
+                raise Unavailable(f"the addresses are bogus: {answer.reason}")
+            if answer.verdict is Verdict.TEMPORARY and not found:
+                raise Unavailable(answer.reason)
+        return found
+
+
+@frozen
+class SystemAddresses:
+    """Addresses by the system's resolver, off the reactor thread."""
+
+    names: IHostnameResolver
+
+    async def find(self, host: str) -> list[str]:
+        """What it says, in its order."""
+        asked = _Question()
+        self.names.resolveHostName(asked, host, 0)
+        return [one.host for one in await asked.answered]
 
 
 @implementer(IResolutionReceiver)

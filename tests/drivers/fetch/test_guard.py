@@ -7,7 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.refusals import Forbidden, Malformed, Unavailable
 from rrsd.core.values.peers import parse_origin
-from rrsd.drivers.dns.resolver import Place, Resolver, parse_hosts
+from rrsd.drivers.dns.places import Place, parse_hosts
+from rrsd.drivers.dns.resolver import Resolver, SystemAddresses
 from rrsd.drivers.fetch.guard import Guard, parse_networks
 from rrsd.runtime.awaits import deferred_of
 from rrsd.runtime.timers import Timers
@@ -81,7 +82,7 @@ class Resolving(SynchronousTestCase):
 
     def resolver(self, *hosts: str, most: int = 8) -> Resolver:
         """The resolver under test."""
-        return Resolver(self.names, Timers(self.clock), parse_hosts(hosts), most=most)
+        return Resolver(SystemAddresses(self.names), Timers(self.clock), parse_hosts(hosts), most=most)
 
     def test_system(self) -> None:
         """What the system's resolver says, in order, without repetition, and not too many."""
