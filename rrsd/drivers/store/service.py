@@ -14,9 +14,11 @@ from rrsd.drivers.store.blobs.space import Space
 from rrsd.drivers.store.blobs.uploads import Uploads
 from rrsd.drivers.store.blobs.vault import Vault
 from rrsd.drivers.store.lock import FolderLock
+from rrsd.drivers.store.mark import FileMark, Mark, MemoryMark
 from rrsd.drivers.store.settings import Settings
 from rrsd.drivers.store.sql.database import Database, FileDatabase
 from rrsd.drivers.store.sql.engine import Engine
+from rrsd.drivers.store.sql.epoch import Epoch
 from rrsd.drivers.store.sql.grants import Grants
 from rrsd.drivers.store.sql.logins import LoginGrants
 from rrsd.drivers.store.sql.mailbox import Mailbox
@@ -59,6 +61,7 @@ class Store:
     blobs: Blobs = field(init=False)
     uploads: Uploads = field(init=False)
     _engine: Engine = field(init=False)
+    _epoch: Epoch = field(init=False)
     _vault: Vault = field(init=False)
     _space: Space = field(init=False)
 
@@ -69,6 +72,8 @@ class Store:
         self._engine = Engine(database, self._threads.writer, self._threads.readers, settings.commit_batch)
         self._vault = Vault(self._files, settings.path)
         self._space = Space(self._files, settings.path, settings.keep_free)
+        mark: Mark = MemoryMark() if self._database else FileMark(f"{settings.path}/epoch")
+        self._epoch = Epoch(self._engine, mark, disk)
         self._add_rows()
         desk = Desk(self._vault, disk, self._space, self._monotonic, settings.in_flight)
         writer = Writer(self._vault, disk, self._space)
@@ -77,7 +82,7 @@ class Store:
 
     def _add_rows(self) -> None:
         self.users = Users(self._engine)
-        self.logins = LoginGrants(self._engine)
+        self.logins = LoginGrants(self._engine, self._epoch)
         self.replays = Replays(self._engine, self._now)
         self.grants = Grants(self._engine, self._vault.is_stored)
         self.queue = Queue(self._engine, self._vault.is_stored)
@@ -94,6 +99,8 @@ class Store:
         try:
             await self._threads.disk.run(self._prepare)
             await self._engine.start()
+            if await self._epoch.begin():
+                self.replays.forget()
             await self.uploads.start()
         except Refusal:
             self._unlock()

@@ -6,6 +6,7 @@ from rrsd.core.refusals import NotGranted, Replayed
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.logins import Code, RefreshGrant
 from rrsd.drivers.store.sql.engine import Connection, Engine
+from rrsd.drivers.store.sql.epoch import Epoch, advance
 from rrsd.drivers.store.sql.rows import Row, address_of, instant_of
 
 _CODE = "key, client_id, redirect_uri, challenge, subject, scope, nonce, auth_time, expires"
@@ -50,9 +51,13 @@ def _revoke(connection: Connection, family: str) -> None:
 
 @frozen
 class LoginGrants:
-    """Codes and refresh tokens by their hashes; satisfies the port of the same name of the OpenID Provider."""
+    """Codes and refresh tokens by their hashes; satisfies the port of the same name of the OpenID Provider.
+
+    What takes or revokes refuses with NoSpace when the mark beside the database cannot be written.
+    """
 
     _engine: Engine
+    _epoch: Epoch
 
     async def add_code(self, code: Code) -> None:
         """Remember a code that was handed out."""
@@ -74,16 +79,18 @@ class LoginGrants:
             Replayed: it was taken before.
         """
 
-        def take(connection: Connection) -> Code:
+        def take(connection: Connection) -> tuple[Code, int]:
             row = connection.execute(_FIND_CODE, (key,)).fetchone()
             if row is None:
                 raise NotGranted("unknown code")
             if row[9]:
                 raise Replayed("code")
             connection.execute(_TAKE_CODE, (key,))
-            return _code(row)
+            return _code(row), advance(connection)
 
-        return await self._engine.write(take)
+        code, number = await self._engine.write(take)
+        await self._epoch.reached(number)
+        return code
 
     async def add_refresh(self, grant: RefreshGrant) -> None:
         """Remember a refresh token that was handed out; it is dead at once when its family has been revoked."""
@@ -105,17 +112,18 @@ class LoginGrants:
             Replayed: it was used before; the whole family is revoked now.
         """
 
-        def take(connection: Connection) -> RefreshGrant | None:
+        def take(connection: Connection) -> tuple[RefreshGrant | None, int]:
             row = connection.execute(_FIND_REFRESH, (key,)).fetchone()
             if row is None or (row[8] and not row[7]):
                 raise NotGranted("unknown or revoked refresh token")
             if row[7]:  # the revocation is to be kept, so the refusal comes after the commit
                 _revoke(connection, row[1])
-                return None
+                return None, advance(connection)
             connection.execute(_USE_REFRESH, (key,))
-            return _refresh(row)
+            return _refresh(row), advance(connection)
 
-        grant = await self._engine.write(take)
+        grant, number = await self._engine.write(take)
+        await self._epoch.reached(number)
         if grant is None:
             raise Replayed("refresh token")
         return grant
@@ -123,10 +131,11 @@ class LoginGrants:
     async def revoke_family(self, family: str) -> None:
         """End every refresh token of the chain."""
 
-        def revoke(connection: Connection) -> None:
+        def revoke(connection: Connection) -> int:
             _revoke(connection, family)
+            return advance(connection)
 
-        await self._engine.write(revoke)
+        await self._epoch.reached(await self._engine.write(revoke))
 
     async def sweep(self, now: Instant) -> None:
         """Drop what has expired."""
