@@ -27,6 +27,8 @@ from rrsd.roles.rra.delegations import JWT, TOKEN_EXCHANGE
 
 EXCHANGES, WARM = "token exchanges, 8 at once", "verified HEAD requests, 8 at once"
 STS, RS, NGINX = "rrsd STS", "rrsd RS", "nginx, no token: the generator's own limit"
+PROVIDER = "oidc-provider"
+GOAL = 0.8  # milliseconds of processor time for an exchange
 _AT_ONCE = 8
 
 
@@ -52,18 +54,38 @@ class Calls:
         settings = KeySettings(path=str(domains.bar.plan.folder / "keys"))
         self._keys = Keyring(settings, lambda: instant(domains.session.now()))
         self._keys.reload()
+        self._warm_up()
 
     def run(self) -> None:
         """Everybody once."""
         self._exchange()
+        if self.hall.provider is not None:
+            self._exchange_elsewhere()
         self._ask_rs()
         if self.hall.nginx is not None:
             self._ask_nginx()
 
+    def _warm_up(self) -> None:
+        """Node compiles what it has seen often; and it does what it is measured for: nothing passes twice."""
+        other = self.hall.provider
+        if other is not None:
+            place, requests = (other.name, other.port), self._exchanges()
+            self.hall.loaded(place, [other.pid], requests, _AT_ONCE)
+            again = self.hall.loaded(place, [other.pid], requests[: 2 * _AT_ONCE], _AT_ONCE)
+            if again["statuses"] != {"400": _AT_ONCE}:
+                raise Unavailable(f"oidc-provider takes an assertion twice: {again['statuses']}")
+
+    def _exchanges(self) -> list[bytes]:
+        return [self._exchange_request() for _ in range(self.number + _AT_ONCE)]
+
     def _exchange(self) -> None:
         bar = self.hall.domains.bar
-        requests = [self._exchange_request() for _ in range(self.number + _AT_ONCE)]
-        self._measure(EXCHANGES, STS, (bar.name, bar.port), [bar.pid], requests)
+        self._measure(EXCHANGES, STS, (bar.name, bar.port), [bar.pid], self._exchanges())
+
+    def _exchange_elsewhere(self) -> None:
+        other = self.hall.provider
+        if other is not None:
+            self._measure(EXCHANGES, PROVIDER, (other.name, other.port), [other.pid], self._exchanges())
 
     def _ask_rs(self) -> None:
         foo = self.hall.domains.foo
@@ -137,13 +159,16 @@ class Calls:
         return token
 
     def judge(self) -> None:
-        """There is no goal; one sentence each."""
-        for contest, who in ((EXCHANGES, STS), (WARM, RS)):
+        """The goal for an exchange, and one sentence each."""
+        spent = self.hall.sheet.find(EXCHANGES, STS, "processor time, server")
+        if spent:
+            found = f"{shown(spent.median)} ms by medians"
+            self.hall.sheet.judge(f"a token exchange: {GOAL} ms of processor time", found, spent.median <= GOAL)
+        for contest, who in ((EXCHANGES, STS), (EXCHANGES, PROVIDER), (WARM, RS)):
             rate, cpu = (self.hall.sheet.find(contest, who, each) for each in ("rate", "processor time, server"))
             if rate and cpu:
-                self.hall.sheet.notes.append(
-                    f"{contest}: {shown(rate.median)}/s by medians, {shown(cpu.median)} ms of the daemon each."
-                )
+                found = f"{shown(rate.median)}/s by medians, {shown(cpu.median)} ms of its processor time each"
+                self.hall.sheet.notes.append(f"{contest}: {who} {found}.")
 
 
 def _head(host: str, path: str, token: str) -> bytes:

@@ -13,6 +13,7 @@ from bench import load, puller, readings
 from bench.domains import Domains
 from bench.figures import Sheet
 from bench.nginx import Nginx
+from bench.provider import Provider
 from rrsd.core.refusals import Unavailable
 
 MIB = 1024 * 1024
@@ -20,11 +21,12 @@ MIB = 1024 * 1024
 
 @define(eq=False)
 class Hall:
-    """One whole benchmark. `nginx` is None when it cannot be had: its contestants are left out then."""
+    """One whole benchmark. `nginx` and `provider` are None when they cannot be had, and left out then."""
 
     root: Path
     domains: Domains
     nginx: Nginx | None
+    provider: Provider | None
     sheet: Sheet
     runs: int
     say: Callable[[str], None]

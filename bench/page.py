@@ -19,6 +19,8 @@ What is measured
 - **Many small resources in one message.** The same, each with a file and a job of its own.
 - **Calls.** A load generator in a process of its own keeps eight connections busy:
   token exchanges at the STS with a fresh assertion each, and HEAD requests with a delegation at the RS.
+  **oidc-provider** (``bench/provider.mjs``) exchanges the same assertions over the same mutual TLS by the same rules,
+  after a warm-up, from memory to memory.
 - **The reference puller** (``bench/puller.py``) is one process of Python's standard library:
   http.client over the same mutual TLS from nginx, SHA-256, write, fsync, rename.
   It has no queue, no rights and no resuming.

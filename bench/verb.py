@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import click
 from attrs import frozen
 
-from bench import machine, nginx
+from bench import machine, nginx, provider
 from bench.calls import Calls
 from bench.domains import Domains
 from bench.figures import COLUMNS, Sheet, rows
@@ -84,7 +84,7 @@ def bench(contests: tuple[str, ...], quick: bool, runs: int | None, **given: Any
     \b
       large      one resource of 1 GiB: rrsd, the reference puller, curl + sha256sum + fsync
       small      5,000 resources of 64 KiB in one message: rrsd, the reference puller with 8 threads
-      calls      token exchanges at the STS, verified HEAD requests at the RS, 8 at once
+      calls      token exchanges at the STS and at oidc-provider, verified HEAD requests at the RS, 8 at once
 
     Without names all of them. The reference puller (bench/puller.py) is one process of the standard library that gets
     the same bytes from nginx over the same mutual TLS, and makes them as durable. nginx is installed when it is
@@ -116,7 +116,7 @@ def _measured(wanted: Wanted) -> Sheet:
         sheet = Sheet(machine.describe(ground.said))
         if missing:
             sheet.notes.append(f"The reference puller and curl were left out: {missing}.")
-        hall = _built(stack, ground, sheet, wanted.amounts.runs, not missing)
+        hall = _built(stack, ground, sheet, wanted, not missing)
         for contest in _contests(hall, wanted):
             contest.prepare()
             for _ in range(wanted.amounts.runs):
@@ -128,7 +128,7 @@ def _measured(wanted: Wanted) -> Sheet:
     return sheet
 
 
-def _built(stack: ExitStack, ground: Ground, sheet: Sheet, runs: int, is_served: bool) -> Hall:
+def _built(stack: ExitStack, ground: Ground, sheet: Sheet, wanted: Wanted, is_served: bool) -> Hall:
     spare = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rrsd-")))
     domains = Domains(ground.path, spare, Session())
     stack.callback(domains.stop)
@@ -137,7 +137,18 @@ def _built(stack: ExitStack, ground: Ground, sheet: Sheet, runs: int, is_served:
     served = None
     if is_served:
         served = stack.enter_context(nginx.serving(ground.path / "nginx", domains.foo.plan, domains.fingerprint))
-    return Hall(ground.path, domains, served, sheet, runs, _say, count())
+    other = _other_service(stack, ground, sheet, domains) if "calls" in wanted.contests else None
+    return Hall(ground.path, domains, served, other, sheet, wanted.amounts.runs, _say, count())
+
+
+def _other_service(stack: ExitStack, ground: Ground, sheet: Sheet, domains: Domains) -> provider.Provider | None:
+    missing = provider.install()
+    if missing:
+        sheet.notes.append(f"oidc-provider was left out: {missing}.")
+        return None
+    found = stack.enter_context(provider.serving(ground.path / "provider", domains))
+    sheet.notes.append(f"oidc-provider is {found.version}; it keeps everything in memory and writes no audit trail.")
+    return found
 
 
 def _contests(hall: Hall, wanted: Wanted) -> Iterator[Contest]:
