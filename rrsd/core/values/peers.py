@@ -131,9 +131,18 @@ class Certificate:
     chain: tuple[bytes, ...] = field(default=(), repr=False)
 
 
+class Discovery(StrEnum):
+    """In which way a domain named its issuer."""
+
+    DNSSEC = "dnssec"
+    WEBFINGER = "webfinger"
+    WELL_KNOWN = "well-known"
+    OURSELVES = "ourselves"
+
+
 @frozen
 class Introduction:
-    """Who speaks for a mail domain, as its own WebFinger and metadata said; good until `until`."""
+    """Who speaks for a mail domain, as its own records and documents said; good until `until`."""
 
     domain: Domain
     issuer: Issuer
@@ -142,6 +151,7 @@ class Introduction:
     protected_resources: tuple[Origin, ...]
     until: Instant
     claims_endpoint: Url | None = None
+    found_by: Discovery = Discovery.WEBFINGER
 
 
 @frozen

@@ -49,6 +49,34 @@ def _read(certificate: x509.Certificate, der: bytes) -> Certificate:
     )
 
 
+def public_key_of(der: bytes) -> bytes:
+    """The SubjectPublicKeyInfo of a certificate, whatever its key is.
+
+    Raises:
+        Malformed: it is no certificate, or its key cannot be read.
+    """
+    try:
+        key = x509.load_der_x509_certificate(der).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
+        raise Malformed("not an X.509 certificate") from None
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def dns_names(der: bytes) -> tuple[str, ...]:
+    """The dNSNames of a certificate's subject alternative name, none when it has no such extension (RFC 5280 4.2.1.6).
+
+    Raises:
+        Malformed: it is no certificate, or its extensions cannot be read.
+    """
+    try:
+        found = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return ()
+    except (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        raise Malformed("not an X.509 certificate") from None
+    return tuple(found.value.get_values_for_type(x509.DNSName))
+
+
 def _client(subject: x509.Name) -> ClientIdentifier | None:
     unit = _only(subject, NameOID.ORGANIZATIONAL_UNIT_NAME)
     common_name = _only(subject, NameOID.COMMON_NAME)

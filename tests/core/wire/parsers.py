@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rrsd.core.values.addresses import parse_address, parse_client_identifier, parse_domain
 from rrsd.core.values.digests import parse_digest, parse_hex_digest, parse_ni
 from rrsd.core.values.peers import parse_issuer, parse_origin, parse_url
+from rrsd.core.values.records import Text
 from rrsd.core.values.resources import CHUNK, Blob
 from rrsd.core.values.tokens import Kind
 from rrsd.core.wire import (
@@ -33,6 +34,7 @@ from rrsd.core.wire import (
     oauth,
     receipts,
     strictjson,
+    texts,
     webfinger,
     x509,
 )
@@ -316,6 +318,20 @@ TABLE = (
         strictjson.parse_array,
         long_jsons(DOCUMENT),
         strictjson.render,
+    ),
+    _octets(
+        texts.parse_client_keys,
+        texts.render_client_keys([_DIGEST, signing.CERTIFICATE.spki]).encode(),
+        f"v=grip1; f={_DIGEST.hex};".encode(),
+        call=lambda given: texts.parse_client_keys([Text(given), Text(b"v=spf1 -all")]),
+        again=lambda found: texts.render_client_keys(found).encode(),
+    ),
+    _octets(
+        texts.parse_issuer_text,
+        b"v=rrs1; iss=https://bar.test/a",
+        b"v=RRS1; iss=https://rs.bar.test:8443; jwks=/.well-known/jwks.json",
+        call=lambda given: texts.parse_issuer_text([Text(given)]),
+        again=lambda found: texts.render_issuer_text(found).encode(),
     ),
     _document(
         webfinger.parse_query,

@@ -1,12 +1,13 @@
 """Certificates of TLS peers."""
 
 import base64
+import contextlib
 import re
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from rrsd.core.refusals import Malformed, TooLarge
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.peers import Certificate
 from rrsd.core.wire import keys
-from rrsd.core.wire.x509 import MOST, parse_certificate
+from rrsd.core.wire.x509 import MOST, dns_names, parse_certificate, public_key_of
 from tests.core import signing
 from tests.core.vectors import published
 
@@ -106,6 +107,27 @@ class CertificateTests(SynchronousTestCase):
         assert point is not None
         self.assertRaises(Malformed, parse_certificate, der.replace(point[0], point[0][:-1] + b"\x00"))
 
+    def test_key_of_any_kind(self) -> None:
+        """The key of another certificate in a chain is hashed, whatever it is."""
+        for key in (signing.CLIENT_KEY, signing.rsa_key(1024), ed448.Ed448PrivateKey.generate()):
+            expected = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            self.assertEqual(public_key_of(signing.der_certificate(key)), expected)
+        self.assertRaises(Malformed, public_key_of, b"no certificate")
+
+    def test_dns_names(self) -> None:
+        """The dNSNames alone, in any case as they stand; none without the extension."""
+        self.assertEqual(dns_names(signing.der_certificate()), ())
+        self.assertEqual(dns_names(self.named("_rra.bar.test", "bar.test")), ("_rra.bar.test", "bar.test"))
+        self.assertRaises(Malformed, dns_names, b"no certificate")
+
+    def named(self, *names: str) -> bytes:
+        """A certificate with these dNSNames and a mail address."""
+        subject, key = signing.client_name(), signing.CLIENT_KEY
+        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+        builder = builder.serial_number(7).not_valid_before(signing.NOW).not_valid_after(signing.NOW)
+        alternative = x509.SubjectAlternativeName([*map(x509.DNSName, names), x509.RFC822Name("a@bar.test")])
+        return builder.add_extension(alternative, False).sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+
     @settings(derandomize=True, max_examples=200)
     @given(st.integers(0, 255), st.integers(0, 10**6))
     def test_never_crashes(self, value: int, at: int) -> None:
@@ -116,3 +138,13 @@ class CertificateTests(SynchronousTestCase):
             self.assertEqual(parse_certificate(bytes(der)).x5t, digest_of(bytes(der)))
         except Malformed:
             return
+
+    @settings(derandomize=True, max_examples=200)
+    @given(st.integers(0, 255), st.integers(0, 10**6))
+    def test_reading_parts_never_crashes(self, value: int, at: int) -> None:
+        """The same of the key and the names alone."""
+        der = bytearray(self.named("_rra.bar.test"))
+        der[at % len(der)] = value
+        for read in (public_key_of, dns_names):
+            with contextlib.suppress(Malformed):
+                read(bytes(der))
