@@ -1,8 +1,9 @@
 """The drivers, built from the settings."""
 
+from datetime import timedelta
 from typing import Any, Protocol
 
-from attrs import define
+from attrs import define, evolve
 
 from rrsd.app.effects import Effects
 from rrsd.config.settings import Settings
@@ -62,8 +63,8 @@ def build_doors(settings: Settings, effects: Effects, keyring: Keyring) -> Doors
         settings,
         keyring,
         ServerTls(read_front(settings), minimum),
-        build_outbound(settings, effects, names, stranger_tls),
-        build_outbound(settings, effects, names, agent_tls),
+        build_outbound(settings, effects, names, stranger_tls, settings.fetch.stranger),
+        build_outbound(settings, effects, names, agent_tls, settings.fetch.ask),
         names,
         agent_tls,
     )
@@ -100,8 +101,10 @@ class Surroundings(Protocol):
     def timers(self) -> Timers: ...
 
 
-def build_outbound(settings: Ways, effects: Surroundings, names: Lookup, tls: ClientTls) -> Outbound:
-    """The way out to other hosts, with the guard that the settings ask for.
+def build_outbound(
+    settings: Ways, effects: Surroundings, names: Lookup, tls: ClientTls, patience: timedelta
+) -> Outbound:
+    """The way out to other hosts, with the guard that the settings ask for; small questions may take `patience`.
 
     Raises:
         Malformed: the host table or a network in the settings cannot be used.
@@ -117,4 +120,4 @@ def build_outbound(settings: Ways, effects: Surroundings, names: Lookup, tls: Cl
         settings.fetch.connect,
         settings.fetch.handshake,
     )
-    return Outbound(network, settings.fetch)
+    return Outbound(network, evolve(settings.fetch, ask=patience))

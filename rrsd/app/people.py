@@ -14,11 +14,13 @@ from rrsd.core.values.addresses import ClientIdentifier, join_client_identifier
 from rrsd.core.values.peers import Certificate, Url
 from rrsd.core.wire.metadata import IssuerMetadata
 from rrsd.core.wire.x509 import parse_certificate
+from rrsd.drivers.dns.service import is_validating
 from rrsd.drivers.keys.service import Keyring
 from rrsd.drivers.tls.reload import read_file
 from rrsd.roles.identity.flow import Identity
 from rrsd.roles.identity.home import Home
 from rrsd.roles.identity.publication import Publication
+from rrsd.roles.identity.zones import Zones
 from rrsd.roles.idp.claims import metadata as login_metadata
 from rrsd.roles.idp.clients import command_line
 from rrsd.roles.idp.flow import Flow as Login
@@ -107,7 +109,8 @@ def build_people(means: Means) -> People:
     settings, effects, doors, store, audit = means.settings, means.effects, means.doors, means.store, means.audit
     _require_own_name(settings, doors.keyring)
     home, keyring, timers = home_of(settings), doors.keyring, effects.timers
-    identity = Identity(settings.identity, home, doors.strangers, Flights(), keyring, keyring.agent, timers)
+    zones = Zones(settings.identity, doors.names, is_validating(settings.dns))
+    identity = Identity(settings.identity, home, doors.strangers, zones, Flights(), keyring, keyring.agent, timers)
     passwords = Argon2Passwords(settings.idp, effects.passwords)
     administration = Administration(
         domain=settings.domain.name, users=store.users, passwords=passwords, audit=audit, now=timers.now

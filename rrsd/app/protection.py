@@ -25,7 +25,7 @@ from rrsd.core.values.peers import Certificate, Origin, Url, parse_issuer
 from rrsd.core.values.tokens import KeySet
 from rrsd.core.wire.metadata import IssuerMetadata
 from rrsd.drivers.dns.lookup import Lookup
-from rrsd.drivers.dns.service import build_lookup
+from rrsd.drivers.dns.service import build_lookup, is_validating
 from rrsd.drivers.fetch.client import Outbound
 from rrsd.drivers.tls.client import ClientTls
 from rrsd.drivers.tls.reload import read_credential, read_file
@@ -33,6 +33,7 @@ from rrsd.drivers.tls.server import ServerTls
 from rrsd.roles.admin.meters import Meters
 from rrsd.roles.identity.flow import Identity
 from rrsd.roles.identity.home import Home
+from rrsd.roles.identity.zones import Zones
 from rrsd.roles.rs.flow.admission import Gate, Record
 from rrsd.roles.rs.flow.proofs import Proofs
 from rrsd.roles.rs.settings import Settings as Serving
@@ -109,13 +110,14 @@ def protect(
     tls = ServerTls(read_credential(settings.api.certificate, settings.api.key), settings.tls.minimum)
     roots = read_file(settings.tls.roots) if settings.tls.roots is not None else None
     names = build_lookup(settings.dns, outside.reactor, outside.timers)
-    strangers = build_outbound(settings, outside, names, ClientTls(settings.tls.minimum, roots))
+    patience = settings.fetch.stranger
+    strangers = build_outbound(settings, outside, names, ClientTls(settings.tls.minimum, roots), patience)
     kept = trail or AuditTrail(settings.api.audit, outside.timers.now)
     audit = Audit(kept, Meters())
     serving = _serving(settings.api)
-    trust = Identity(
-        settings.identity, _nobody(settings.api.origin), strangers, Flights(), _NoKeys(), _NoAgent(), outside.timers
-    )
+    zones = Zones(settings.identity, names, is_validating(settings.dns))
+    nobody = _nobody(settings.api.origin)
+    trust = Identity(settings.identity, nobody, strangers, zones, Flights(), _NoKeys(), _NoAgent(), outside.timers)
     protection = Protection(
         settings.api.origin,
         Proofs(serving, trust, outside.timers),

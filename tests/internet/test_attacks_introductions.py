@@ -195,14 +195,35 @@ class Introductions(AttackCase):
         self.require(cases, (401, "unproven"), (503, "unavailable"))
 
     def test_f06_redirects(self) -> None:
-        """No redirect is followed, wherever to."""
+        """Metadata and keys are nowhere else; WebFinger is not where nobody proves a name, nor with ourselves."""
+        elsewhere = ("https://bar.test/jwks", "http://127.0.0.1/", "https://evil.test/other")
+        nowhere = (
+            "http://evil.test/", "https://127.0.0.1/", "https://[::1]/", "https://2130706433/", "//bar.test/", "",
+            "https://foo.test/.well-known/webfinger", f"https://evil.test{WEBFINGER}", "gopher://evil.test/", "x",
+        )  # fmt: skip
         cases = {
             f"{path} {status} {where}": {path: page(b"", status, Location=where)}
-            for path in (WEBFINGER, METADATA, JWKS)
+            for path, places in ((WEBFINGER, nowhere), (METADATA, elsewhere), (JWKS, elsewhere))
             for status in (301, 302, 303, 307, 308, 300)
-            for where in ("https://bar.test/jwks", "http://127.0.0.1/", "https://evil.test/other")
+            for where in places
         }
         self.require(cases, (401, "unproven"))
+
+    def test_f06_f02_redirect_inside(self) -> None:
+        """A host that WebFinger redirects to is called at a public address only."""
+        self.world.internet.names.table["inside.test"] = ["10.0.0.1"]
+        self.require({"inside": {WEBFINGER: page(b"", 302, Location="https://inside.test/x")}}, (401, "unproven"))
+
+    def test_f06_redirect_that_is_followed(self) -> None:
+        """WebFinger may be elsewhere; what is there counts as what the domain itself says."""
+        publisher = self.publish()
+        publisher.pages["/elsewhere"] = publisher.pages[WEBFINGER]
+        publisher.pages[WEBFINGER] = page(b"", 307, Location="https://evil.test/elsewhere")
+        self.assertEqual(self.fetch().status, 200)
+        lie = {"subject": "acct:postmaster@bar.test", "links": [{"rel": ISSUER_REL, "href": "https://evil.test"}]}
+        publisher.pages["/elsewhere"] = page(lie)
+        self.world.advance(FORGOTTEN, FORGOTTEN)
+        self.assertEqual(self.fetch().status, 401)
 
     def test_f14_no_downgrade(self) -> None:
         """Trouble is no absence: nothing else is asked then, and the caller may come back."""

@@ -27,3 +27,6 @@ class Settings:
     idle: timedelta = key("How long a body may stand still.", timedelta(seconds=60))
     progress: timedelta = key("How long a body may go on without 64 KiB of progress.", timedelta(seconds=120))
     ask: timedelta = key("How long a small question may take, from name to answer.", timedelta(seconds=10))
+    stranger: timedelta = key(
+        "The same for a question about who a stranger is, each redirect on its own.", timedelta(seconds=5)
+    )

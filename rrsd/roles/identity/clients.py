@@ -1,22 +1,17 @@
 """Whether a certificate's key belongs to the client that its subject names."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
-
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from rrsd.core.proof import binding
 from rrsd.core.refusals import Unproven
 from rrsd.core.values.addresses import ClientIdentifier
-from rrsd.core.values.instants import Instant
 from rrsd.core.values.peers import Certificate, ClientProof, Issuer
-from rrsd.core.wire.webfinger import PUBLIC_KEY_REL, client_acct, parse_public_keys
 from rrsd.roles.identity import rules
-from rrsd.roles.identity.documents import Documents
 from rrsd.roles.identity.home import Home
 from rrsd.roles.identity.memory import Learned, Memory
+from rrsd.roles.identity.methods import Methods, Published
 from rrsd.roles.identity.ports import OwnAgent, Timers
-from rrsd.roles.identity.settings import Method, Settings
+from rrsd.roles.identity.settings import Settings
 
 Finding = Learned[ClientProof]
 
@@ -32,22 +27,14 @@ class Claim:
 
 @define(eq=False)
 class Clients:
-    """The ordered table of methods: the first one that is published decides, and its no is final."""
+    """The methods in the configured order: the first one that is published decides, and its no is final."""
 
     settings: Settings
     home: Home
-    documents: Documents
+    methods: Methods
     memory: Memory[ClientProof]
     agent: OwnAgent
     timers: Timers
-    _table: Mapping[Method, Callable[[Claim], Awaitable[Finding | None]]] = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        # A further method is one member of `Method` and one line here; None means: not published.
-        self._table = {
-            Method.WEBFINGER: self._by_webfinger,
-            Method.ISSUER: self._by_issuer,
-        }
 
     async def prove(self, certificate: Certificate, issuer: Issuer) -> ClientProof:
         """The proof.
@@ -66,34 +53,18 @@ class Clients:
     async def _prove(self, claim: Claim) -> Finding:
         if claim.client == self.home.client:
             return self._by_ourselves(claim)
+        rules.require_usable(claim.client.domain, self.settings.allow_reserved)
+        life = self.settings.most_kept
         for method in self.settings.methods:
-            finding = await self._table[method](claim)
-            if finding is not None:
-                return finding
+            found = await self.methods.read(method, claim.client, claim.issuer)
+            # The absence of a stronger method is believed for as long as DNS says, and no longer.
+            life = min(life, found.life)
+            if isinstance(found, Published):
+                now = self.timers.now()
+                return Learned(found.judge(claim.certificate, now, now + life), life)
         raise Unproven("nothing is published about the client")
 
     def _by_ourselves(self, claim: Claim) -> Finding:
         life = self.settings.least_kept
-        hashes = self.agent.published()
-        return Learned(binding.prove_client_by_webfinger(claim.certificate, hashes, self._until(life)), life)
-
-    async def _by_webfinger(self, claim: Claim) -> Finding | None:
-        rules.require_usable(claim.client.domain, self.settings.allow_reserved)
-        asked = client_acct(claim.client)
-        target = rules.webfinger_target(asked, PUBLIC_KEY_REL)
-        document = await self.documents.read(binding.stranger(claim.client.domain), target)
-        if document is None:
-            return None
-        hashes = document.read(lambda content: parse_public_keys(content, asked))
-        if not hashes:
-            return None
-        until = self._until(document.life)
-        return Learned(binding.prove_client_by_webfinger(claim.certificate, hashes, until), document.life)
-
-    async def _by_issuer(self, claim: Claim) -> Finding | None:
-        life = self.settings.most_kept
-        proof = binding.prove_client_by_issuer(claim.certificate, claim.issuer, self._until(life))
-        return None if proof is None else Learned(proof, life)
-
-    def _until(self, life: timedelta) -> Instant:
-        return self.timers.now() + life
+        until = self.timers.now() + life
+        return Learned(binding.prove_client_by_webfinger(claim.certificate, self.agent.published(), until), life)

@@ -6,7 +6,9 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
+from rrsd.core.proof import binding
 from rrsd.core.refusals import Forbidden, TooLarge, Unproven
+from rrsd.core.values.addresses import Domain
 from rrsd.core.values.calls import Answer, Call
 from rrsd.core.values.peers import ProvenPeer
 from rrsd.core.values.tokens import KeySet
@@ -21,6 +23,7 @@ from rrsd.runtime.expiring import Expiring
 T = TypeVar("T")
 
 _HEADERS = (("Accept", "application/json, application/jrd+json, application/jwk-set+json"),)
+MOST_REDIRECTS = 3
 REFETCH_SECONDS = 60.0
 """A key set is fetched again for an unknown key at most once in this time."""
 
@@ -43,6 +46,7 @@ class Documents:
 
     settings: Settings
     strangers: Strangers
+    ours: frozenset[Domain]
 
     async def read(self, peer: ProvenPeer, target: str) -> Document | None:
         """The document at `target`; None when there is none.
@@ -51,7 +55,29 @@ class Documents:
             Unproven: what is there is no such document, or the guard forbids the address.
             Unavailable: nobody can tell now.
         """
-        answer = await self._ask(Call(peer, "GET", target, _HEADERS))
+        return self._document(await self._ask(Call(peer, "GET", target, _HEADERS)))
+
+    async def finger(self, domain: Domain, target: str) -> Document | None:
+        """The WebFinger document of the domain; it may be elsewhere, up to `MOST_REDIRECTS` away (RFC 7033 4.2).
+
+        Raises as `read`, and:
+            Unproven: the way leads too far, off https, to a host that nobody can own, or to ourselves.
+        """
+        peer = binding.stranger(domain)
+        for _ in range(MOST_REDIRECTS + 1):
+            answer = await self._ask(Call(peer, "GET", target, _HEADERS))
+            if answer.status not in rules.REDIRECTS:
+                return self._document(answer)
+            url = rules.redirect_of(answer, peer.origin)
+            self.require_foreign(url.origin.host)
+            peer, target = binding.redirected(domain, url), url.target
+        raise Unproven("WebFinger redirects too often")
+
+    def require_foreign(self, host: Domain) -> None:
+        """None for a host that a stranger may send us to; refuses with Unproven."""
+        rules.require_foreign(host, self.ours, self.settings.allow_reserved)
+
+    def _document(self, answer: Answer) -> Document | None:
         body = rules.require_document(answer)
         if body is None:
             return None

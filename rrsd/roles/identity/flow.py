@@ -4,23 +4,23 @@ from attrs import define, field
 
 from rrsd.core.proof import binding
 from rrsd.core.proof.tokens import prove_access
-from rrsd.core.refusals import Unknown, Unproven
+from rrsd.core.refusals import Unproven
 from rrsd.core.values.addresses import Domain
-from rrsd.core.values.peers import Certificate, ClientProof, Introduction, Issuer, parse_issuer
+from rrsd.core.values.peers import Certificate, ClientProof, Discovery, Introduction, Issuer
 from rrsd.core.values.tokens import KeySet, VerifiedAccess
 from rrsd.core.wire.jose import parse_jws
 from rrsd.core.wire.metadata import IssuerMetadata, parse_issuer_metadata
-from rrsd.core.wire.webfinger import ISSUER_REL, acct, parse_issuer_link
-from rrsd.roles.identity import rules
 from rrsd.roles.identity.clients import Clients
-from rrsd.roles.identity.documents import Document, Documents, KeySets
+from rrsd.roles.identity.documents import Documents, KeySets
 from rrsd.roles.identity.home import Home
+from rrsd.roles.identity.introductions import Introductions
 from rrsd.roles.identity.memory import Learned, Memory
+from rrsd.roles.identity.methods import Methods
 from rrsd.roles.identity.ports import Flights, OwnAgent, OwnKeys, Strangers, Timers
 from rrsd.roles.identity.settings import Settings
+from rrsd.roles.identity.zones import Zones
 from rrsd.runtime.expiring import Expiring
 
-METADATA = "oauth-authorization-server"
 DISCOVERY = "openid-configuration"
 
 
@@ -31,10 +31,13 @@ class Identity:
     settings: Settings
     home: Home
     strangers: Strangers
+    zones: Zones
     flights: Flights
     own_keys: OwnKeys
     agent: OwnAgent
     timers: Timers
+    methods: Methods = field(init=False)
+    introductions: Introductions = field(init=False)
     _documents: Documents = field(init=False)
     _key_sets: KeySets = field(init=False)
     _clients: Clients = field(init=False)
@@ -43,11 +46,13 @@ class Identity:
 
     def __attrs_post_init__(self) -> None:
         settings, flights, timers = self.settings, self.flights, self.timers
-        self._documents = Documents(settings, self.strangers)
+        self._documents = Documents(settings, self.strangers, self.home.hosts)
         fetched: Expiring[str, bool] = Expiring(settings.most_entries)
         self._key_sets = KeySets(self._documents, Memory("keys", settings, flights, timers), fetched, timers)
+        self.methods = Methods(settings, self._documents, self.zones)
+        self.introductions = Introductions(settings, self._documents, self.zones, timers)
         proofs: Memory[ClientProof] = Memory("client", settings, flights, timers)
-        self._clients = Clients(settings, self.home, self._documents, proofs, self.agent, timers)
+        self._clients = Clients(settings, self.home, self.methods, proofs, self.agent, timers)
         self._introductions = Memory("introduction", settings, flights, timers)
         self._providers = Memory("provider", settings, flights, timers)
 
@@ -61,8 +66,8 @@ class Identity:
         """
         if domain == self.home.domain:
             return self._introduce_ourselves()
-        rules.require_usable(domain, self.settings.allow_reserved)
-        return await self._introductions.ask(str(domain), lambda: self._introduce(domain))
+        self._documents.require_foreign(domain)
+        return await self._introductions.ask(str(domain), lambda: self.introductions.find(domain))
 
     async def keys_of(self, introduction: Introduction, kid: str) -> KeySet:
         """The issuer's verification keys; fetched again, at most once a minute, when `kid` is not among them.
@@ -92,34 +97,11 @@ class Identity:
         keys = await self._user_keys(jws.kid or "")
         return prove_access(jws, keys, self.home.access_issuer, self.home.audiences, self.timers.now())
 
-    async def _introduce(self, domain: Domain) -> Learned[Introduction]:
-        asked = acct(f"{rules.POSTMASTER}@{domain}")
-        target = rules.webfinger_target(asked, ISSUER_REL)
-        link = await self._documents.read(binding.stranger(domain), target)
-        if link is None:
-            issuer = parse_issuer(f"https://{domain}")
-            metadata = await self._find_metadata(domain, issuer)
-            return self._introduced(domain, issuer, metadata, metadata)
-        issuer = link.read(lambda content: parse_issuer_link(content, asked))
-        rules.require_usable(issuer.origin.host, self.settings.allow_reserved)
-        peer = binding.issuer_of(domain, issuer)
-        metadata = await self._documents.require(peer, issuer.well_known(METADATA).target)
-        return self._introduced(domain, issuer, metadata, link)
-
-    async def _find_metadata(self, domain: Domain, issuer: Issuer) -> Document:
-        document = await self._documents.read(binding.stranger(domain), issuer.well_known(METADATA).target)
-        if document is None:
-            raise Unknown(f"{domain} publishes no issuer")
-        return document
-
-    def _introduced(self, domain: Domain, issuer: Issuer, metadata: Document, link: Document) -> Learned[Introduction]:
-        life = min(metadata.life, link.life)
-        said = metadata.read(parse_issuer_metadata)
-        return Learned(binding.prove_introduction(domain, issuer, said, self.timers.now() + life), life)
-
     def _introduce_ourselves(self) -> Introduction:
         until = self.timers.now() + self.settings.max_age
-        return binding.prove_introduction(self.home.domain, self.home.metadata.issuer, self.home.metadata, until)
+        return binding.prove_introduction(
+            self.home.domain, self.home.metadata.issuer, self.home.metadata, until, Discovery.OURSELVES
+        )
 
     async def _user_keys(self, kid: str) -> KeySet:
         issuer = self.home.access_issuer

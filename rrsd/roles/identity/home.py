@@ -25,3 +25,8 @@ class Home:
     access_issuer: Issuer
     audiences: frozenset[str]
     more: Mapping[str, Any] = field(factory=dict)
+
+    @property
+    def hosts(self) -> frozenset[Domain]:
+        """The names that are served here, for others and not for ourselves."""
+        return frozenset({self.domain, self.metadata.issuer.origin.host, self.resource.host})

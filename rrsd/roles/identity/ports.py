@@ -6,6 +6,8 @@ from typing import Protocol, TypeVar
 from rrsd.core.values.calls import Answer, Call
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
+from rrsd.core.values.peers import Certificate
+from rrsd.core.values.records import Records, RecordType
 from rrsd.core.values.tokens import KeySet
 
 T = TypeVar("T")
@@ -19,6 +21,17 @@ class Strangers(Protocol):
 
         Refuses with Unavailable when name, connection, TLS, time or HTTP failed; Forbidden when the guard forbids the
         address; TooLarge beyond 64 KiB.
+        """
+        ...
+
+
+class Names(Protocol):
+    """What DNS says, and how far it may be believed."""
+
+    async def ask(self, name: str, kind: RecordType) -> Records:
+        """The answer for `name`: A-labels and underscore labels, no final dot.
+
+        Never raises for trouble: bogus and temporary are verdicts.
         """
         ...
 
@@ -44,6 +57,15 @@ class OwnAgent(Protocol):
 
     def published(self) -> tuple[Digest, ...]:
         """The SPKI hashes of the keys that are published now; none where there is no client certificate."""
+        ...
+
+
+class AgentInUse(Protocol):
+    """The client certificate that is presented now."""
+
+    @property
+    def certificate(self) -> Certificate:
+        """It; refuses with Unavailable where there is none."""
         ...
 
 

@@ -10,7 +10,8 @@ from rrsd.core.refusals import Malformed, TooLarge, Unavailable, Unknown, Unprov
 from rrsd.core.values.addresses import ClientIdentifier, Domain, parse_address
 from rrsd.core.values.calls import Answer
 from rrsd.core.values.digests import Digest
-from rrsd.core.values.peers import Issuer
+from rrsd.core.values.peers import Issuer, Origin, Strength, Url, parse_url
+from rrsd.core.values.records import Records, Verdict
 from rrsd.core.values.tokens import KeySet
 from rrsd.core.wire.webfinger import (
     ISSUER_REL,
@@ -30,6 +31,8 @@ _MAX_AGE = re.compile(r'(?:^|[,\s])max-age\s*=\s*"?([0-9]{1,10})"?\s*(?:,|$)', r
 _NEVER = re.compile(r"(?:^|[,\s])no-(?:store|cache)\s*(?:,|$)", re.ASCII | re.IGNORECASE)
 _JSON = frozenset({"application/json", "application/jrd+json", "application/jwk-set+json"})
 _PASSING = frozenset({408, 425, 429})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+"""Followed where WebFinger is asked; everywhere else they are a document that failed (F-06)."""
 
 
 def require_usable(domain: Domain, allow_reserved: bool) -> None:
@@ -40,6 +43,64 @@ def require_usable(domain: Domain, allow_reserved: bool) -> None:
     """
     if domain.is_reserved and not allow_reserved:
         raise Unproven(f"{domain} is a reserved name")
+
+
+def require_foreign(host: Domain, ours: frozenset[Domain], allow_reserved: bool) -> None:
+    """None for a host that what a stranger published may send us to.
+
+    Raises:
+        Unproven: nobody can own it, or it is one of our own, so that we would ask ourselves (F-18).
+    """
+    require_usable(host, allow_reserved)
+    if host in ours:
+        raise Unproven(f"{host} is our own")
+
+
+def require_answer(answer: Records) -> Records:
+    """The answer of DNS, if it is one (RFC 4035 4.3).
+
+    Raises:
+        Unproven: it is bogus, which is final.
+        Unavailable: DNS cannot tell now; that is never taken for an absence.
+    """
+    if answer.verdict is Verdict.BOGUS:
+        raise Unproven(f"DNSSEC: {answer.reason or 'bogus'}")
+    if answer.verdict is Verdict.TEMPORARY:
+        raise Unavailable(f"DNS: {answer.reason or 'no answer'}")
+    return answer
+
+
+def require_secure(answer: Records) -> None:
+    """None unless there are records that DNSSEC does not protect.
+
+    Raises:
+        Unproven: there are; whoever can forge an answer can forge the proof (O-05).
+    """
+    if answer.records and answer.verdict is not Verdict.SECURE:
+        raise Unproven("records without DNSSEC")
+
+
+def strength_of(answer: Records, require_dnssec: bool) -> Strength:
+    """What a proof by these records rests on.
+
+    Raises:
+        Unproven: they are insecure and must not be (O-05).
+    """
+    if require_dnssec:
+        require_secure(answer)
+    return Strength.DNSSEC if answer.verdict is Verdict.SECURE else Strength.WEAK
+
+
+def redirect_of(answer: Answer, origin: Origin) -> Url:
+    """Where a redirect from `origin` leads: an https URL, or an absolute path on the same host (RFC 9110 10.2.2).
+
+    Raises:
+        Unproven: anywhere else.
+    """
+    location = answer.headers.get("location", "")
+    if location.startswith("/") and not location.startswith("//"):
+        location = f"{origin}{location}"
+    return understood(parse_url, location)
 
 
 def understood(parse: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -77,7 +138,12 @@ def life_of(headers: Mapping[str, str], least: timedelta, most: timedelta) -> ti
     said = _MAX_AGE.search(value)
     if said is None or _NEVER.search(value):
         return least
-    return min(max(timedelta(seconds=min(int(said[1]), 10**9)), least), most)
+    return bounded(timedelta(seconds=min(int(said[1]), 10**9)), least, most)
+
+
+def bounded(life: timedelta, least: timedelta, most: timedelta) -> timedelta:
+    """The life within [least, most]."""
+    return min(max(life, least), most)
 
 
 def has_key(keys: KeySet, kid: str) -> bool:

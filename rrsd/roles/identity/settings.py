@@ -11,7 +11,9 @@ from rrsd.core.values.settings import key
 class Method(StrEnum):
     """The ways in which a certificate's key is proved to belong to the client that it names."""
 
+    DANE = "dane"
     WEBFINGER = "webfinger"
+    TXT = "dns-txt"
     ISSUER = "issuer"
 
 
@@ -21,7 +23,10 @@ class Settings:
 
     methods: tuple[Method, ...] = key(
         "how the owner of a client identifier is proved; the first method that is published decides",
-        (Method.WEBFINGER, Method.ISSUER),
+        (Method.DANE, Method.WEBFINGER, Method.TXT, Method.ISSUER),
+    )
+    require_dnssec: bool = key(
+        "refuse a client's TXT record that DNSSEC does not protect; otherwise it is weak, and policy decides", False
     )
     allow_reserved: bool = key("accept domains like foo.test that public DNS never delegates (only for tests)", False)
     least_kept: timedelta = key("what other domains publish is kept at least this long", timedelta(minutes=1))

@@ -77,13 +77,20 @@ class ClientTests(SynchronousTestCase):
             (CERTIFICATE, ISSUER),
             (evolve(CERTIFICATE, client=None), parse_issuer("https://bar.test")),
         ):
-            self.assertIsNone(binding.prove_client_by_issuer(certificate, issuer, NOW))
+            self.assertRaises(Unproven, binding.prove_client_by_issuer, certificate, issuer, NOW)
 
     def test_o13_by_webfinger(self) -> None:
         """The key is among those published, old and new while they roll over."""
         for hashes in ((CERTIFICATE.spki,), (digest_of(b"old"), CERTIFICATE.spki)):
             proof = binding.prove_client_by_webfinger(CERTIFICATE, hashes, NOW)
             self.assertEqual(proof, ClientProof(CLIENT, "webfinger", NOW))
+
+    def test_o05_by_txt(self) -> None:
+        """A TXT record is believed as far as DNS is."""
+        for strength in (Strength.DNSSEC, Strength.WEAK):
+            proof = binding.prove_client_by_txt(CERTIFICATE, [digest_of(b"old"), CERTIFICATE.spki], NOW, strength)
+            self.assertEqual(proof, ClientProof(CLIENT, "dns-txt", NOW, strength))
+            self.assertRaises(Unproven, binding.prove_client_by_txt, CERTIFICATE, [CERTIFICATE.x5t], NOW, strength)
 
     def test_m04_the_same_key_issued_again(self) -> None:
         """A re-issued certificate of a published key still proves the client."""

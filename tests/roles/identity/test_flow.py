@@ -1,80 +1,24 @@
 """Introductions, keys, clients and users, over hosts in memory."""
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
 
 from rrsd.core.proof.tokens import access_claims
-from rrsd.core.refusals import Expired, Forbidden, Malformed, Refusal, TooLarge, Unavailable, Unknown, Unproven
+from rrsd.core.refusals import Expired, Forbidden, Malformed, TooLarge, Unavailable, Unknown, Unproven
 from rrsd.core.values.addresses import Domain
 from rrsd.core.values.calls import Answer
-from rrsd.core.values.digests import Digest
-from rrsd.core.values.peers import Certificate, Issuer, parse_issuer
+from rrsd.core.values.peers import Discovery, Issuer, parse_issuer
+from rrsd.core.values.records import RecordType, Verdict
 from rrsd.core.values.tokens import KeySet, Kind, VerifiedAccess
 from rrsd.core.wire.jose import render_key_set
 from rrsd.core.wire.metadata import render_issuer_metadata
-from rrsd.core.wire.webfinger import client_acct, render_issuer, render_public_key
-from rrsd.roles.identity.flow import Identity
-from rrsd.roles.identity.home import Home
-from rrsd.roles.identity.settings import Method, Settings
-from rrsd.runtime.flights import Flights
-from tests.support.domains import FlowCase, Hosts, Key, Party, certificate, clock_at, json_answer, now, timers_of
-
-FINGER = "https://bar.test/.well-known/webfinger?resource=acct%3Apostmaster%40bar.test"
-FINGER += "&rel=http%3A%2F%2Fopenid.net%2Fspecs%2Fconnect%2F1.0%2Fissuer"
-CLIENT = "https://bar.test/.well-known/webfinger?resource=acct%3A_rra%40bar.test&rel=public-key"
-METADATA = "https://as.bar.test/.well-known/oauth-authorization-server"
-FALLBACK = "https://bar.test/.well-known/oauth-authorization-server"
-JWKS = "https://as.bar.test/jwks"
-
-
-class IdentityCase(FlowCase):
-    """foo.test asks about bar.test."""
-
-    def setUp(self) -> None:
-        self.home, self.bar = Party("foo.test"), Party("bar.test")
-        self.hosts, self.clock = Hosts(), clock_at()
-        self.hosts.publish(self.bar)
-        self.finger("https://as.bar.test")
-        self.identity = self.make()
-
-    def make(self, access_issuer: Issuer | None = None, **changes: Any) -> Identity:
-        home = Home(
-            domain=self.home.domain,
-            metadata=self.home.metadata,
-            resource=self.home.origin,
-            client=self.home.client,
-            access_issuer=access_issuer or self.home.issuer,
-            audiences=frozenset({str(self.home.origin)}),
-        )
-        settings = Settings(**{"allow_reserved": True, **changes})
-        agent = Agent(self.home.certificate)
-        return Identity(settings, home, self.hosts, Flights(), self.home, agent, timers_of(self.clock))
-
-    def finger(self, issuer: str, subject: str = "acct:postmaster@bar.test", cache: str = "max-age=600") -> None:
-        self.hosts.pages[FINGER] = json_answer(render_issuer(subject, parse_issuer(issuer)), cache=cache)
-
-    def metadata(self, **changes: Any) -> None:
-        document = {**render_issuer_metadata(self.bar.metadata), **changes}
-        self.hosts.pages[METADATA] = json_answer(document)
-
-    def introduce(self) -> Any:
-        return self.run_now(self.identity.introduce(self.bar.domain))
-
-    def refuse(self, refusal: type[Refusal]) -> Any:
-        return self.refuse_now(self.identity.introduce(self.bar.domain), refusal)
-
-
-class Agent:
-    """The holder of our client certificate."""
-
-    def __init__(self, certificate: Certificate) -> None:
-        self.certificate = certificate
-
-    def published(self) -> tuple[Digest, ...]:
-        return (self.certificate.spki,)
+from rrsd.core.wire.webfinger import render_issuer
+from tests.roles.identity.case import DAY, FALLBACK, FINGER, JWKS, METADATA, IdentityCase
+from tests.support.domains import Key, json_answer, now
 
 
 class Introduce(IdentityCase):
@@ -87,10 +31,20 @@ class Introduce(IdentityCase):
         self.assertEqual(found.until, now() + timedelta(minutes=10))
         self.assertEqual(self.hosts.asked, [FINGER, METADATA])
 
+    def test_f18_issuer_of_ours(self) -> None:
+        """A stranger that names our own issuer, or is a host of ours, does not make us ask ourselves."""
+        for issuer in (self.home.issuer, "https://foo.test", "https://rs.foo.test"):
+            self.setUp()
+            self.finger(str(issuer))
+            self.refuse(Unproven)
+            self.assertEqual(self.hosts.asked, [FINGER])
+        self.refuse_now(self.identity.introduce(Domain("rs.foo.test")), Unproven)
+
     def test_our_own_domain_needs_no_network(self) -> None:
         """Our own domain is introduced by the configuration (F-18)."""
         found = self.run_now(self.identity.introduce(self.home.domain))
         self.assertEqual((found.issuer, self.hosts.asked), (self.home.issuer, []))
+        self.assertEqual(found.found_by, Discovery.OURSELVES)
 
     def test_fallback_on_404_only(self) -> None:
         """Without WebFinger the domain itself is the issuer (F-14)."""
@@ -98,7 +52,8 @@ class Introduce(IdentityCase):
         own = evolve(self.bar.metadata, issuer=parse_issuer("https://bar.test"))
         document = {**render_issuer_metadata(own), "jwks_uri": "https://bar.test/jwks"}
         self.hosts.pages[FALLBACK] = json_answer(document)
-        self.assertEqual(str(self.introduce().issuer), "https://bar.test")
+        found = self.introduce()
+        self.assertEqual((str(found.issuer), found.found_by), ("https://bar.test", Discovery.WELL_KNOWN))
 
     def test_nothing_published(self) -> None:
         """A domain that publishes nothing is unknown."""
@@ -170,6 +125,163 @@ class Introduce(IdentityCase):
         self.hosts.pages[url] = json_answer(render_issuer("acct:postmaster@bar.org", self.bar.issuer))
         self.refuse_now(self.identity.introduce(Domain("bar.org")), Unproven)
         self.assertEqual(self.hosts.asked, [url])
+
+
+class Record(IdentityCase):
+    """The TXT record at `_rrs`, for domains without a web server."""
+
+    NAME = "_rrs.bar.test"
+
+    def setUp(self) -> None:
+        super().setUp()
+        del self.hosts.pages[FINGER]
+
+    def test_record(self) -> None:
+        """A secure record names the issuer; WebFinger is not asked."""
+        self.zone.text(self.NAME, "v=spf1 -all", "v=rrs1; iss=https://as.bar.test", life=timedelta(minutes=5))
+        found = self.introduce()
+        self.assertEqual((found.issuer, found.found_by), (self.bar.issuer, Discovery.DNSSEC))
+        self.assertEqual(found.until, now() + timedelta(minutes=5))
+        self.assertEqual((self.zone.asked, self.hosts.asked), ([f"{self.NAME} TXT"], [METADATA]))
+
+    def test_reference_zones(self) -> None:
+        """The form of the first deployments is read."""
+        self.zone.text(self.NAME, "v=RRS1; iss=https://as.bar.test; jwks=/.well-known/jwks.json")
+        self.assertEqual(self.introduce().issuer, self.bar.issuer)
+
+    def test_insecure_is_as_if_not_published(self) -> None:
+        """A record that DNSSEC does not protect names nobody, not even wrongly."""
+        for text in ("v=rrs1; iss=https://as.evil.test", "v=rrs1; iss=nonsense"):
+            self.setUp()
+            self.zone.text(self.NAME, text, verdict=Verdict.INSECURE)
+            self.refuse(Unknown)
+            self.assertEqual(self.hosts.asked, [FINGER, FALLBACK])
+        self.finger("https://as.bar.test")
+        self.clock.advance(60)
+        self.assertEqual(self.introduce().found_by, Discovery.WEBFINGER)
+
+    def test_published_nonsense_is_final(self) -> None:
+        """Two records, no issuer, an issuer that is none, one at our own host: WebFinger does not help."""
+        good = "v=rrs1; iss=https://as.bar.test"
+        for texts in ((good, "v=rrs1; iss=https://as.evil.test"), ("v=rrs1",), ("v=rrs1; iss=http://as.bar.test",),
+                      ("v=rrs1; iss=https://10.0.0.1",), ("v=rrs1; iss=https://as.foo.test",)):  # fmt: skip
+            self.setUp()
+            self.finger("https://as.bar.test")
+            self.zone.text(self.NAME, *texts)
+            self.refuse(Unproven)
+            self.assertEqual(self.hosts.asked, [], texts)
+
+    def test_metadata_that_contradict_are_final(self) -> None:
+        """The record's issuer says that it is another one."""
+        self.zone.text(self.NAME, "v=rrs1; iss=https://as.bar.test")
+        self.finger("https://as.bar.test")
+        self.metadata(issuer="https://as.evil.test")
+        self.refuse(Unproven)
+        self.assertEqual(self.hosts.asked, [METADATA])
+
+    def test_o06_bogus_and_outage(self) -> None:
+        """Broken signatures are final; an outage is no absence, and a second look a moment later may help."""
+        self.finger("https://as.bar.test")
+        self.zone.publish(self.NAME, RecordType.TXT, (), Verdict.BOGUS)
+        self.refuse(Unproven)
+        self.clock.advance(60)
+        self.zone.publish(self.NAME, RecordType.TXT, (), Verdict.TEMPORARY)
+        self.refuse(Unavailable)
+        self.assertEqual(self.hosts.asked, [])
+        self.zone.answers.clear()
+        self.clock.advance(5)
+        self.introduce()
+
+    def test_d09_life_of_an_absence(self) -> None:
+        """What WebFinger says ends when the record's absence does: a domain that adds one is heard."""
+        self.finger("https://as.bar.test")
+        self.zone.text(self.NAME, life=timedelta(minutes=2))
+        self.assertEqual(self.introduce().until, now() + timedelta(minutes=2))
+        self.zone.text(self.NAME, "v=rrs1; iss=https://as.other.test", life=DAY)
+        self.clock.advance(120)
+        self.refuse(Unproven)
+
+
+class Redirects(IdentityCase):
+    """A WebFinger that is elsewhere (RFC 7033 4.2, F-06)."""
+
+    ELSEWHERE = "https://finger.hosting.test/w?d=bar.test"
+
+    def redirect(self, url: str, where: str, status: int = 302) -> None:
+        self.hosts.pages[url] = Answer(status, {"location": where})
+
+    def elsewhere(self) -> None:
+        self.hosts.pages[self.ELSEWHERE] = self.hosts.pages[FINGER]
+
+    def test_followed(self) -> None:
+        """To another https host, by any of the five statuses."""
+        for status in (301, 302, 303, 307, 308):
+            self.setUp()
+            self.elsewhere()
+            self.redirect(FINGER, self.ELSEWHERE, status)
+            self.assertEqual(self.introduce().issuer, self.bar.issuer)
+            self.assertEqual(self.hosts.asked, [FINGER, self.ELSEWHERE, METADATA])
+
+    def test_path(self) -> None:
+        """To another path of the same host."""
+        self.hosts.pages["https://bar.test/finger?x=1"] = self.hosts.pages[FINGER]
+        self.redirect(FINGER, "/finger?x=1")
+        self.introduce()
+
+    def test_f06_too_many(self) -> None:
+        """Three are followed and a fourth is not; a loop ends there too."""
+        steps = [FINGER, *(f"https://bar.test/{number}" for number in range(4))]
+        for here, there in pairwise(steps[:-1]):
+            self.redirect(here, there)
+        self.hosts.pages[steps[3]] = json_answer(render_issuer("acct:postmaster@bar.test", self.bar.issuer))
+        self.introduce()
+        self.redirect(steps[3], steps[4])
+        self.clock.advance(DAY.total_seconds())
+        self.hosts.asked.clear()
+        self.refuse(Unproven)
+        self.assertEqual(self.hosts.asked, steps[:4])
+        self.setUp()
+        self.redirect(FINGER, FINGER)
+        self.refuse(Unproven)
+        self.assertEqual(len(self.hosts.asked), 4)
+
+    def test_f06_f18_places_that_are_not_followed(self) -> None:
+        """http, an address, another spelling, nothing, and hosts of our own."""
+        for where in (
+            "http://bar.test/", "https://10.0.0.1/", "https://BAR.test/", "//evil.test/", "https://u@bar.test/", "",
+            "https://bar.test/#x", "finger", "https://foo.test/", "https://as.foo.test/", "https://rs.foo.test/x",
+            "https://bar.test/a, https://bar.test/b",
+        ):  # fmt: skip
+            self.setUp()
+            self.redirect(FINGER, where)
+            self.refuse(Unproven)
+            self.assertEqual(self.hosts.asked, [FINGER], where)
+
+    def test_f02_guard(self) -> None:
+        """A private address behind the name is refused; so is a reserved name."""
+        self.redirect(FINGER, self.ELSEWHERE)
+        self.hosts.pages[self.ELSEWHERE] = Forbidden("private address")
+        self.refuse(Unproven)
+        self.identity = self.make(allow_reserved=False)
+        url = FINGER.replace("bar.test", "bar.org")
+        self.redirect(url, self.ELSEWHERE)
+        self.hosts.asked.clear()
+        self.refuse_now(self.identity.introduce(Domain("bar.org")), Unproven)
+        self.assertEqual(self.hosts.asked, [url])
+
+    def test_absence_elsewhere(self) -> None:
+        """404 where it leads is 404."""
+        self.redirect(FINGER, self.ELSEWHERE)
+        self.refuse(Unknown)
+        self.assertEqual(self.hosts.asked, [FINGER, self.ELSEWHERE, FALLBACK])
+
+    def test_f06_metadata_and_keys_stay(self) -> None:
+        """No other document may be elsewhere."""
+        self.redirect(METADATA, "https://as.bar.test/other")
+        self.refuse(Unproven)
+        self.setUp()
+        self.redirect(JWKS, "https://as.bar.test/other")
+        self.refuse_now(self.identity.keys_of(self.introduce(), "any"), Unproven)
 
 
 class Remember(IdentityCase):
@@ -297,94 +409,6 @@ class Keys(IdentityCase):
         keys = KeySet((Key("one").public, Key("one").public))
         self.hosts.pages[JWKS] = json_answer(render_key_set(keys))
         self.refuse_now(self.identity.keys_of(self.introduce(), "one"), Unproven)
-
-
-class Clients(IdentityCase):
-    """Who owns a client identifier (protocol 3)."""
-
-    def publish(self, *keys: Key) -> None:
-        hashes = [certificate("_rra.bar.test", key).spki for key in keys]
-        self.hosts.pages[CLIENT] = json_answer(render_public_key(client_acct(self.bar.client), hashes))
-
-    def prove(self, issuer: str = "https://as.bar.test", shown: Certificate | None = None) -> Any:
-        return self.run_now(self.identity.prove_client(shown or self.bar.certificate, parse_issuer(issuer)))
-
-    def refuse_client(self, refusal: type[Refusal], issuer: str = "https://as.bar.test") -> None:
-        self.refuse_now(self.identity.prove_client(self.bar.certificate, parse_issuer(issuer)), refusal)
-
-    def test_webfinger(self) -> None:
-        """The client's domain publishes the hash of its key."""
-        self.publish(self.bar.agent_key)
-        proof = self.prove()
-        self.assertEqual((proof.client, proof.method), (self.bar.client, "webfinger"))
-        self.assertEqual(proof.until, now() + timedelta(minutes=10))
-
-    def test_rotation(self) -> None:
-        """Old and new key are good while both are published; the old one alone refuses the new one (O-13)."""
-        self.publish(Key("old"), self.bar.agent_key)
-        self.prove()
-        self.identity = self.make()
-        self.publish(Key("old"))
-        self.refuse_client(Unproven)
-
-    def test_proof_past_its_life(self) -> None:
-        """A proof is asked for again when its life is over (O-14)."""
-        self.publish(self.bar.agent_key)
-        self.prove()
-        self.prove()
-        self.assertEqual(len(self.hosts.asked), 1)
-        self.publish(Key("other"))
-        self.clock.advance(600)
-        self.refuse_client(Unproven)
-
-    def test_published_method_that_fails_is_final(self) -> None:
-        """A published key that is another one is not rescued by the issuer method (O-10)."""
-        self.publish(Key("other"))
-        self.refuse_client(Unproven, "https://bar.test")
-
-    def test_trouble_is_final_too(self) -> None:
-        """An outage of WebFinger does not make the next method decide (F-14)."""
-        self.hosts.pages[CLIENT] = Answer(500, {})
-        self.refuse_client(Unavailable, "https://bar.test")
-
-    def test_issuer(self) -> None:
-        """Where nothing is published, the issuer vouches for the client of its own host."""
-        self.assertEqual(self.prove("https://bar.test").method, "issuer")
-        self.assertEqual(self.hosts.asked, [CLIENT])
-
-    def test_webfinger_without_a_key_publishes_nothing(self) -> None:
-        """A WebFinger server that knows only issuers leaves the question to the next method."""
-        self.hosts.pages[CLIENT] = json_answer(render_issuer(client_acct(self.bar.client), self.bar.issuer))
-        self.assertEqual(self.prove("https://bar.test").method, "issuer")
-
-    def test_nothing_published(self) -> None:
-        """An issuer on another host vouches for nobody (O-03)."""
-        self.refuse_client(Unproven, "https://as.bar.test")
-
-    def test_order_of_methods(self) -> None:
-        """The configured order decides which method is asked first."""
-        self.identity = self.make(methods=(Method.ISSUER, Method.WEBFINGER))
-        self.publish(Key("other"))
-        self.assertEqual(self.prove("https://bar.test").method, "issuer")
-        self.assertEqual(self.hosts.asked, [])
-
-    def test_no_client_in_the_certificate(self) -> None:
-        """A subject without OU and CN names nobody (O-11)."""
-        nameless = certificate(None, self.bar.agent_key)
-        self.refuse_now(self.identity.prove_client(nameless, self.bar.issuer), Unproven)
-
-    def test_certificate_for_a_reserved_domain(self) -> None:
-        """A reserved domain is not asked (D-07)."""
-        self.identity = self.make(allow_reserved=False)
-        self.refuse_client(Unproven)
-        self.assertEqual(self.hosts.asked, [])
-
-    def test_ourselves(self) -> None:
-        """Our own client is proved by the key at hand; another key with its name is not (M-03)."""
-        self.assertEqual(self.prove(str(self.home.issuer), self.home.certificate).client, self.home.client)
-        thief = certificate("_rra.foo.test", Key("thief"))
-        self.refuse_now(self.identity.prove_client(thief, self.home.issuer), Unproven)
-        self.assertEqual(self.hosts.asked, [])
 
 
 class Users(IdentityCase):

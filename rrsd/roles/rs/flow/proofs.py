@@ -29,8 +29,8 @@ class Proved:
 
     @property
     def evidence(self) -> str:
-        """What was believed, for the audit trail."""
-        return f"{self.client.method} {self.delegation.issuer}"
+        """What was believed, for the audit trail: method, what it rests on, issuer."""
+        return f"{self.client.method} {self.client.strength} {self.delegation.issuer}"
 
 
 @define(eq=False)
