@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import ILogObserver, LogLevel, globalLogBeginner
 from twisted.web.resource import IResource
 
-from rrsd.app.audit import Audit, Trail
+from rrsd.app.audit import Audit, Trail, note_on
 from rrsd.app.doors import build_outbound
 from rrsd.app.front import Listeners
 from rrsd.app.tree import Daemon, Still
@@ -77,13 +77,14 @@ class ProtectedApi:
     strangers: Outbound
     names: Lookup
     trail: Sink
+    audit: Audit
 
     def front(self, build: Build) -> IProtocolFactory:
         """TLS that asks for a client certificate, HTTP with its limits, and the API behind its protection."""
         made = build(self.protection)
         inner = made.resource() if isinstance(made, Klein) else made
         reactor = self.outside.reactor
-        site = Site(Published(inner, self.protection), reactor)
+        site = Site(Published(inner, self.protection), reactor, note=note_on(self.audit))
         seconds = self.settings.tls.handshake.total_seconds()
         return SecureFactory(self.tls, site, reactor, handshake_timeout=seconds)
 
@@ -125,7 +126,7 @@ def protect(
         Record(audit, outside.timers),
         policy,
     )
-    return ProtectedApi(settings, protection, outside, tls, strangers, names, kept)
+    return ProtectedApi(settings, protection, outside, tls, strangers, names, kept, audit)
 
 
 def make_api(path: str, build: Build, policy: Policy | None = None, reactor: Any = None) -> Daemon:

@@ -194,7 +194,7 @@ def build_retrieving(means: Means, people: People) -> Retrieving:
         acceptance,
         operations,
         parts.reader(operations),
-        Posting(acceptance, means.settings.rra.most_parts),
+        Posting(acceptance),
         feed,
         parts.agent(scheduler, parts.receipts(delegations, outbox, scheduler.is_busy), work),
     )

@@ -98,7 +98,7 @@ def local_site(window: Window, retrieving: Retrieving, most_message: int) -> Swi
     return switchboard(
         (
             Mount(Status(window).routes.resource(), ("/health", "/ready", "/metrics")),
-            Mount(Desk(window).routes.resource(), ("/users", "/keys", "/reload")),
+            Mount(Desk(window, retrieving.operations.audit).routes.resource(), ("/users", "/keys", "/reload")),
             Mount(operator.routes.resource(), ("/queue", "/pulls", "/deliver")),
         )
     )

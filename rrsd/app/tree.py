@@ -16,7 +16,7 @@ from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.components import Componentized
 from typing_extensions import override
 
-from rrsd.app.audit import Audit
+from rrsd.app.audit import Audit, note_on
 from rrsd.app.compose import Composition, compose
 from rrsd.app.doors import build_doors
 from rrsd.app.effects import Effects, real
@@ -26,6 +26,7 @@ from rrsd.app.notify import notify
 from rrsd.app.sites import local_site, status_site
 from rrsd.config.settings import Format, Settings
 from rrsd.core.refusals import Refusal
+from rrsd.core.values.calls import Event
 from rrsd.drivers.keys.service import Keyring
 from rrsd.drivers.store.service import Store, Threads
 from rrsd.roles.admin.meters import Meters
@@ -153,7 +154,13 @@ def build_daemon(settings: Settings, effects: Effects) -> Daemon:
 
     def reload() -> tuple[str, ...]:
         trail.reopen()
-        return (*doors.reload(), "audit trail")
+        try:
+            done = (*doors.reload(), "audit trail")
+        except Refusal as refusal:
+            audit.record(Event("reload", "failed", who="SIGHUP", refusal=refusal.reason, evidence=refusal.detail))
+            raise
+        audit.record(Event("reload", "granted", who="SIGHUP", evidence=", ".join(done)))
+        return done
 
     return Daemon(ordered, _observer(settings), reload, effects.reactor)
 
@@ -220,7 +227,8 @@ class _Threaded:
 
 def _front(whole: Composition) -> Listeners:
     settings, reactor = whole.means.settings, whole.means.effects.reactor
-    site = Site(whole.public, reactor, Limits(most_body=MOST_BODY + settings.rra.most_message))
+    limits = Limits(most_body=MOST_BODY + settings.rra.most_message)
+    site = Site(whole.public, reactor, limits, note_on(whole.means.audit))
     secure = SecureFactory(
         whole.means.doors.server, site, reactor, handshake_timeout=settings.tls.handshake.total_seconds()
     )

@@ -17,7 +17,7 @@ HIDDEN = "[redacted]"
 _NAMES = re.compile(r"token|assertion|secret|key|cookie|authorization|password|code", re.IGNORECASE)
 _SECRETS = re.compile(
     r"(?P<scheme>\b(?:Bearer|Basic|DPoP)\s+)[A-Za-z0-9._~+/=-]+"
-    r"|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
+    r"|\beyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){1,4}|\beyJ[A-Za-z0-9_-]{41,}"
     r"|(?P<name>\b\w*(?:token|assertion|secret|password|code)=)[^&\s\"']+",
     re.IGNORECASE,
 )
@@ -89,6 +89,16 @@ class JsonLog:
         self._out.flush()
 
 
+def rendered(event: Mapping[str, Any]) -> str:
+    """One line of the audit trail."""
+    line = {name: _scrubbed(value) for name, value in redact(event).items() if value not in ("", None)}
+    return json.dumps(line, ensure_ascii=True, default=str)
+
+
+def _scrubbed(value: Any) -> Any:
+    return scrub(value) if isinstance(value, str) else value
+
+
 def _stamp(event: LogEvent) -> datetime:
     return datetime.fromtimestamp(event.get("log_time", 0.0), UTC)
 
@@ -125,10 +135,8 @@ class AuditTrail:
         self._file = self._opened()
 
     def record(self, event: Mapping[str, Any]) -> None:
-        """Append one line; empty fields are left out, hidden ones replaced."""
-        line: dict[str, Any] = {"time": self._now().isoformat(timespec="milliseconds")}
-        line |= {name: value for name, value in redact(event).items() if value not in ("", None)}
-        data = (json.dumps(line, ensure_ascii=True, default=str) + "\n").encode("ascii")
+        """Append one line; empty fields are left out, hidden ones and what looks like a credential replaced."""
+        data = (rendered({"time": self._now().isoformat(timespec="milliseconds"), **event}) + "\n").encode("ascii")
         while data:
             data = data[os.write(self._file, data) :]
 

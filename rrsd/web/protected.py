@@ -29,10 +29,9 @@ from rrsd.core.wire.metadata import ResourceMetadata, render_resource_metadata
 from rrsd.web.bearer import bearer_of
 from rrsd.web.peers import address_of, certificate_of
 from rrsd.web.router import abort, answer, refuse
+from rrsd.web.trail import name_of
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
-MOST_PATH = 200
-"""Characters of a path that stand in the audit trail."""
 
 
 class ICaller(Interface):
@@ -137,7 +136,7 @@ class Protection:
             Forbidden: a policy does not want the caller.
         """
         peer = address_of(request)
-        with self.record.decision("call", peer, _name_of(request)) as trace:
+        with self.record.decision("call", peer, name_of(request)) as trace:
             proved = await self.prover.prove(bearer_of(request), _certificate_of(request), peer)
             caller = _caller(proved)
             trace.who, trace.subject, trace.evidence = str(caller.client), str(caller.user), proved.evidence
@@ -263,12 +262,6 @@ async def _permit(policy: Policy, caller: Caller, request: IRequest) -> None:
 
 async def _whatever(value: Any) -> Any:
     return await value if isawaitable(value) else value
-
-
-def _name_of(request: IRequest) -> str:
-    """Method and path; a query may hold what is nobody's business."""
-    found = cast(Request, request)
-    return f"{found.method.decode('ascii', 'replace')} {found.path.decode('ascii', 'replace')[:MOST_PATH]}"
 
 
 def _word_for(policy: Policy) -> str:

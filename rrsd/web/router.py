@@ -63,10 +63,8 @@ class Router(Klein):
         return self._bug(request, failure)
 
     def _refuse(self, request: Request, refusal: Refusal, role: object) -> bytes:
+        refusal = _noted(role, request, refusal)
         shape = self._shapes[type(refusal)]
-        note = getattr(role, "note_refusal", None)
-        if note is not None:
-            note(request, refusal)
         _clear(request)
         for name, value in headers_of(refusal, shape, getattr(role, "resource_metadata", "")).items():
             request.setHeader(name, value)
@@ -123,6 +121,17 @@ def abort(request: IRequest) -> None:
     channel = getattr(request, "channel", None)
     if channel is not None:
         channel.transport.abortConnection()
+
+
+def _noted(role: object, request: Request, refusal: Refusal) -> Refusal:
+    """The refusal, once the role has heard of it; that of the audit trail when it cannot be written (Z-08)."""
+    note = getattr(role, "note_refusal", None)
+    try:
+        if note is not None:
+            note(request, refusal)
+    except Refusal as other:
+        return other
+    return refusal
 
 
 def _no_method(request: Request, problem: MethodNotAllowed) -> bytes:

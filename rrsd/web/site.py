@@ -5,6 +5,7 @@ drips in, and never gives up on a reader that has stopped reading.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO
 from typing import Any, cast
@@ -16,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import server
 from twisted.web.http import HTTPChannel
+from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from typing_extensions import override
 
@@ -28,6 +30,10 @@ STEP = 16384
 """Bytes of a body that must come within one idle time."""
 LINGER = 1 << 20
 """Bytes of a refused body that are read and dropped, so that the client gets to see the refusal."""
+
+
+Note = Callable[[IRequest, Refusal], None]
+"""Writes down a request that the site itself turns away; refuses with Unavailable when it cannot."""
 
 
 @frozen
@@ -166,6 +172,7 @@ class CappedRequest(server.Request):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer in the middle of the request, by hand: twisted.web answers only what it has read whole."""
+        refusal = self.channel.site.noted(self, refusal)
         self._give_back()
         self._refused = True
         self._counted = 0
@@ -186,7 +193,10 @@ class Site(server.Site):
     requestFactory = CappedRequest  # noqa: N815 - twisted.web's name
     _log = Logger()
 
-    def __init__(self, resource: IResource, reactor: IReactorTime, limits: Limits | None = None) -> None:
+    def __init__(
+        self, resource: IResource, reactor: IReactorTime, limits: Limits | None = None, note: Note | None = None
+    ) -> None:
+        self._note = note
         self.limits = limits or Limits()
         idle = self.limits.idle.total_seconds()
         super().__init__(resource, reactor=reactor, timeout=idle, parsePOSTFormSubmission=False)
@@ -211,6 +221,15 @@ class Site(server.Site):
         self._open.add(channel)
         self._by_address[host] += 1
         return channel
+
+    def noted(self, request: IRequest, refusal: Refusal) -> Refusal:
+        """The refusal, once it is written down; that of the audit trail when it cannot be (Z-08)."""
+        try:
+            if self._note is not None:
+                self._note(request, refusal)
+        except Refusal as other:
+            return other
+        return refusal
 
     def left(self, channel: Channel) -> None:
         """A connection has ended."""
@@ -238,9 +257,9 @@ class Site(server.Site):
         """The resource that answers; a path or a host that has two readings is refused."""
         request.responseHeaders.removeHeader(b"server")
         if len(request.requestHeaders.getRawHeaders(b"host", [])) != 1:
-            return _Refusing(Malformed())
+            return _Refusing(self.noted(request, Malformed("two readings of the host")))
         if not is_plain(request.path):
-            return _Refusing(Unknown())
+            return _Refusing(self.noted(request, Unknown("two readings of the path")))
         return super().getResourceFor(request)
 
 

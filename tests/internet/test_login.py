@@ -110,7 +110,7 @@ class Logins(LoginCase):
         told = str(self.home.trail.lines) + "".join(self.logged)
         for secret in (PASSWORD, answer["code"], VERIFIER, tokens["access_token"], tokens["refresh_token"]):
             self.assertNotIn(secret, told)
-        self.assertEqual([line["what"] for line in self.home.trail.lines], ["login", "code", "delegate"])
+        self.assertEqual([line["what"] for line in self.home.trail.lines], ["login", "code", "read", "delegate"])
 
     def test_refresh_tokens_rotate(self) -> None:
         """Each is good once; the use of an old one ends the login, the new one included."""

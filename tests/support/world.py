@@ -18,7 +18,7 @@ from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from rrsd.app.audit import Audit
+from rrsd.app.audit import Audit, note_on
 from rrsd.app.compose import Composition, compose
 from rrsd.app.doors import build_doors
 from rrsd.app.effects import Effects
@@ -55,12 +55,15 @@ NOW = int(time())
 
 @define(eq=False)
 class Lines:
-    """An audit trail in memory."""
+    """An audit trail in memory; `broken` is what every further line ends with."""
 
     lines: list[dict[str, Any]] = field(factory=list)
+    broken: OSError | None = None
 
     def record(self, event: Mapping[str, Any]) -> None:
-        """Keep the line."""
+        """Keep the line, if that is possible."""
+        if self.broken is not None:
+            raise self.broken
         self.lines.append(dict(event))
 
     def of(self, what: str) -> list[dict[str, Any]]:
@@ -192,7 +195,7 @@ class MemoryDomain:
 
     def listen(self, host: str) -> None:
         """Answer at the host of that name."""
-        site = Site(self.whole.public, self.whole.means.effects.reactor)
+        site = Site(self.whole.public, self.whole.means.effects.reactor, note=note_on(self.whole.means.audit))
         secure = SecureFactory(self.whole.means.doors.server, site, self.whole.means.effects.reactor)
         self.world.internet.listen(host, 443, secure)
 

@@ -5,12 +5,17 @@ from typing import ClassVar
 from attrs import frozen
 from twisted.web.iweb import IRequest
 
-from rrsd.core.refusals import Malformed
+from rrsd.core.refusals import Malformed, Refusal
 from rrsd.core.values.addresses import parse_address
+from rrsd.core.values.calls import Event
 from rrsd.roles.admin.flow import Window
 from rrsd.roles.admin.meters import CONTENT_TYPE
 from rrsd.web import bodies
 from rrsd.web.router import Router, answer
+from rrsd.web.trail import Audit, note
+
+WHO = "operator"
+"""Whoever may use the administrator's socket."""
 
 
 @frozen
@@ -45,6 +50,11 @@ class Desk:
 
     routes: ClassVar[Router] = Router(details=True)
     window: Window
+    audit: Audit
+
+    def note_refusal(self, request: IRequest, refusal: Refusal) -> None:
+        """Leave a line for every refusal of these routes (`rrsd.web.router`)."""
+        note(self.audit, "administer", request, refusal, WHO)
 
     @routes.route("/users", methods=["GET"])
     async def users(self, request: IRequest) -> bytes:
@@ -102,7 +112,9 @@ class Desk:
     @routes.route("/reload", methods=["POST"])
     async def reload(self, request: IRequest) -> bytes:
         """Take up what changed on disk."""
-        return answer(request, {"reloaded": list(await self.window.reload())})
+        reloaded = list(await self.window.reload())
+        self.audit.record(Event("reload", "granted", who=WHO, evidence=", ".join(reloaded)))
+        return answer(request, {"reloaded": reloaded})
 
 
 def _text(value: object) -> str:

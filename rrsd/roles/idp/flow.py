@@ -89,7 +89,7 @@ class Flow:
         """What the token endpoint does for each grant type of this role."""
         return {"authorization_code": self.redeem_code, "refresh_token": self.refresh}
 
-    def ask(self, form: Form) -> LoginPage | Redirect:
+    def ask(self, form: Form, peer: str) -> LoginPage | Redirect:
         """The login page for an authorization request, or the client's error.
 
         Raises:
@@ -99,6 +99,7 @@ class Flow:
         uri = rules.require_redirect(client, form)
         error = rules.complaint(form, self.audience)
         if error is not None:
+            self._record("authorize", client.client_id, "", peer, Malformed(error))
             state = (form.one("state") or "")[: rules.MOST_ECHOED]
             return Redirect(rules.answer(uri, self.issuer, state, error=error))
         return self._page(rules.asked(form))

@@ -11,6 +11,9 @@ from rrsd.core.values.instants import Instant
 from rrsd.roles.idp import rules
 from rrsd.roles.idp.ports import Audit, Passwords, User, Users
 
+WHO = "operator"
+"""Whoever may use the administrator's socket."""
+
 
 @frozen
 class Members:
@@ -69,8 +72,8 @@ class Administration:
     async def remove(self, address: Address) -> None:
         """Forget the user; refuses with Unknown."""
         user = await self.users.find(address)
+        self.audit.record(Event("user_removed", "granted", who=WHO, subject=str(user.address)))
         await self.users.remove(address)
-        self.audit.record(Event("user_removed", "granted", subject=str(user.address)))
 
     async def list(self) -> list[User]:
         """Every user, in order of address."""
@@ -88,5 +91,6 @@ class Administration:
         return await self.passwords.hash(rules.normal(password))
 
     async def _save(self, what: str, user: User) -> None:
+        # Nothing is done without a trace (Z-08): the line comes first.
+        self.audit.record(Event(what, "granted", who=WHO, subject=str(user.address)))
         await self.users.save(user)
-        self.audit.record(Event(what, "granted", subject=str(user.address)))

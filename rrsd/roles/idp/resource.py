@@ -29,7 +29,7 @@ class LoginPages:
     async def ask(self, request: IRequest) -> bytes:
         """Show the login page for an authorization request (RFC 6749 4.1.1)."""
         try:
-            return await self._show(request, self.flow.ask(_query_of(request)))
+            return await self._show(request, self.flow.ask(_query_of(request), peers.address_of(request)))
         except Refusal as refusal:
             return await self._wrong(request, refusal)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from attrs import define, evolve
 
-from rrsd.core.refusals import Malformed, TooLarge
+from rrsd.core.refusals import Forbidden, Malformed, Refusal, TooLarge
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.calls import Event
 from rrsd.core.values.instants import Instant
@@ -15,6 +15,9 @@ from rrsd.core.wire.mime import parse_placeholder
 from rrsd.roles.rra import rules
 from rrsd.roles.rra.ports import Audit, Bell, Blobs, Queue, Subjects, Timers
 from rrsd.roles.rra.settings import Settings
+
+MOST_NAMED = 10
+"""Recipients of a refused message that stand in the trail."""
 
 
 @define(eq=False, kw_only=True)
@@ -29,23 +32,37 @@ class Acceptance:
     audit: Audit
     settings: Settings
 
-    async def accept(self, raw: bytes, recipients: Sequence[Address]) -> tuple[Message, ...]:
+    async def accept(
+        self, raw: bytes, recipients: Sequence[Address], author: Address | None = None
+    ) -> tuple[Message, ...]:
         """The message as it is in each recipient's mailbox, pulls queued, all of it on disk.
 
         A message that a recipient has already is left out: delivering twice changes nothing. Every recipient is checked
-        before anything is written.
+        before anything is written. `author` is the one of our own users who brings it, and not the mail server.
 
         Raises:
             Malformed: it is no message that can be read.
             TooLarge: it is larger than the limit.
-            Unknown, Forbidden: a recipient is not one of ours, or is suspended.
+            Unknown, Forbidden: a recipient is not one of ours, or is suspended; or it goes to others than the user who
+                brings it, and that user did not write it.
             NoSpace: it could not be stored; it may be offered again.
         """
+        try:
+            return await self._accept_all(raw, recipients, author)
+        except Refusal as refusal:
+            self._refuse(recipients, len(raw), refusal)
+            raise
+
+    async def _accept_all(
+        self, raw: bytes, recipients: Sequence[Address], author: Address | None
+    ) -> tuple[Message, ...]:
         if len(raw) > self.settings.most_message:
             raise TooLarge("message")
         if not recipients:
             raise Malformed("a message needs a recipient")
         placeholder = parse_placeholder(raw, self.settings.most_parts)
+        if author is not None and set(recipients) != {author} and placeholder.sender != author:
+            raise Forbidden("only the author may send it to others")
         for recipient in recipients:
             await self.subjects.require_active(recipient)
         blob = await self.blobs.put(raw)
@@ -72,6 +89,12 @@ class Acceptance:
             )
         )
         return accepted
+
+    def _refuse(self, recipients: Sequence[Address], size: int, refusal: Refusal) -> None:
+        subject = " ".join(str(each) for each in recipients[:MOST_NAMED])
+        self.audit.record(
+            Event("accept", "refused", subject=subject, refusal=refusal.reason, evidence=refusal.detail, size=size)
+        )
 
     def _job(self, message: Message, index: int, attachment: Attachment, now: Instant) -> Job:
         return Job(

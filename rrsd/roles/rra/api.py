@@ -1,14 +1,15 @@
 """The routes for the recipient's client (protocol 7)."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from attrs import frozen
+from attrs import define, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IRequest
 
-from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unproven, Unsupported
+from rrsd.core.refusals import Malformed, TooLarge, Unproven, Unsupported
 from rrsd.core.values.addresses import Address, parse_address
 from rrsd.core.values.calls import Event
 from rrsd.core.values.instants import Instant
@@ -23,6 +24,7 @@ from rrsd.web.bodies import read
 from rrsd.web.peers import address_of, certificate_of
 from rrsd.web.router import Router, answer
 from rrsd.web.streams import EventStream, send
+from rrsd.web.trail import name_of, reading
 
 MAIL = "message/rfc822"
 MOST_PAGE = 500
@@ -59,32 +61,35 @@ class MailboxPages:
     @routes.route("/api/messages", methods=["GET"])
     async def messages(self, request: IRequest) -> bytes:
         """A page of messages, newest first."""
-        user = await self._user(request)
-        most = _most(request)
-        found = await self.reader.messages(user.subject, _before(request), most)
+        with self._reads(request) as visit:
+            user, most = visit.of(await self._user(request)), _most(request)
+            found = await self.reader.messages(user.subject, _before(request), most)
         after = found[-1].received.isoformat() if len(found) == most else None
         return answer(request, {"messages": [show_message(each) for each in found], "next": after}, no_store=True)
 
     @routes.route("/api/messages", methods=["POST"])
     async def post(self, request: IRequest) -> bytes:
         """A message from the user, into their own mailbox or to others here."""
-        user = await self._user(request)
-        raw = _message_of(request, self.most_message)
-        accepted = await self.posting.post(user.subject, raw, _recipients(request))
+        with reading(self.audit, "accept", request):
+            user, raw = await self._user(request), _message_of(request, self.most_message)
+            recipients = _recipients(request)
+        accepted = await self.posting.post(user.subject, raw, recipients)
         document = {"messages": [show_message(each) for each in accepted], "next": None}
         return answer(request, document, 201, no_store=True)
 
     @routes.route("/api/messages/<message>", methods=["GET"])
     async def message(self, request: IRequest, message: str) -> bytes:
         """One message."""
-        user = await self._user(request)
-        return answer(request, show_message(await self.reader.message(user.subject, message)), no_store=True)
+        with self._reads(request) as visit:
+            found = await self.reader.message(visit.of(await self._user(request)).subject, message)
+        return answer(request, show_message(found), no_store=True)
 
     @routes.route("/api/messages/<message>/raw", methods=["GET"])
     async def raw(self, request: IRequest, message: str) -> bytes | None:
         """The complete message."""
-        user = await self._user(request)
-        restored = await self.reader.raw(_wish(request, user, message, 0))
+        with self._reads(request) as visit:
+            user = visit.of(await self._user(request))
+            restored = await self.reader.raw(_wish(request, user, message, 0))
         _set(request, _HARMLESS | {"Content-Type": MAIL, "Content-Length": str(restored.size)})
         _set(request, {"Content-Disposition": content_disposition(f"{message}.eml")})
         return await _send(request, restored.blocks)
@@ -92,13 +97,16 @@ class MailboxPages:
     @routes.route("/api/messages/<message>/parts/<int:index>", methods=["GET"])
     async def part(self, request: IRequest, message: str, index: int) -> bytes | None:
         """One attachment."""
-        user = await self._user(request)
-        return await _show(request, await self.reader.part(_wish(request, user, message, index)))
+        with self._reads(request) as visit:
+            user = visit.of(await self._user(request))
+            part = await self.reader.part(_wish(request, user, message, index))
+        return await _show(request, part)
 
     @routes.route("/api/events", methods=["GET"])
     async def events(self, request: IRequest) -> None:
         """News until the client leaves or its token expires."""
-        user = await self._user(request)
+        with self._reads(request) as visit:
+            user = visit.of(await self._user(request))
         stream, nursery = EventStream(request, self.clock), Nursery()
         nursery.spawn(self._tell(user.subject, stream), "news of one listener")
         nursery.spawn(self._expire(user.expires, stream), "end of one listener's token")
@@ -107,19 +115,14 @@ class MailboxPages:
         finally:
             await nursery.stop()
 
-    def note_refusal(self, request: IRequest, refusal: Refusal) -> None:
-        """Leave a line for every refusal of these routes (`rrsd.web.router`)."""
-        path = request.path.decode("ascii", "replace")
-        self.audit.record(
-            Event(
-                "read",
-                "refused",
-                peer=address_of(request),
-                resource=path[:200],
-                refusal=refusal.reason,
-                evidence=refusal.detail,
-            )
-        )
+    @contextmanager
+    def _reads(self, request: IRequest) -> Iterator["_Visit"]:
+        """One decision about reading: granted when the block ends, and then on the record."""
+        visit = _Visit()
+        with reading(self.audit, "read", request):
+            yield visit
+        peer, resource = address_of(request), name_of(request)
+        self.audit.record(Event("read", "granted", who=visit.who, subject=visit.subject, peer=peer, resource=resource))
 
     async def _user(self, request: IRequest) -> VerifiedAccess:
         bearer = bearer_of(request)
@@ -138,6 +141,19 @@ class MailboxPages:
     async def _expire(self, at: Instant, stream: EventStream) -> None:
         await self.timers.sleep(max(timedelta(0), at - self.timers.now()))
         stream.close()
+
+
+@define(eq=False)
+class _Visit:
+    """Who reads, as far as it is known."""
+
+    who: str = ""
+    subject: str = ""
+
+    def of(self, access: VerifiedAccess) -> VerifiedAccess:
+        """The user was proved."""
+        self.who, self.subject = access.client_id, str(access.subject)
+        return access
 
 
 def show_message(message: Message) -> dict[str, Any]:

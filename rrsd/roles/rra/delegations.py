@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from rrsd.core.proof import binding
 from rrsd.core.proof.tokens import impersonation_claims
-from rrsd.core.refusals import Forbidden, Malformed, TooMany, Unavailable
+from rrsd.core.refusals import Forbidden, Malformed, Refusal, TooMany, Unavailable
 from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.calls import Answer, Call, Event
 from rrsd.core.values.peers import Introduction, Origin
@@ -69,24 +69,23 @@ class Delegations:
             subject_token, subject_type = self._impersonate(user, sts), JWT
         else:
             subject_token, subject_type = access_token, ACCESS_TOKEN
-        answer = await self.remote.ask(self._request(sts, subject_token, subject_type, origin))
-        text, life = _parse(answer)
+        exchanged = Event(
+            "exchange",
+            "granted",
+            who=str(self.agent.certificate.client),
+            subject=str(user),
+            peer=str(sts.issuer),
+            resource=str(origin),
+            evidence="2-legged" if access_token is None else "3-legged",
+        )
+        try:
+            text, life = _parse(await self.remote.ask(self._request(sts, subject_token, subject_type, origin)))
+        except Refusal as refusal:
+            self.audit.record(_refused(exchanged, refusal, self.timers.monotonic() - started))
+            raise
+        self.audit.record(evolve(exchanged, took=self.timers.monotonic() - started))
         until = self.timers.monotonic() + life.total_seconds() - MARGIN
         self._kept.put(_key(user, origin), text, until)
-        took = self.timers.monotonic() - started
-        legs = "2-legged" if access_token is None else "3-legged"
-        self.audit.record(
-            Event(
-                "exchange",
-                "granted",
-                who=str(self.agent.certificate.client),
-                subject=str(user),
-                peer=str(sts.issuer),
-                resource=str(origin),
-                evidence=legs,
-                took=took,
-            )
-        )
         return text
 
     def _impersonate(self, user: Address, sts: Introduction) -> str:
@@ -113,6 +112,12 @@ class Delegations:
         headers = (("content-type", "application/x-www-form-urlencoded"), ("accept", "application/json"))
         peer = binding.token_endpoint(sts)
         return Call(peer, "POST", sts.token_endpoint.target, headers, urlencode(form).encode("ascii"))
+
+
+def _refused(exchanged: Event, refusal: Refusal, took: float) -> Event:
+    outcome = "refused" if isinstance(refusal, Forbidden) else "failed"
+    evidence = f"{exchanged.evidence}: {refusal.detail}"
+    return evolve(exchanged, outcome=outcome, refusal=refusal.reason, evidence=evidence, took=took)
 
 
 def _key(user: Address, origin: Origin) -> str:

@@ -21,6 +21,7 @@ from rrsd.roles.rra.documents import (
 from rrsd.roles.rra.operate import VERBS, Operations
 from rrsd.web import bodies
 from rrsd.web.router import Router, answer
+from rrsd.web.trail import reading
 
 MOST_PAGE = 500
 
@@ -62,25 +63,27 @@ class Operator:
     @routes.route("/pulls/<int:number>/<verb>", methods=["POST"])
     async def act(self, request: IRequest, number: int, verb: str) -> bytes:
         """Change one job."""
-        job = await self.operations.act(_verb(verb), number)
+        with reading(self.operations.audit, "operate", request):
+            job = await self.operations.act(_verb(verb), number)
         return answer(request, {"job": job_document(job, await self.operations.done(job))})
 
     @routes.route("/pulls/<verb>", methods=["POST"])
     async def act_on_all(self, request: IRequest, verb: str) -> bytes:
         """Change every job that the body chooses; it says "all" so that nobody does it by mistake."""
-        chosen = bodies.read_object(request)
-        if chosen.get("all") is not True:
-            raise Malformed("a bulk verb needs all: true")
-        changed, unchanged = await self.operations.act_on_all(
-            _verb(verb), _state(_text(chosen.get("state"))), _origin(_text(chosen.get("origin")))
-        )
+        with reading(self.operations.audit, "operate", request):
+            chosen = bodies.read_object(request)
+            if chosen.get("all") is not True:
+                raise Malformed("a bulk verb needs all: true")
+            state, origin = _state(_text(chosen.get("state"))), _origin(_text(chosen.get("origin")))
+            changed, unchanged = await self.operations.act_on_all(_verb(verb), state, origin)
         return answer(request, {"changed": changed, "unchanged": unchanged})
 
     @routes.route("/deliver", methods=["POST"])
     async def deliver(self, request: IRequest) -> bytes:
         """Accept a message for its recipients."""
-        raw = bodies.read(request, self.most_message)
-        recipients = [parse_address(_decoded(each)) for each in (request.args or {}).get(b"recipient", ())]
+        with reading(self.acceptance.audit, "accept", request):
+            raw = bodies.read(request, self.most_message)
+            recipients = [parse_address(_decoded(each)) for each in (request.args or {}).get(b"recipient", ())]
         accepted = await self.acceptance.accept(raw, recipients)
         return answer(request, {"accepted": accepted_document(accepted)})
 

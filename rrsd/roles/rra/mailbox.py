@@ -15,7 +15,6 @@ from rrsd.core.values.messages import Arrival, Message, Part
 from rrsd.core.values.resources import CHUNK
 from rrsd.core.values.tokens import VerifiedAccess
 from rrsd.core.wire.fields import Span, matches_etag, parse_range
-from rrsd.core.wire.mime import parse_placeholder
 from rrsd.roles.rra import rules
 from rrsd.roles.rra.ports import Blobs, Mailbox, Partial, Timers
 from rrsd.roles.rra.restore import Restoration, Restorer
@@ -72,8 +71,11 @@ class Arrivals(Protocol):
 class Acceptance(Protocol):
     """The way in for messages."""
 
-    async def accept(self, raw: bytes, recipients: Sequence[Address]) -> Sequence[Message]:
-        """Those that are new, durable. Refuses with Malformed, TooLarge, Unknown, Forbidden or NoSpace."""
+    async def accept(
+        self, raw: bytes, recipients: Sequence[Address], author: Address | None = None
+    ) -> Sequence[Message]:
+        """Those that are new, durable; from `author` to others only what they wrote.
+        Refuses with Malformed, TooLarge, Unknown, Forbidden or NoSpace."""
         ...
 
 
@@ -262,7 +264,6 @@ class Posting:
     """Takes a message from one of our own users."""
 
     acceptance: Acceptance
-    most_parts: int
 
     async def post(self, user: Address, raw: bytes, recipients: Sequence[Address]) -> Sequence[Message]:
         """Deliver into the user's own mailbox what they hold, whoever wrote it, or to others what they wrote.
@@ -271,7 +272,4 @@ class Posting:
             Forbidden: it goes to others and the user is not its author.
             Malformed, TooLarge, Unknown, NoSpace: as the acceptance says.
         """
-        wanted = tuple(recipients) or (user,)
-        if set(wanted) != {user} and parse_placeholder(raw, self.most_parts).sender != user:
-            raise Forbidden("only the author may send it to others")
-        return await self.acceptance.accept(raw, wanted)
+        return await self.acceptance.accept(raw, tuple(recipients) or (user,), user)

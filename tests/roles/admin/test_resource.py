@@ -76,6 +76,16 @@ class Some:
         return Counts({State.NEW: 2}, 99)
 
 
+@define(eq=False)
+class Trail:
+    """The audit trail."""
+
+    events: list[Event] = field(factory=list)
+
+    def record(self, event: Event) -> None:
+        self.events.append(event)
+
+
 class Windows(SynchronousTestCase):
     """Health for anyone, changes for the administrator."""
 
@@ -83,6 +93,7 @@ class Windows(SynchronousTestCase):
         """A window on doubles."""
         self.people, self.meters = People(), Meters()
         self.trouble: list[Exception] = []
+        self.trail = Trail()
         users: Users = self.people
         keys: Keys = Ring()
         pulls: Pulls = Some()
@@ -102,7 +113,7 @@ class Windows(SynchronousTestCase):
             users=users, keys=keys, pulls=pulls, checks={"store": store, "keys": fine}, reload=reload,
             meters=self.meters,
         )  # fmt: skip
-        self.status, self.desk = Caller(Status(window).routes), Caller(Desk(window).routes)
+        self.status, self.desk = Caller(Status(window).routes), Caller(Desk(window, self.trail).routes)
 
     def test_health(self) -> None:
         """The reactor answers."""
@@ -165,3 +176,16 @@ class Windows(SynchronousTestCase):
         self.assertEqual(self.desk.ask("POST", "/reload").json(), {"reloaded": ["certificates"]})
         self.trouble = [Unavailable("certificate")]
         self.assertEqual(self.desk.ask("POST", "/reload").status, 503)
+        self.assertEqual(
+            [(each.what, each.outcome, each.who) for each in self.trail.events],
+            [("reload", "granted", "operator"), ("administer", "refused", "operator")],
+        )
+
+    def test_every_refusal_leaves_a_line(self) -> None:
+        """What an administrator may not do is on record with the route; the users' verbs write what was done."""
+        self.desk.ask("POST", "/users/eve@bar.test/suspend")
+        self.desk.send("POST", "/users", {"address": "bob", "password": "correct horse"})
+        self.assertEqual(
+            [(each.what, each.resource, each.refusal) for each in self.trail.events],
+            [("administer", "POST /users/eve@bar.test/suspend", "unknown"), ("administer", "POST /users", "malformed")],
+        )

@@ -80,7 +80,7 @@ class LoginCase(FlowCase):
 
     def page(self, **changes: str | None) -> LoginPage:
         """The login page for a request."""
-        shown = self.flow.ask(form(**self.request(**changes)))
+        shown = self.flow.ask(form(**self.request(**changes)), PEER)
         assert isinstance(shown, LoginPage), shown
         return shown
 

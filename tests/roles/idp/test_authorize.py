@@ -24,7 +24,7 @@ class AskTests(LoginCase):
         """Success, error and cancellation carry `iss` and `state` (RFC 9207 2)."""
         page = self.page()
         good = self.sent(page)
-        bad = self.flow.ask(form(**self.request(scope="everything")))
+        bad = self.flow.ask(form(**self.request(scope="everything")), PEER)
         assert isinstance(good, Redirect) and isinstance(bad, Redirect)
         for left in (good, bad, Redirect(page.cancel)):
             self.assertTrue(left.uri.startswith(f"{LOOPBACK}?"))
@@ -44,8 +44,8 @@ class AskTests(LoginCase):
 
     def test_nobody_is_sent_to_a_wrong_redirect_uri(self) -> None:
         """An unknown client or a redirect URI that is not the client's gets a page, never a redirect."""
-        self.assertRaises(UnknownClient, self.flow.ask, form(**self.request(client_id="evil")))
-        self.assertRaises(Malformed, self.flow.ask, form(**self.request(client_id=None)))
+        self.assertRaises(UnknownClient, self.flow.ask, form(**self.request(client_id="evil")), PEER)
+        self.assertRaises(Malformed, self.flow.ask, form(**self.request(client_id=None)), PEER)
         wrong = [
             None, "http://127.0.0.1:41234/callback/", "http://127.0.0.1:41234/callback?x=1", "http://127.0.0.1:0/callback",
             "http://127.0.0.1:65536/callback", "http://localhost:41234/callback", "http://127.0.0.1:1@evil.test/callback",
@@ -54,12 +54,12 @@ class AskTests(LoginCase):
         ]  # fmt: skip
         for uri in wrong:
             with self.subTest(str(uri)):
-                self.assertRaises(Malformed, self.flow.ask, form(**self.request(redirect_uri=uri)))
+                self.assertRaises(Malformed, self.flow.ask, form(**self.request(redirect_uri=uri)), PEER)
 
     def test_any_loopback_port_and_the_code_page(self) -> None:
         """A native program may listen on any port; one without a browser uses the page (RFC 8252 7.3)."""
         for uri in ("http://127.0.0.1/callback", "http://127.0.0.1:65535/callback", f"{ISSUER}/rrs/code"):
-            self.assertIsInstance(self.flow.ask(form(**self.request(redirect_uri=uri))), LoginPage)
+            self.assertIsInstance(self.flow.ask(form(**self.request(redirect_uri=uri)), PEER), LoginPage)
 
     def test_what_the_client_asks_wrongly_goes_back_to_it(self) -> None:
         """Each mistake of the client is one error of RFC 6749 4.1.2.1."""
@@ -78,13 +78,13 @@ class AskTests(LoginCase):
         ]  # fmt: skip
         for error, changes in [*cases.items(), *[("invalid_request", each) for each in invalid]]:
             with self.subTest(f"{error} {list(changes)}"):
-                left = self.flow.ask(form(**self.request(**changes)))
+                left = self.flow.ask(form(**self.request(**changes)), PEER)
                 assert isinstance(left, Redirect)
                 self.assertEqual(self.answered(left)["error"], error)
 
     def test_a_huge_state_is_not_sent_back_whole(self) -> None:
         """An oversized state is refused and cut."""
-        left = self.flow.ask(form(**self.request(state="s" * 5000)))
+        left = self.flow.ask(form(**self.request(state="s" * 5000)), PEER)
         assert isinstance(left, Redirect)
         self.assertEqual(len(self.answered(left)["state"]), rules.MOST_ECHOED)
 
@@ -160,7 +160,7 @@ class LogInTests(LoginCase):
         """A sealed request that was changed, cut, or made by another process is none of ours."""
         sealed = self.page().sealed
         body, _, mac = sealed.partition(".")
-        elsewhere = self.make(secret=b"1" * 32).ask(form(**self.request()))
+        elsewhere = self.make(secret=b"1" * 32).ask(form(**self.request()), PEER)
         assert isinstance(elsewhere, LoginPage)
         for bad in (body, f"{body}x.{mac}", f"x{body}.{mac}", f"{body}.{mac[:-1]}", elsewhere.sealed, "\u00e9.x", "."):
             with self.subTest(bad[:20]):

@@ -242,9 +242,13 @@ class Gateway:
     """Takes messages and remembers them."""
 
     taken: list[tuple[bytes, tuple[Address, ...]]] = field(factory=list)
+    authors: list[Address | None] = field(factory=list)
 
-    async def accept(self, raw: bytes, recipients: Sequence[Address]) -> Sequence[Message]:
+    async def accept(
+        self, raw: bytes, recipients: Sequence[Address], author: Address | None = None
+    ) -> Sequence[Message]:
         self.taken.append((raw, tuple(recipients)))
+        self.authors.append(author)
         return [message(Arrival.WAITING, Arrival.WAITING, recipient=each) for each in recipients]
 
 

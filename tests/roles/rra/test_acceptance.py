@@ -81,3 +81,24 @@ class Acceptances(SynchronousTestCase):
         self.desk.advance(40)  # an attempt could not be recorded either
         self.assertTrue(self.desk.has(digest_of(NOTE)))
         self.assertEqual(self.accept(), ())
+
+    def test_forged_author(self) -> None:
+        """Nobody delivers to others what they did not write; to themselves they may bring anything."""
+        for author, recipients in ((BOB, (BOB, CAROL)), (CAROL, (BOB,))):
+            with self.assertRaises(Forbidden):
+                self.desk.result(self.desk.acceptance.accept(RAW, recipients, author))
+        self.assertEqual(len(self.desk.result(self.desk.acceptance.accept(RAW, (BOB,), BOB))), 1)
+        alice = parse_address("alice@foo.test")
+        self.assertEqual(len(self.desk.result(self.desk.acceptance.accept(RAW, (CAROL,), alice))), 1)
+
+    def test_a_refused_delivery_leaves_a_line(self) -> None:
+        """For whom it was, why, and how large; of many recipients the first ten."""
+        many = [parse_address(f"u{number}@bar.test") for number in range(20)]
+        self.desk.members.refused = {many[0]: Unknown("user")}
+        with self.assertRaises(Unknown):
+            self.desk.result(self.desk.acceptance.accept(RAW, many))
+        (event,) = self.desk.trail.events
+        self.assertEqual(
+            (event.what, event.outcome, event.refusal, event.size), ("accept", "refused", "unknown", len(RAW))
+        )
+        self.assertEqual(event.subject, " ".join(str(each) for each in many[:10]))

@@ -14,6 +14,7 @@ from rrsd.roles.rs.rules import require_offset
 from rrsd.web.bodies import read, read_object
 from rrsd.web.peers import address_of
 from rrsd.web.router import Router, answer
+from rrsd.web.trail import reading
 
 MOST_DRAFT = 8 * 1024 * 1024
 
@@ -31,7 +32,9 @@ class SendersPages:
     async def begin(self, request: IRequest) -> bytes:
         """A new upload of a given size."""
         with self.gate.enter(address_of(request)):
-            upload = await self.flow.begin(caller_of(request), read_object(request))
+            with reading(self.gate.audit, "upload", request):
+                wish = read_object(request)
+            upload = await self.flow.begin(caller_of(request), wish)
         request.setHeader("Location", f"/api/uploads/{upload.upload_id}")
         return _show_upload(request, upload, 201)
 
@@ -45,8 +48,9 @@ class SendersPages:
     async def append(self, request: IRequest, upload_id: str) -> bytes:
         """The next bytes, at most 8 MiB of them; 200 and the digest with the last, 204 before."""
         with self.gate.enter(address_of(request)):
-            offset = require_offset(field_of(request, b"upload-offset"))
-            upload = await self.flow.append(caller_of(request), upload_id, offset, read(request, CHUNK))
+            with reading(self.gate.audit, "upload", request):
+                offset, data = require_offset(field_of(request, b"upload-offset")), read(request, CHUNK)
+            upload = await self.flow.append(caller_of(request), upload_id, offset, data)
         return _show_upload(request, upload, 200 if upload.digest else 204)
 
     @routes.route("/api/uploads/<upload_id>", methods=["DELETE"])
@@ -61,7 +65,9 @@ class SendersPages:
     async def send(self, request: IRequest) -> bytes:
         """The placeholder message of a draft, ready for the mail server."""
         with self.gate.enter(address_of(request)):
-            sent = await self.flow.send(caller_of(request), read_object(request, MOST_DRAFT))
+            with reading(self.gate.audit, "send", request):
+                draft = read_object(request, MOST_DRAFT)
+            sent = await self.flow.send(caller_of(request), draft)
         request.setResponseCode(201)
         request.setHeader("Content-Type", "message/rfc822")
         request.setHeader("Cache-Control", "no-store")

@@ -13,6 +13,7 @@ from rrsd.roles.rs.resource.rendering import caller_of, digest_of, field_of, sho
 from rrsd.web.bodies import read
 from rrsd.web.peers import address_of
 from rrsd.web.router import Router, answer
+from rrsd.web.trail import reading
 
 JOSE = "application/jose"
 MOST_RECEIPT_BYTES = 1024 * 1024
@@ -31,21 +32,27 @@ class StrangersPages:
     async def retrieve(self, request: IRequest, name: str) -> bytes | None:
         """The bytes of a resource, or their head (RFC 6920 4)."""
         with self.gate.enter(address_of(request)):
-            return await show(request, await self.flow.retrieve(caller_of(request), wanted_of(request, name)))
+            with reading(self.gate.audit, "retrieve", request):
+                wanted = wanted_of(request, name)
+            return await show(request, await self.flow.retrieve(caller_of(request), wanted))
 
     @routes.route("/rrs/chunks/sha-256/<name>", methods=["GET"])
     async def chunks(self, request: IRequest, name: str) -> bytes:
         """The digests of a resource's chunks."""
         with self.gate.enter(address_of(request)):
-            blob = await self.flow.chunks(caller_of(request), digest_of(name))
+            with reading(self.gate.audit, "query", request):
+                digest = digest_of(name)
+            blob = await self.flow.chunks(caller_of(request), digest)
             return answer(request, render_chunks(blob))
 
     @routes.route("/rrs/receipts", methods=["POST"])
     async def acknowledge(self, request: IRequest) -> bytes:
         """One receipt: 201 the first time, 204 again. Several, one per line: 200 and which were believed."""
         with self.gate.enter(address_of(request)):
-            _require_jose(request)
-            accepted = await self.flow.acknowledge(caller_of(request), read(request, MOST_RECEIPT_BYTES))
+            with reading(self.gate.audit, "acknowledge", request):
+                _require_jose(request)
+                body = read(request, MOST_RECEIPT_BYTES)
+            accepted = await self.flow.acknowledge(caller_of(request), body)
         if accepted.single and not accepted.fresh:
             request.setResponseCode(204)
             return b""

@@ -1,0 +1,48 @@
+"""Refusals of requests that reach no flow: they are decisions too, and leave their line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, cast
+
+from twisted.web.iweb import IRequest
+from twisted.web.server import Request
+
+from rrsd.core.refusals import Refusal
+from rrsd.core.values.calls import Event
+from rrsd.web.peers import address_of
+
+MOST_PATH = 200
+"""Characters of a path that stand in the audit trail."""
+
+
+class Audit(Protocol):
+    """The audit trail."""
+
+    def record(self, event: Event) -> None:
+        """Append one line; refuses with Unavailable when it cannot be written."""
+        ...
+
+
+@contextmanager
+def reading(audit: Audit, what: str, request: IRequest) -> Iterator[None]:
+    """While a request is read for the decision `what`: a refusal here is that decision, and is written down."""
+    try:
+        yield
+    except Refusal as refusal:
+        note(audit, what, request, refusal)
+        raise
+
+
+def note(audit: Audit, what: str, request: IRequest, refusal: Refusal, who: str = "") -> None:
+    """Write down that the request was refused; refuses with Unavailable when that is not possible."""
+    peer, resource = address_of(request), name_of(request)
+    audit.record(
+        Event(what, "refused", who=who, peer=peer, resource=resource, refusal=refusal.reason, evidence=refusal.detail)
+    )
+
+
+def name_of(request: IRequest) -> str:
+    """Method and path; a query may hold what is nobody's business."""
+    found = cast(Request, request)
+    path = found.path if isinstance(found.path, bytes) else b""
+    return f"{found.method.decode('ascii', 'replace')} {path.decode('ascii', 'replace')[:MOST_PATH]}"
