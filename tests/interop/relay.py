@@ -1,9 +1,11 @@
 """A relay that ends TLS on both sides: it has the server's key and the client's, and keeps what the client says."""
 
 import re
+import select
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from attrs import define, field, frozen
@@ -76,22 +78,39 @@ class Relay:
             plain.close()
             return
         self._sockets += [near, far]
-        self._run(self._pump, far, near)
-        self._pump(near, far, keep=True)
+        self._pump(near, far)
 
-    def _pump(self, source: socket.socket, sink: socket.socket, keep: bool = False) -> None:
+    def _pump(self, near: ssl.SSLSocket, far: ssl.SSLSocket) -> None:
+        # One thread for both directions: OpenSSL does not let two use one connection at a time.
         try:
-            while data := source.recv(_BLOCK):
-                if keep:
-                    self.said.append(data)
-                sink.sendall(data)
+            while data := _received(near, far):
+                source, sink, octets = data
+                if source is near:
+                    self.said.append(octets)
+                sink.sendall(octets)
         except OSError:
             pass
-        _shut(source)
-        _shut(sink)
+        _shut(near)
+        _shut(far)
 
-    def _run(self, function: object, *given: object, **more: object) -> None:
-        threading.Thread(target=function, args=given, kwargs=more, daemon=True).start()  # type: ignore[arg-type]
+    def _run(self, function: Callable[..., None], *given: object) -> None:
+        threading.Thread(target=function, args=given, daemon=True).start()
+
+
+def _received(one: ssl.SSLSocket, other: ssl.SSLSocket) -> tuple[ssl.SSLSocket, ssl.SSLSocket, bytes] | None:
+    """Who said something, to whom, and what; None when one of them ended."""
+    while True:
+        ready = [each for each in (one, other) if each.pending()] or select.select([one, other], [], [])[0]
+        for source, sink in ((one, other), (other, one)):
+            if source in ready:
+                source.setblocking(False)
+                try:
+                    octets = source.recv(_BLOCK)
+                except ssl.SSLWantReadError:
+                    continue  # a record that is not whole yet, or none of the application
+                finally:
+                    source.setblocking(True)
+                return (source, sink, octets) if octets else None
 
 
 def _shut(one: socket.socket) -> None:
