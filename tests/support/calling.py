@@ -81,10 +81,21 @@ class World:
         settings: Settings | None = None,
     ) -> Outbound:
         """The way out of `host`."""
+        tls = ClientTls(roots_pem=self.authority.pem, credential=client.credential if client else None)
+        return self.outbound_over(host, tls, guard, hosts, settings)
+
+    def outbound_over(
+        self,
+        host: Host,
+        tls: ClientTls,
+        guard: Guard | None = None,
+        hosts: tuple[str, ...] = (),
+        settings: Settings | None = None,
+    ) -> Outbound:
+        """The way out of `host` with that TLS."""
         timers = Timers(self.clock)
         settings = settings or Settings()
         names = Resolver(SystemAddresses(self.internet.names), timers, parse_hosts(hosts))
-        tls = ClientTls(roots_pem=self.authority.pem, credential=client.credential if client else None)
         network = Network(host.reactor, timers, names, guard or Guard(), tls.creator_for)
         return Outbound(network, settings)
 

@@ -81,8 +81,10 @@ class Outbound:
         return await self._reply(call, _Attempt.by_itself)
 
     async def _reply(self, call: Call, begin: "Callable[[_Attempt], Deferred[Any]]") -> "PendingReply":
+        # The certificate is the one that is presented at this moment: the caller's token may be bound to it (RFC 8705).
+        creator = self._network.creator_for(call.peer.origin.host.name)
         while True:
-            attempt = _Attempt(self._network, self._pool, call)
+            attempt = _Attempt(self._network, self._pool, call, creator)
             try:
                 response = await self._timers.within(
                     self._settings.head, begin(attempt), lambda: Unavailable("no answer in time")
@@ -109,10 +111,11 @@ class _Attempt:
 
     persistent = True
 
-    def __init__(self, network: Network, pool: HTTPConnectionPool, call: Call) -> None:
+    def __init__(self, network: Network, pool: HTTPConnectionPool, call: Call, creator: Any) -> None:
         self._network = network
         self._pool = pool
         self._call = call
+        self._creator = creator
         self._connection: Any = None
         self._fresh = False
 
@@ -168,14 +171,15 @@ class _Attempt:
         return self
 
     def getConnection(self, key: Any, endpoint: Any) -> Deferred[Any]:  # noqa: N802 - HTTPConnectionPool
-        """A kept connection, or a new one by way of `connect`."""
-        return self._pool.getConnection(key, endpoint).addCallback(self._took)
+        """A connection that was kept and shows the same certificate, or a new one by way of `connect`."""
+        kept: Any = (key, self._creator)
+        return self._pool.getConnection(kept, endpoint).addCallback(self._took)
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         """A new connection (IStreamClientEndpoint)."""
         self._fresh = True
         origin = self._call.peer.origin
-        return Deferred.fromCoroutine(self._network.open(origin.host.name, origin.port, factory))
+        return Deferred.fromCoroutine(self._network.open(origin.host.name, origin.port, factory, self._creator))
 
     def close(self) -> None:
         """Abort the connection; the pool will not see it again."""

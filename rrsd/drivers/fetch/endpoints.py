@@ -51,8 +51,8 @@ class Network:
     connect: timedelta = timedelta(seconds=15)
     handshake: timedelta = timedelta(seconds=15)
 
-    async def open(self, host: str, port: int, factory: IProtocolFactory) -> StreamProtocol:
-        """The protocol of `factory`, connected; the handshake goes on while it starts to write.
+    async def open(self, host: str, port: int, factory: IProtocolFactory, creator: Any) -> StreamProtocol:
+        """The protocol of `factory`, connected by `creator`; the handshake goes on while it starts to write.
 
         Raises:
             Unavailable: no address, or none that answers in time.
@@ -60,7 +60,7 @@ class Network:
         """
         places = self._permitted(await self.names.lookup(host, port))
         secure = SecureFactory(
-            self.creator_for(host),
+            creator,
             factory,
             self.timers.clock,
             is_client=True,

@@ -24,7 +24,7 @@ _log = Logger()
 @implementer(IOpenSSLClientConnectionCreator)
 @frozen
 class NamedConnection:
-    """Makes connections to one host name."""
+    """Makes connections to one host name; two that are equal show the same certificate."""
 
     context: SSL.Context
     name: str

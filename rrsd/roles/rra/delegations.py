@@ -31,7 +31,10 @@ MOST_KEPT = 20_000
 
 @define(eq=False, kw_only=True)
 class Delegations:
-    """The agent's delegation assertions, one per user and resource server, exchanged when needed."""
+    """The agent's delegation assertions, one per user and resource server, exchanged when needed.
+
+    Each is bound to the certificate that the agent presented for it (RFC 8705 3), and is not used with another.
+    """
 
     domain: Domain
     agent: AgentKey
@@ -46,11 +49,20 @@ class Delegations:
     async def of(self, user: Address, origin: Origin, access_token: str | None = None) -> str:
         """A delegation for `user` at `origin`: 3-legged where the user's own access token is given, 2-legged otherwise.
 
+        It is bound to the certificate that the agent presents when this returns.
+
         Raises:
             Unavailable, TooMany: the STS cannot answer now.
             Forbidden: it will not issue one.
         """
-        key = _key(user, origin)
+        while True:
+            presented = self.agent.certificate.x5t
+            text = await self._of(user, origin, access_token)
+            if presented == self.agent.certificate.x5t:
+                return text
+
+    async def _of(self, user: Address, origin: Origin, access_token: str | None) -> str:
+        key = self._key(user, origin)
         kept = self._kept.get(key, self.timers.monotonic())
         if kept is not None:
             return kept
@@ -60,11 +72,16 @@ class Delegations:
 
     def drop(self, user: Address, origin: Origin) -> None:
         """Forget the delegation: the resource server did not take it."""
-        self._kept.put(_key(user, origin), "", 0.0)
+        self._kept.put(self._key(user, origin), "", 0.0)
+
+    def _key(self, user: Address, origin: Origin) -> str:
+        return f"{user.key} {origin} {self.agent.certificate.x5t.b64}"
 
     async def _exchange(self, user: Address, origin: Origin, access_token: str | None) -> str:
         started = self.timers.monotonic()
         sts = await self.trust.introduce(self.domain)
+        # Nothing waits between here and the request: assertion, connection and key speak of one certificate.
+        key = self._key(user, origin)
         if access_token is None:
             subject_token, subject_type = self._impersonate(user, sts), JWT
         else:
@@ -85,7 +102,7 @@ class Delegations:
             raise
         self.audit.record(evolve(exchanged, took=self.timers.monotonic() - started))
         until = self.timers.monotonic() + life.total_seconds() - MARGIN
-        self._kept.put(_key(user, origin), text, until)
+        self._kept.put(key, text, until)
         return text
 
     def _impersonate(self, user: Address, sts: Introduction) -> str:
@@ -118,10 +135,6 @@ def _refused(exchanged: Event, refusal: Refusal, took: float) -> Event:
     outcome = "refused" if isinstance(refusal, Forbidden) else "failed"
     evidence = f"{exchanged.evidence}: {refusal.detail}"
     return evolve(exchanged, outcome=outcome, refusal=refusal.reason, evidence=evidence, took=took)
-
-
-def _key(user: Address, origin: Origin) -> str:
-    return f"{user.key} {origin}"
 
 
 def _parse(answer: Answer) -> tuple[str, timedelta]:

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from cryptography.x509.oid import NameOID
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.refusals import NoSpace, TooLarge, Unavailable
 from rrsd.core.values.calls import Call
+from rrsd.drivers.fetch.client import Outbound
+from rrsd.drivers.tls.client import ClientTls
 from tests.support.calling import Basket, Raw, World, get
+from tests.support.certificates import client
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
 
@@ -36,7 +40,8 @@ class Case(SynchronousTestCase):
 
     def serve(self, respond: Callable[[Raw], None]) -> list[Raw]:
         """Let foo.test respond so."""
-        return self.world.serve_raw(self.foo, respond)
+        self.made = self.world.serve_raw(self.foo, respond)
+        return self.made
 
     def ask(self, call: Call | None = None, **given: Any) -> Deferred[Any]:
         """A question, pumped."""
@@ -243,6 +248,38 @@ class Keeping(Case):
         self.assertEqual(self.successResultOf(self.ask()).body, b"ok")
         self.assertEqual(len(self.world.internet.connections), 2)
         self.assert_unavailable(self.ask(get("foo.test", "/", "POST", b"x")), "connection lost")
+
+    def test_of_another_certificate(self) -> None:
+        """After the client certificate was replaced no call uses a connection that shows the one before."""
+        self.serve(saying(HEAD % 2 + b"ok"))
+        outbound, tls = self.presenting("first")
+        self.successResultOf(self.world.internet.run(outbound.ask(get("foo.test"))))
+        tls.replace(client("second", "bar.test").credential)
+        for _ in range(2):
+            self.successResultOf(self.world.internet.run(outbound.ask(get("foo.test"))))
+        self.assertEqual(len(self.world.internet.connections), 2)
+        self.assertEqual([shown(raw) for raw in self.made], ["first", "second"])
+
+    def test_replaced_while_the_name_is_looked_up(self) -> None:
+        """A call shows the certificate of the moment in which it was made: its token may be bound to that one."""
+        self.serve(saying(HEAD % 2 + b"ok"))
+        outbound, tls = self.presenting("first")
+        answer = Deferred.fromCoroutine(outbound.ask(get("foo.test")))
+        tls.replace(client("second", "bar.test").credential)
+        self.world.internet.pump()
+        self.assertEqual(self.successResultOf(answer).status, 200)
+        self.assertEqual([shown(raw) for raw in self.made], ["first"])
+
+    def presenting(self, unit: str) -> tuple[Outbound, ClientTls]:
+        """A way out with the client certificate of `unit`, and what replaces it."""
+        tls = ClientTls(roots_pem=self.world.authority.pem, credential=client(unit, "bar.test").credential)
+        return self.world.outbound_over(self.bar, tls), tls
+
+
+def shown(raw: Raw) -> str:
+    """The OU of the client certificate at the other end of the connection."""
+    certificate = raw.transport.getPeerCertificate()
+    return str(certificate.to_cryptography().subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)[0].value)
 
 
 class Pouring(Case):

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from rrsd.core.refusals import Forbidden, Malformed, Unavailable
 from rrsd.drivers.tls.client import ClientTls
 from rrsd.drivers.tls.credentials import Credential, parse_credential
-from rrsd.drivers.tls.reload import Reloading, read_credential, read_file
+from rrsd.drivers.tls.reload import read_credential, read_file
 from rrsd.drivers.tls.server import ServerTls
 from rrsd.drivers.tls.settings import Version
 from rrsd.web.peers import certificate_of
@@ -258,20 +258,13 @@ class Listening(SynchronousTestCase):
         """A new certificate serves new connections; the answer on the way arrives on its old one."""
         running = self.world.internet.run(self.world.outbound(self.bar).ask(get("foo.test", "/long")))
         renewed = AUTHORITY.server("foo.test")
-        self.assertTrue(Reloading(lambda: renewed.credential, self.tls.replace).reload())
+        self.tls.replace(renewed.credential)
         far, near = serving(self.tls), calling()
         shake(near, far)
         self.assertEqual(near.get_peer_certificate().get_serial_number(), renewed.certificate.serial_number)  # type: ignore[union-attr]
         self.gate.callback(b"arrived")
         self.world.internet.pump()
         self.assertEqual(self.successResultOf(running).body, b"arrived")
-
-    def test_bad_reload_changes_nothing(self) -> None:
-        """A certificate that cannot be read leaves the old one in use."""
-        reloading = Reloading(lambda: read_credential("/nowhere/chain.pem", "/nowhere/key.pem"), self.tls.replace)
-        self.assertFalse(reloading.reload())
-        answer = self.world.internet.run(self.world.outbound(self.bar).ask(get("foo.test")))
-        self.assertEqual(self.successResultOf(answer).status, 200)
 
     def test_files(self) -> None:
         """A credential comes from two PEM files; what is missing is named; a key is not for everybody (Z-05)."""

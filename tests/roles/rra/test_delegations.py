@@ -10,11 +10,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from rrsd.core.refusals import Forbidden, Malformed, Refusal, TooMany, Unavailable, Unproven
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.calls import Answer
+from rrsd.core.values.digests import digest_of
 from rrsd.roles.rra.delegations import MARGIN, MOST_KEPT
 from rrsd.runtime.awaits import deferred_of
 from tests.roles.rra.agents import Desk
-from tests.roles.rra.peers import BOB, HOME, OTHER, STS, issued
+from tests.roles.rra.peers import BOB, HOME, OTHER, STS, Key, issued
 from tests.roles.rra.samples import RS
+
+ANOTHER = evolve(Key().certificate, x5t=digest_of(b"another"))
 
 
 class Exchanges(SynchronousTestCase):
@@ -70,6 +73,25 @@ class Exchanges(SynchronousTestCase):
         self.of()
         self.delegations.drop(BOB, RS)
         self.assertEqual(self.of(), "delegation 2")
+
+    def test_m04_it_is_used_with_the_certificate_that_it_is_bound_to(self) -> None:
+        """Another certificate of the agent needs another delegation; the one before is not forgotten for its own."""
+        self.of()
+        first, self.desk.key.certificate = self.desk.key.certificate, ANOTHER
+        self.assertEqual(self.of(), "delegation 2")
+        self.desk.key.certificate = first
+        self.assertEqual(self.of(), "delegation 1")
+
+    def test_certificate_replaced_while_the_sts_thinks(self) -> None:
+        """Whoever waited gets a delegation of the certificate that is presented now, never of the one before."""
+        gate: Deferred[Answer] = Deferred()
+        self.peers.always("POST", STS, gate)
+        waiting = deferred_of(self.delegations.of(BOB, RS))
+        self.desk.key.certificate = ANOTHER
+        self.peers.always("POST", STS, issued("of the new one"))
+        gate.callback(issued("of the old one"))
+        self.assertEqual(self.successResultOf(waiting), "of the new one")
+        self.assertEqual([claims["cnf"] for claims in self.desk.key.signed][1], {"x5t#S256": ANOTHER.x5t.b64})
 
     def test_one_that_is_too_short_is_not_kept(self) -> None:
         """A life within the margin is used once."""
