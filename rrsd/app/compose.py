@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from attrs import frozen
 from twisted.web.resource import IResource
 
+from rrsd.app.keys import KeyDesk
 from rrsd.app.means import Means
 from rrsd.app.people import People, build_people
 from rrsd.app.resources import Retrieving, Serving, build_retrieving, build_serving
@@ -20,6 +21,7 @@ class Composition:
     people: People
     serving: Serving
     retrieving: Retrieving
+    keys: KeyDesk
     window: Window
     public: IResource
 
@@ -38,6 +40,7 @@ def compose(means: Means) -> Composition:
     async def reload() -> Sequence[str]:
         return doors.reload()
 
-    window = build_window(means, people, retrieving, reload)
+    keys = KeyDesk(settings, doors, means.audit)
+    window = build_window(means, people, retrieving, keys, reload)
     public = public_site(settings, effects, people, serving, retrieving)
-    return Composition(means, people, serving, retrieving, window, public)
+    return Composition(means, people, serving, retrieving, keys, window, public)

@@ -44,8 +44,12 @@ class Doors:
         credential = read_front(self.settings)
         self.keyring.reload()
         self.server.replace(credential)
-        self._agent_tls.replace(agent_credential(self.keyring))
+        self.present()
         return ("front certificate", "keys")
+
+    def present(self) -> None:
+        """Present the client certificate that is the current one on calls from now on; those that run go on."""
+        self._agent_tls.replace(agent_credential(self.keyring))
 
 
 def build_doors(settings: Settings, effects: Effects, keyring: Keyring) -> Doors:

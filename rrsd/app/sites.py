@@ -1,21 +1,17 @@
 """Which role answers at which path, on the public listener and on the operator's."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
-
 from rrsd.app.effects import Effects
+from rrsd.app.keys import KeysCheck
 from rrsd.app.means import Means
 from rrsd.app.people import People, home_of
 from rrsd.app.resources import Retrieving, Serving
 from rrsd.app.token_endpoint import TokenEndpoint
 from rrsd.app.urls import Mount, Switchboard, switchboard
 from rrsd.config.settings import Settings
-from rrsd.core.refusals import Unavailable
-from rrsd.drivers.keys.service import Keyring
 from rrsd.roles.admin.flow import Window
-from rrsd.roles.admin.ports import Reload
+from rrsd.roles.admin.ports import Keys, Reload
 from rrsd.roles.admin.resource import Desk, Status
 from rrsd.roles.identity.resource import IdentityPages
 from rrsd.roles.idp.resource import LoginPages
@@ -109,52 +105,13 @@ def status_site(window: Window) -> Switchboard:
     return switchboard((Mount(Status(window).routes.resource(), ("/health", "/ready", "/metrics")),))
 
 
-@frozen
-class KeysView:
-    """The domain's keys as the operator's window shows them."""
-
-    keyring: Keyring
-
-    def document(self) -> Mapping[str, object]:
-        """The signing keys with their states, and the client certificate."""
-        keys = [
-            {"kid": each.kid, "state": str(each.state), "since": each.since.isoformat()}
-            for each in self.keyring.signing_keys()
-        ]
-        certificate = self.keyring.agent.certificate
-        client = {
-            "name": str(certificate.client),
-            "x5t": certificate.x5t.b64,
-            "spki": certificate.spki.hex,
-            "not_after": certificate.not_after.isoformat(),
-        }
-        return {"keys": keys, "client": client}
-
-    def rotate(self) -> bool:
-        """Let the next signing key sign."""
-        return self.keyring.rotate()
-
-
-def build_window(means: Means, people: People, retrieving: Retrieving, reload: Reload) -> Window:
+def build_window(means: Means, people: People, retrieving: Retrieving, keys: Keys, reload: Reload) -> Window:
     """The operator's window on all of it."""
     return Window(
         users=people.administration,
-        keys=KeysView(means.doors.keyring),
+        keys=keys,
         pulls=retrieving.operations,
         checks={"store": means.store.check, "keys": KeysCheck(means.doors.keyring)},
         reload=reload,
         meters=means.audit.meters,
     )
-
-
-@frozen
-class KeysCheck:
-    """Whether there is something to sign with and to present."""
-
-    keyring: Keyring
-
-    async def __call__(self) -> None:
-        """Refuses with Unavailable, saying which command helps."""
-        _ = self.keyring.agent.certificate
-        if not self.keyring.signer.is_ready:
-            raise Unavailable("no active signing key; run: rrsctl keys rotate")

@@ -21,12 +21,14 @@ from rrsd.app.compose import Composition, compose
 from rrsd.app.doors import build_doors
 from rrsd.app.effects import Effects, real
 from rrsd.app.front import Listeners
+from rrsd.app.keys import CLOCK
 from rrsd.app.means import Means
 from rrsd.app.notify import notify
 from rrsd.app.sites import local_site, status_site
 from rrsd.config.settings import Format, Settings
 from rrsd.core.refusals import Refusal
 from rrsd.core.values.calls import Event
+from rrsd.drivers.keys.room import KeyRoom
 from rrsd.drivers.keys.service import Keyring
 from rrsd.drivers.store.service import Store, Threads
 from rrsd.roles.admin.meters import Meters
@@ -149,7 +151,7 @@ def build_daemon(settings: Settings, effects: Effects) -> Daemon:
     store = Store(settings.store, threads, timers.now, timers.monotonic)
     doors = build_doors(settings, effects, keyring)
     whole = compose(Means(settings, effects, doors, store, audit))
-    rooms = {room.name: room for room in _active(whole, store, keyring, effects)}
+    rooms = {room.name: room for room in _active(whole, store, effects)}
     ordered = tuple(rooms.get(name) or Still(name) for name in ROOMS)
 
     def reload() -> tuple[str, ...]:
@@ -165,11 +167,11 @@ def build_daemon(settings: Settings, effects: Effects) -> Daemon:
     return Daemon(ordered, _observer(settings), reload, effects.reactor)
 
 
-def _active(whole: Composition, store: Store, keyring: Keyring, effects: Effects) -> tuple[Room, ...]:
+def _active(whole: Composition, store: Store, effects: Effects) -> tuple[Room, ...]:
     doors = whole.means.doors
     return (
         _Threaded(store, effects),
-        keyring,
+        KeyRoom(whole.means.doors.keyring, effects.timers, lambda: whole.keys.rotate(CLOCK)),
         Still("dns", (doors.names.stop,)),
         Still("fetch", (doors.strangers.stop, doors.agent.stop)),
         whole.serving.collection,

@@ -19,14 +19,17 @@ POST /users/<address>/suspend, /resume      {"address"}
 DELETE /users/<address>                     204 or {"address"}
 POST /deliver?sender=&recipient=&…          body message/rfc822, sender empty for a bounce, recipient once or more
                                             -> {"accepted": [{"recipient", "message", "pulls": [number]}]}
-GET /keys                                   {"keys": [{"kid", "state", "since"}], "client": {"name", "x5t", "spki",
-                                            "not_after"}}
+GET /keys                                   {"keys": [{"kid", "state", "since"}], "client": client, "clients":
+                                            [client], "following": {"step", "due"}, "records": [lines of a zone]}
 POST /keys/rotate                           as GET /keys, with "rotated": boolean
+POST /keys/client/<step>                    body {"force": boolean} -> as GET /keys, with "changed": boolean; step:
+                                            publish, use, withdraw
 POST /reload                                {"reloaded": [names]}
 ==========================================  =========================================================================
 
 job: the fields of `rrsd.core.values.jobs.Job` by name, and "done" (bytes here). row: "at", "before", "after", "event",
-"evidence". fetch: "origin", "digest", "epoch", "validator", "offset" (bytes durable). Digests are ni names.
+"evidence". fetch: "origin", "digest", "epoch", "validator", "offset" (bytes durable). Digests are ni names. client:
+"name", "state", "since", "x5t" (base64url), "spki" (hex), "not_after".
 """
 
 import json
@@ -118,6 +121,10 @@ class Local:
     def rotate_keys(self) -> dict[str, Any]:
         """Let the next signing key sign."""
         return self._post("/keys/rotate", {}, "rotate keys")
+
+    def change_client(self, step: str, *, is_forced: bool) -> dict[str, Any]:
+        """Publish, use or withdraw a client key."""
+        return self._post(f"/keys/client/{step}", {"force": is_forced}, f"{step} the client key")
 
     def _get(self, target: str, what: str) -> dict[str, Any]:
         return self._document(self._line.ask("GET", target), what)

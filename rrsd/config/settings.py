@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from enum import StrEnum
 
 from attrs import frozen
@@ -133,6 +134,7 @@ def contradictions(settings: Settings) -> Iterator[Mistake]:
         room = getattr(settings, section)
         if getattr(room, shorter) > getattr(room, longer):
             yield Mistake(section, shorter, 0, f"it is more than {longer}", f"write no more than {longer} has")
+    yield from _short_lived_keys(settings)
     if not settings.front.listen:
         yield Mistake("front", "listen", 0, "nobody could connect", "write an endpoint, as in tcp6:443")
     for section, listens in (("front", settings.front.listen), ("admin", (settings.admin.listen or "",))):
@@ -152,6 +154,19 @@ _ORDERED = (
     ("rra", "active_per_destination", "active"),
 )
 """Section, key, and the key that it may not exceed."""
+
+
+def _short_lived_keys(settings: Settings) -> Iterator[Mistake]:
+    """Keys that would be gone before what they signed."""
+    keys = settings.keys
+    lives = {"[idp] access_life": settings.idp.access_life, "[sts] life": settings.sts.life}
+    for name, life in lives.items():
+        if keys.grace < life:
+            wrong = f"tokens outlive the key that signed them: {name} is longer"
+            yield Mistake("keys", "grace", 0, wrong, f"write no less than {name} has")
+    if timedelta(0) < keys.rotate_every < max(keys.grace, settings.identity.max_age):
+        wrong = "the next key would sign before everybody knows it"
+        yield Mistake("keys", "rotate_every", 0, wrong, "write no less than [keys] grace and [identity] max_age have")
 
 
 def _foreign(settings: Settings) -> Iterator[Mistake]:

@@ -49,6 +49,58 @@ class Windows(SynchronousTestCase):
         self.assertTrue(self.desk.ask("POST", "/keys/rotate").json()["rotated"])
         self.assertFalse(self.desk.ask("POST", "/keys/rotate").json()["rotated"])
 
+    def test_the_client_key(self) -> None:
+        """Each step leaves a line, says what the zone must say, and comes no sooner than others have forgotten."""
+        first = self.desk.ask("GET", "/keys").json()["clients"][0]
+        self.assertEqual((first["state"], first["name"]), ("current", "_rra.bar.test"))
+        self.assertEqual(self.step("use"), (409, "publish comes before use"))
+        self.assertEqual(self.step("publish"), (200, ""))
+        seen = self.desk.ask("GET", "/keys").json()
+        hashes = [each["spki"] for each in seen["clients"]]
+        self.assertEqual(
+            seen["records"],
+            [
+                f'_rra.bar.test. 3600 IN TXT "v=DANCE1; h=sha256; p={",".join(hashes)}"',
+                *(f"_rra.bar.test. 3600 IN TLSA 3 1 1 {each}" for each in hashes),
+            ],
+        )
+        self.assertEqual(seen["following"]["step"], "use")
+        self.assertEqual(self.step("use"), (409, "wait until"))
+        self.world.advance(3600, 600)
+        self.assertEqual(self.step("use"), (200, ""))
+        self.assertEqual(self.step("withdraw"), (409, "wait until"))
+        self.assertEqual(self.step("withdraw", force=True), (200, ""))
+        self.assertEqual(self.step("lose"), (404, ""))
+        lines = [(line["outcome"], line["evidence"], line.get("refusal")) for line in self.bar.trail.of("rotate")]
+        self.assertEqual(
+            lines,
+            [
+                ("refused", "client key use", "conflict"),
+                ("granted", "client key publish", None),
+                ("refused", "client key use", "conflict"),
+                ("granted", "client key use", None),
+                ("refused", "client key withdraw", "conflict"),
+                ("granted", "client key withdraw, forced", None),
+            ],
+        )
+
+    def step(self, step: str, *, force: bool = False) -> tuple[int, str]:
+        """The status of a step, and those of the expected words that its refusal says."""
+        response = self.desk.send("POST", f"/keys/client/{step}", {"force": force})
+        said = response.json().get("detail", "")
+        return response.status, next((each for each in ("publish comes before use", "wait until") if each in said), "")
+
+    def test_a_rotation_that_fails(self) -> None:
+        """It leaves a line, and the key that signed signs on."""
+        before = self.bar.access_token("bob").partition(".")[0]
+        folder = Path(self.bar.settings.keys.path)
+        folder.chmod(0o770)
+        self.assertEqual(self.desk.ask("POST", "/keys/rotate").status, 403)
+        folder.chmod(0o700)
+        (line,) = self.bar.trail.of("rotate")
+        self.assertEqual((line["outcome"], line["refusal"]), ("failed", "forbidden"))
+        self.assertEqual(self.bar.access_token("bob").partition(".")[0], before)
+
     def test_reload(self) -> None:
         """Certificates and keys are taken up; what cannot be used is refused and changes nothing."""
         self.assertEqual(self.desk.ask("POST", "/reload").status, 200)

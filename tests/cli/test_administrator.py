@@ -162,10 +162,13 @@ class Keys(Case):
         """Keys, their states and the client certificate are shown."""
         client = {"name": "_rra.foo.test", "spki": "aa", "x5t": "bb", "not_after": "2036-11-20T12:00:00+00:00"}
         keys = [{"kid": "k1", "state": "active", "since": "2026-11-20T12:00:00+00:00"}]
-        self.table.on("GET", "/keys", reply({"keys": keys, "client": client}))
+        clients = [{**client, "state": "current", "since": "2026-11-20T12:00:00+00:00"}]
+        self.table.on("GET", "/keys", reply({"keys": keys, "client": client, "clients": clients}))
         text = self.rrsctl("keys", "list")[1].out.getvalue()
-        self.assertIn("k1   active  2026-11-20 12:00:00", text)
+        self.assertIn("k1           active  2026-11-20 12:00:00", text)
         self.assertIn("_rra.foo.test", text)
+        self.assertIn("current since 2026-11-20 12:00:00", text)
+        self.assertNotIn("to do", text)
 
     def test_rotate_twice(self) -> None:
         """A second rotation in a row says that it changed nothing."""
@@ -173,6 +176,29 @@ class Keys(Case):
         self.table.on("POST", "/keys/rotate", answers)
         self.assertTrue(self.rrsctl("keys", "rotate")[1].out.getvalue().startswith("rotated\n"))
         self.assertIn("nothing changed", self.rrsctl("keys", "rotate")[1].out.getvalue())
+
+    def test_steps_of_the_client_key(self) -> None:
+        """Each step says what it did, what the zone must say, and which command comes next and when."""
+        following = {"step": "use", "due": "2026-11-20T13:00:00+00:00"}
+        document = {"clients": [], "following": following, "records": ["_rra.foo.test. 3600 IN TLSA 3 1 1 aa"]}
+        answers = [reply({**document, "changed": True}), reply({**document, "changed": False})]
+        self.table.on("POST", "/keys/client/publish", answers)
+        said = self.rrsctl("keys", "client", "publish")[1].out.getvalue()
+        self.assertTrue(said.startswith("the next client key is published\n"), said)
+        self.assertIn("  _rra.foo.test. 3600 IN TLSA 3 1 1 aa\n", said)
+        self.assertIn("to do: rrsctl keys client use after 2026-11-20 13:00:00 UTC", said)
+        self.assertIn("already: nothing changed", self.rrsctl("keys", "client", "publish")[1].out.getvalue())
+
+    def test_force(self) -> None:
+        """A step is only forced when that is said; what is refused says until when to wait."""
+        early = {"error": "conflict", "reason": "conflict", "detail": "wait until 2026-11-20 13:00:00 UTC"}
+        for step in ("use", "withdraw"):
+            self.table.on("POST", f"/keys/client/{step}", [reply(early, 409), reply({"changed": True})])
+            status, made = self.rrsctl("keys", "client", step)
+            self.assertNotEqual(status, 0)
+            self.assertIn("wait until 2026-11-20 13:00:00 UTC", made.err.getvalue())
+            self.assertEqual(self.rrsctl("keys", "client", step, "--force")[0], 0)
+        self.assertEqual([json.loads(asked.body)["force"] for asked in self.table.asked], [False, True] * 2)
 
 
 class Deliver(Case):

@@ -41,7 +41,11 @@ def name_of(pair: KeyPair) -> ClientIdentifier:
 
 def agent_of(domain: MemoryDomain) -> Credential:
     """The client certificate and key of the domain's agent."""
-    pair = pair_of(domain)
+    return credential_of(pair_of(domain))
+
+
+def credential_of(pair: KeyPair) -> Credential:
+    """What a connection needs to present the certificate."""
     return parse_credential(pair.certificate_pem, pair.key_pem)
 
 
@@ -93,9 +97,11 @@ def signing_key_of(domain: MemoryDomain) -> Any:
 _JTIS = count(1)
 
 
-def impersonation(bar: MemoryDomain, user: str = "bob@bar.test", sts: MemoryDomain | None = None) -> Forge:
-    """An impersonation assertion of the domain's own agent, for its own STS unless told otherwise."""
-    pair = pair_of(bar)
+def impersonation(
+    bar: MemoryDomain, user: str = "bob@bar.test", sts: MemoryDomain | None = None, pair: KeyPair | None = None
+) -> Forge:
+    """An impersonation assertion of the domain's own agent, or of `pair`, for its own STS unless told otherwise."""
+    pair = pair or pair_of(bar)
     issuer = (sts or bar).settings.domain.issuer
     claims = impersonation_claims(
         name_of(pair), bar.address(user), issuer, pair.certificate.x5t, bar.world.now, f"jti-{next(_JTIS)}"

@@ -346,10 +346,14 @@ class Internet:
     def pump(self) -> None:
         """Move everything that can move without time passing."""
         for _ in range(MOST_STEPS):
-            self.clock.advance(0)
-            if not self._connect() and not self._step() and not self._send() and not self._is_due():
+            if not self.turn():
                 return
         raise AssertionError("the internet does not come to rest")
+
+    def turn(self) -> bool:
+        """Move everything by one step; whether more can move."""
+        self.clock.advance(0)
+        return self._connect() or self._step() or self._send() or self._is_due()
 
     def advance(self, seconds: float, step: float = 1.0) -> None:
         """Let time pass, pumping in between."""

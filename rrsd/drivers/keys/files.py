@@ -90,6 +90,19 @@ def replace(path: Path, data: bytes, mode: int = PRIVATE) -> None:
         raise NoSpace(f"{path}: {error.strerror}") from None
 
 
+def remove(path: Path) -> None:
+    """Let the file go, if there is one; gone for good on return.
+
+    Raises:
+        NoSpace: the file system refuses.
+    """
+    try:
+        path.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise NoSpace(f"{path}: {error.strerror}") from None
+
+
 def _write_through(path: Path, data: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:

@@ -81,9 +81,19 @@ def is_published(key: SigningKey, now: Instant, grace: timedelta) -> bool:
     return key.state is not State.RETIRED or now < key.since + grace
 
 
+def is_due(keys: Iterable[SigningKey], now: Instant, every: timedelta) -> bool:
+    """Whether the active key has signed for `every`; where none is active the operator is asked, not the clock."""
+    return any(key.state is State.ACTIVE and now >= key.since + every for key in keys)
+
+
 def key_set(keys: Iterable[SigningKey], now: Instant, grace: timedelta) -> KeySet:
     """The public halves that are published at `now`."""
     return KeySet(tuple(PublicKey(k.kid, Algorithm.ES256, k.public) for k in keys if is_published(k, now, grace)))
+
+
+def accepted_set(keys: Iterable[SigningKey], now: Instant, grace: timedelta) -> KeySet:
+    """The public halves of those that have signed: what comes with the next one's name is not ours (J-24)."""
+    return key_set((key for key in keys if key.state is not State.NEXT), now, grace)
 
 
 def render(keys: Iterable[SigningKey]) -> bytes:

@@ -6,24 +6,27 @@ from pathlib import Path
 from attrs import define, field
 from twisted.logger import Logger
 
-from rrsd.core.refusals import Damaged
+from rrsd.core.refusals import Damaged, Unavailable
 from rrsd.core.values.addresses import ClientIdentifier
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.tokens import KeySet
-from rrsd.drivers.keys import files, rotation
+from rrsd.drivers.keys import files, rotation, walk
 from rrsd.drivers.keys.certificates import KeyPair, load_pair, self_signed_client
 from rrsd.drivers.keys.rotation import SigningKey, State
 from rrsd.drivers.keys.settings import Settings
 from rrsd.drivers.keys.signer import AgentKey, Signer
+from rrsd.drivers.keys.walk import ClientKey, Step, Waits
 
 SIGNING = "signing.json"
+CLIENTS = "clients.json"
+"""All client keys, from the first step of a walk on; then it is this file that counts, and the two below go."""
 CLIENT_CERTIFICATE = "client.pem"
 CLIENT_KEY = "client.key"
 
 
 @define(eq=False)
 class Keyring:
-    """The signing keys and the client certificate in one folder.
+    """The signing keys and the client certificates in one folder.
 
     `signer` and `agent` stay the same objects while the keys behind them change. A key that is not there makes them
     refuse with Unavailable; a key that others may read, or that is damaged, stops the start.
@@ -37,6 +40,7 @@ class Keyring:
     signer: Signer = field(factory=Signer)
     agent: AgentKey = field(factory=AgentKey)
     _keys: tuple[SigningKey, ...] = field(default=(), repr=False)
+    _clients: tuple[ClientKey, ...] = field(default=(), repr=False)
 
     @property
     def folder(self) -> Path:
@@ -59,12 +63,12 @@ class Keyring:
         """Load what the folder holds now; on a refusal the keys in use stay in use. Raises as `start`."""
         files.require_folder(self.folder)
         keys = self._read_signing()
-        pair = self._read_pair()
+        clients = self._read_clients()
         self._use(keys)
-        self.agent.use(pair)
+        self._use_clients(clients)
         if not self.signer.is_ready:
             self._log.warn("keys: no active signing key in {path}; run: rrsctl keys rotate", path=str(self.folder))
-        if pair is None:
+        if not clients:
             self._log.warn("keys: no client certificate in {path}; run: rrsctl init", path=str(self.folder))
 
     def create(self, client: ClientIdentifier) -> None:
@@ -79,7 +83,7 @@ class Keyring:
                 now = self._now()
                 keys = (rotation.generate(State.NEXT, now), rotation.generate(State.ACTIVE, now))
                 files.replace(self.folder / SIGNING, rotation.render(keys))
-            if self._read_pair() is None:
+            if self._read_clients() == ():
                 self._write_pair(self_signed_client(client, self._now()))
         self.reload()
 
@@ -97,13 +101,53 @@ class Keyring:
         self._use(after)
         return after != before
 
+    def require_step(self, step: Step, waits: Waits) -> None:
+        """Returns None if the step on the client keys hurts nobody now; refuses with Conflict."""
+        walk.require_due(self._clients, step, self._now(), waits)
+
+    def take_step(self, step: Step) -> bool:
+        """Publish, use or withdraw a client key; False if that was done already.
+
+        The new state is on disk before anybody sees it. Raises as `start`, NoSpace, Conflict where another step comes
+        first, and Unavailable where there is no client certificate at all.
+        """
+        files.require_folder(self.folder)
+        with files.locked(self.folder):
+            before = self._read_clients()
+            if not before:
+                raise Unavailable("no client certificate; run: rrsctl init")
+            after = walk.walked(before, step, self._now(), lambda: self._another(before[0].pair))
+            if after != before:
+                files.replace(self.folder / CLIENTS, walk.render(after))
+            self._forget_first_pair()
+        self._use_clients(after)
+        return after != before
+
+    def client_keys(self) -> tuple[ClientKey, ...]:
+        """Every client key with its state, the one that is presented first."""
+        return self._clients
+
     def published(self) -> KeySet:
         """All keys that somebody may still have to verify with, the next one included."""
         return rotation.key_set(self._keys, self._now(), self.settings.grace)
 
+    def accepted(self) -> KeySet:
+        """The keys that our own tokens are verified with: those that have signed."""
+        return rotation.accepted_set(self._keys, self._now(), self.settings.grace)
+
     def signing_keys(self) -> tuple[SigningKey, ...]:
         """Every key with its state, for `rrsctl keys list`."""
         return self._keys
+
+    def _use_clients(self, clients: tuple[ClientKey, ...]) -> None:
+        self._clients = clients
+        self.agent.use(*(key.pair for key in clients))
+
+    def _another(self, pair: KeyPair) -> KeyPair:
+        client = pair.certificate.client
+        if client is None:
+            raise Damaged("the client certificate names no client")
+        return self_signed_client(client, self._now())
 
     def _use(self, keys: tuple[SigningKey, ...]) -> None:
         self._keys = keys
@@ -118,6 +162,23 @@ class Keyring:
             return rotation.parse(data)
         except Damaged as refusal:
             raise Damaged(f"{path}: {refusal.detail}; restore it from a backup") from None
+
+    def _read_clients(self) -> tuple[ClientKey, ...]:
+        path = self.folder / CLIENTS
+        data = files.read_private(path)
+        if data is None:
+            pair = self._read_pair()
+            return () if pair is None else walk.first(pair)
+        try:
+            return walk.parse(data)
+        except Damaged as refusal:
+            raise Damaged(f"{path}: {refusal.detail}; restore it from a backup") from None
+
+    def _forget_first_pair(self) -> None:
+        """What `create` wrote goes once it is in the other file; after a crash a later step sees to it."""
+        if (self.folder / CLIENTS).exists():
+            files.remove(self.folder / CLIENT_KEY)
+            files.remove(self.folder / CLIENT_CERTIFICATE)
 
     def _read_pair(self) -> KeyPair | None:
         key = files.read_private(self.folder / CLIENT_KEY)

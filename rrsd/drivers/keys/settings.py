@@ -15,5 +15,12 @@ class Settings:
         "folder of the private keys; nobody but the daemon's user may read the files in it", "/var/lib/rrsd/keys"
     )
     grace: timedelta = key(
-        "how long a retired signing key stays published, at least the life of what it signed", timedelta(days=1)
+        "how long a retired signing key stays published, at least the life of what it signed, and an old client key",
+        timedelta(days=1),
+    )
+    rotate_every: timedelta = key(
+        "the signing key is changed by itself when it has signed for so long; 0s for never", timedelta(days=90)
+    )
+    record_ttl: timedelta = key(
+        "the TTL of the TXT and TLSA records of the client key: others may remember them that long", timedelta(hours=1)
     )

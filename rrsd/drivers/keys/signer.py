@@ -40,15 +40,28 @@ class Signer:
         """Whether there is a key to sign with."""
         return self._active is not None
 
+    @property
+    def kid(self) -> str:
+        """The name of the active key.
+
+        Raises:
+            Unavailable: there is none.
+        """
+        return self._key().kid
+
     def sign(self, typ: Kind | str, claims: Mapping[str, object]) -> str:
         """A compact JWS over `claims`.
 
         Raises:
             Unavailable: there is no active key; nothing goes out unsigned.
         """
+        key = self._key()
+        return _sign(key.private, typ, key.kid, claims)
+
+    def _key(self) -> SigningKey:
         if self._active is None:
             raise Unavailable("no active signing key; run: rrsctl keys rotate")
-        return _sign(self._active.private, typ, self._active.kid, claims)
+        return self._active
 
 
 @define(eq=False)
@@ -58,7 +71,7 @@ class AgentKey:
     _pair: KeyPair | None = field(default=None, repr=False)
     _others: tuple[KeyPair, ...] = field(default=(), repr=False)
 
-    def use(self, pair: KeyPair | None, *others: KeyPair) -> None:
+    def use(self, pair: KeyPair | None = None, *others: KeyPair) -> None:
         """Be the holder of `pair` from now on; `others` are published beside it, the next one or the one before."""
         self._pair, self._others = pair, others
 

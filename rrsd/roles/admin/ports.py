@@ -60,6 +60,13 @@ class Keys(Protocol):
         """Let the next signing key sign; False if that just happened."""
         ...
 
+    async def change_client(self, step: str, *, is_forced: bool) -> bool:
+        """Publish, use or withdraw a client key; False if that was done already.
+
+        Refuses with Unknown for another step, and Conflict where the step comes too early.
+        """
+        ...
+
 
 class Pulls(Protocol):
     """The queue in numbers."""

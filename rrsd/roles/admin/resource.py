@@ -109,6 +109,15 @@ class Desk:
         rotated = self.window.keys.rotate()
         return answer(request, {**self.window.keys.document(), "rotated": rotated})
 
+    @routes.route("/keys/client/<step>", methods=["POST"])
+    async def change_client(self, request: IRequest, step: str) -> bytes:
+        """Publish, use or withdraw a client key."""
+        is_forced = bodies.read_object(request).get("force", False)
+        if not isinstance(is_forced, bool):
+            raise Malformed("force is true or false")
+        changed = await self.window.keys.change_client(step, is_forced=is_forced)
+        return answer(request, {**self.window.keys.document(), "changed": changed})
+
     @routes.route("/reload", methods=["POST"])
     async def reload(self, request: IRequest) -> bytes:
         """Take up what changed on disk."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from attrs import define, field, frozen
 from cryptography.x509.oid import NameOID
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -11,7 +12,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from rrsd.core.refusals import NoSpace, TooLarge, Unavailable
 from rrsd.core.values.calls import Call
 from rrsd.drivers.fetch.client import Outbound
+from rrsd.drivers.fetch.endpoints import Network
+from rrsd.drivers.fetch.guard import Guard
+from rrsd.drivers.fetch.settings import Settings
 from rrsd.drivers.tls.client import ClientTls
+from rrsd.runtime.timers import Timers
 from tests.support.calling import Basket, Raw, World, get
 from tests.support.certificates import client
 
@@ -263,9 +268,12 @@ class Keeping(Case):
     def test_replaced_while_the_name_is_looked_up(self) -> None:
         """A call shows the certificate of the moment in which it was made: its token may be bound to that one."""
         self.serve(saying(HEAD % 2 + b"ok"))
-        outbound, tls = self.presenting("first")
-        answer = Deferred.fromCoroutine(outbound.ask(get("foo.test")))
+        tls = ClientTls(roots_pem=self.world.authority.pem, credential=client("first", "bar.test").credential)
+        timers, names = Timers(self.world.clock), Slow()
+        outbound = Outbound(Network(self.bar.reactor, timers, names, Guard(), tls.creator_for), Settings())
+        answer = self.world.internet.run(outbound.ask(get("foo.test")))
         tls.replace(client("second", "bar.test").credential)
+        names.found.callback([Place("20.0.0.1", 443)])
         self.world.internet.pump()
         self.assertEqual(self.successResultOf(answer).status, 200)
         self.assertEqual([shown(raw) for raw in self.made], ["first"])
@@ -274,6 +282,25 @@ class Keeping(Case):
         """A way out with the client certificate of `unit`, and what replaces it."""
         tls = ClientTls(roots_pem=self.world.authority.pem, credential=client(unit, "bar.test").credential)
         return self.world.outbound_over(self.bar, tls), tls
+
+
+@frozen
+class Place:
+    """Where a name leads to, as the operator's host table says."""
+
+    address: str
+    port: int
+    configured: bool = True
+
+
+@define(eq=False)
+class Slow:
+    """Name resolution that takes its time."""
+
+    found: Deferred[list[Place]] = field(factory=Deferred)
+
+    async def lookup(self, host: str, port: int) -> list[Place]:
+        return await self.found
 
 
 def shown(raw: Raw) -> str:

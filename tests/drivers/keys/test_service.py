@@ -1,5 +1,6 @@
 """The key room on a real folder."""
 
+import json
 import os
 import stat
 from datetime import timedelta
@@ -15,8 +16,11 @@ from rrsd.core.values.instants import instant
 from rrsd.core.values.tokens import Kind
 from rrsd.core.wire import jose
 from rrsd.drivers.keys import files
-from rrsd.drivers.keys.service import CLIENT_CERTIFICATE, CLIENT_KEY, SIGNING, Keyring
+from rrsd.drivers.keys.rotation import State
+from rrsd.drivers.keys.service import CLIENT_CERTIFICATE, CLIENT_KEY, CLIENTS, SIGNING, Keyring
 from rrsd.drivers.keys.settings import Settings
+from rrsd.drivers.keys.signer import Signer
+from rrsd.drivers.keys.walk import Step, Waits
 
 CLIENT = parse_client_identifier("_rra.bar.test")
 
@@ -160,6 +164,90 @@ class KeyringTests(SynchronousTestCase):
         (self.folder / SIGNING).unlink()
         (self.folder / SIGNING).mkdir(mode=0o700)
         self.assertIn(SIGNING, self.refused(Damaged))
+
+    def test_walk_of_the_client_key(self) -> None:
+        """At each step the folder, a restart and the agent agree on what is presented and what is published."""
+        first = self.keyring.agent.certificate
+        self.assertTrue(self.keyring.take_step(Step.PUBLISH))
+        self.assertEqual(self.keyring.agent.certificate, first)
+        _, following = self.keyring.agent.certificates
+        self.assertEqual(self.keyring.agent.published(), (first.spki, following.spki))
+        self.assertEqual(following.client, CLIENT)
+        self.assertTrue(self.reopened().take_step(Step.USE))
+        self.keyring.reload()
+        self.assertEqual(self.keyring.agent.certificates, (following, first))
+        signed = jose.parse_jws(self.keyring.agent.sign(Kind.IMPERSONATION, {"sub": "bob@bar.test"}))
+        signatures.verify_with_certificate(signed, following)
+        self.assertTrue(self.keyring.take_step(Step.WITHDRAW))
+        self.assertEqual(self.keyring.agent.published(), (following.spki,))
+        self.assertEqual([key.pair.certificate for key in self.reopened().client_keys()], [following])
+
+    def test_each_step_can_be_repeated(self) -> None:
+        """A repeated command says so and changes nothing; one out of turn is refused and changes nothing."""
+        for step in (Step.PUBLISH, Step.USE, Step.WITHDRAW):
+            self.assertTrue(self.keyring.take_step(step))
+            before = (self.folder / CLIENTS).read_bytes()
+            self.assertFalse(self.reopened().take_step(step))
+            self.assertEqual((self.folder / CLIENTS).read_bytes(), before)
+        self.assertRaises(Conflict, self.keyring.take_step, Step.USE)
+        self.assertEqual((self.folder / CLIENTS).read_bytes(), before)
+
+    def test_steps_wait(self) -> None:
+        """`use` is refused for as long as others remember what was published before."""
+        waits = Waits(timedelta(hours=1), timedelta(days=1))
+        self.keyring.take_step(Step.PUBLISH)
+        self.assertRaises(Conflict, self.keyring.require_step, Step.USE, waits)
+        self.now += timedelta(hours=1)
+        self.keyring.require_step(Step.USE, waits)
+
+    def test_one_private_file_holds_the_client_keys(self) -> None:
+        """From the first step on, the files that `create` wrote are gone, and no old key is left anywhere."""
+        self.keyring.take_step(Step.PUBLISH)
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in self.folder.iterdir()}
+        self.assertEqual(modes, {SIGNING: 0o600, CLIENTS: 0o600})
+        old = self.keyring.agent.pair.key_pem
+        for step in (Step.USE, Step.WITHDRAW):
+            self.keyring.take_step(step)
+        self.assertNotIn(json.dumps(old.decode()).encode(), (self.folder / CLIENTS).read_bytes())
+        self.keyring.create(CLIENT)
+        self.assertEqual({path.name for path in self.folder.iterdir()}, {SIGNING, CLIENTS})
+
+    def test_damaged_client_keys(self) -> None:
+        """A file of client keys that is damaged, or that others may read, stops the start (Z-05)."""
+        self.keyring.take_step(Step.PUBLISH)
+        (self.folder / CLIENTS).chmod(0o640)
+        self.assertIn(f"run: chmod 600 {self.folder / CLIENTS}", self.refused(Forbidden))
+        (self.folder / CLIENTS).chmod(0o600)
+        (self.folder / CLIENTS).write_bytes(b"\0damaged")
+        self.assertIn(str(self.folder / CLIENTS), self.refused(Damaged))
+
+    def test_no_client_key_to_follow(self) -> None:
+        """Without a client certificate there is nothing to change."""
+        (self.folder / CLIENT_KEY).unlink()
+        self.assertRaises(Unavailable, self.reopened().take_step, Step.PUBLISH)
+
+    def test_j24_signed_just_before_a_rotation(self) -> None:
+        """A token verifies until it expires, and then, with the grace over, its key is gone."""
+        old = jose.parse_jws(self.keyring.signer.sign(Kind.ACCESS, {}))
+        self.keyring.rotate()
+        life = self.keyring.settings.grace
+        self.now += life - timedelta(seconds=1)
+        for keys in (self.keyring.published(), self.keyring.accepted()):
+            signatures.verify(old, keys)
+        self.now += timedelta(seconds=1)
+        for keys in (self.keyring.published(), self.keyring.accepted()):
+            self.assertRaises(Unproven, signatures.verify, old, keys)
+
+    def test_j24_key_not_yet_active(self) -> None:
+        """The next key is published, and what it signs is not ours."""
+        following = next(key for key in self.keyring.signing_keys() if key.state is State.NEXT)
+        signer = Signer()
+        signer.use(following)
+        early = jose.parse_jws(signer.sign(Kind.ACCESS, {}))
+        signatures.verify(early, self.keyring.published())
+        self.assertRaises(Unproven, signatures.verify, early, self.keyring.accepted())
+        self.keyring.rotate()
+        signatures.verify(early, self.keyring.accepted())
 
     def test_agent_signs_with_the_key_of_its_certificate(self) -> None:
         """The agent's signature verifies with the certificate that it presents."""

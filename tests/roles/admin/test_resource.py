@@ -60,6 +60,7 @@ class Ring:
     """Keys by name."""
 
     rotations: int = 0
+    forced: list[bool] = field(factory=list)
 
     def document(self) -> Mapping[str, object]:
         return {"keys": [{"kid": "k1"}]}
@@ -67,6 +68,12 @@ class Ring:
     def rotate(self) -> bool:
         self.rotations += 1
         return self.rotations == 1
+
+    async def change_client(self, step: str, *, is_forced: bool) -> bool:
+        if step != "use":
+            raise Unknown("no such step")
+        self.forced.append(is_forced)
+        return True
 
 
 class Some:
@@ -95,7 +102,8 @@ class Windows(SynchronousTestCase):
         self.trouble: list[Exception] = []
         self.trail = Trail()
         users: Users = self.people
-        keys: Keys = Ring()
+        self.keys = Ring()
+        keys: Keys = self.keys
         pulls: Pulls = Some()
 
         async def store() -> None:
@@ -170,6 +178,14 @@ class Windows(SynchronousTestCase):
         self.assertEqual(self.desk.ask("GET", "/keys").json(), {"keys": [{"kid": "k1"}]})
         self.assertTrue(self.desk.ask("POST", "/keys/rotate").json()["rotated"])
         self.assertFalse(self.desk.ask("POST", "/keys/rotate").json()["rotated"])
+
+    def test_client_keys(self) -> None:
+        """A step is taken, by force where the body says so; another word, or a force that is none, is refused."""
+        for body in ({}, {"force": True}):
+            self.assertTrue(self.desk.send("POST", "/keys/client/use", body).json()["changed"])
+        self.assertEqual(self.keys.forced, [False, True])
+        self.assertEqual(self.desk.send("POST", "/keys/client/use", {"force": "yes"}).status, 400)
+        self.assertEqual(self.desk.send("POST", "/keys/client/lose", {}).status, 404)
 
     def test_reload(self) -> None:
         """What was taken up, or what could not be."""

@@ -1,0 +1,138 @@
+"""The domain's keys as the operator sees and changes them."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from attrs import frozen
+
+from rrsd.app.audit import Audit
+from rrsd.app.doors import Doors
+from rrsd.config.settings import Settings
+from rrsd.core.refusals import Refusal, Unavailable, Unknown
+from rrsd.core.values.calls import Event
+from rrsd.core.values.digests import Digest
+from rrsd.drivers.keys import walk
+from rrsd.drivers.keys.service import Keyring
+from rrsd.drivers.keys.walk import ClientKey, Step, Waits
+
+ADMINISTRATOR, CLOCK = "administrator", "clock"
+"""Who lets keys change."""
+
+LEAST_REMEMBERED = timedelta(minutes=1)
+"""Others keep what we publish at least that long, whatever we say (protocol 3)."""
+
+
+@frozen
+class KeyDesk:
+    """The keys and their changes; each of these leaves one line in the trail."""
+
+    settings: Settings
+    doors: Doors
+    audit: Audit
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys themselves."""
+        return self.doors.keyring
+
+    @property
+    def waits(self) -> Waits:
+        """How long others may remember what we publish about our client keys."""
+        keys = self.settings.keys
+        return Waits(max(self.settings.identity.max_age, keys.record_ttl, LEAST_REMEMBERED), keys.grace)
+
+    def document(self) -> Mapping[str, object]:
+        """The signing keys with their states, the client certificates, and what comes next."""
+        keys = [
+            {"kid": each.kid, "state": str(each.state), "since": each.since.isoformat()}
+            for each in self.keyring.signing_keys()
+        ]
+        clients = [_client_document(each) for each in self.keyring.client_keys()]
+        return {"keys": keys, "client": clients[0] if clients else {}, "clients": clients, **self._following()}
+
+    def rotate(self, who: str = ADMINISTRATOR) -> bool:
+        """Let the next signing key sign; False if that just happened. Refuses as `Keyring.rotate`."""
+        try:
+            rotated = self.keyring.rotate()
+        except Refusal as refusal:
+            self._record("failed", who, "signing key", refusal=refusal)
+            raise
+        if rotated:
+            self._record("granted", who, "signing key", resource=self.keyring.signer.kid)
+        return rotated
+
+    async def change_client(self, step: str, *, is_forced: bool) -> bool:
+        """Take a step with the client key; False if that was done already.
+
+        Raises:
+            Unknown: there is no such step.
+            Conflict: another step comes first, or others may still remember what contradicts this one.
+            Unavailable, NoSpace, Damaged, Forbidden: the folder of the keys is not as it must be.
+        """
+        if step not in list(Step):
+            raise Unknown("the steps are publish, use and withdraw")
+        evidence = f"client key {step}{', forced' if is_forced else ''}"
+        try:
+            if not is_forced:
+                self.keyring.require_step(Step(step), self.waits)
+            changed = self.keyring.take_step(Step(step))
+        except Refusal as refusal:
+            self._record("refused", ADMINISTRATOR, evidence, refusal=refusal)
+            raise
+        self.doors.present()
+        if changed:
+            self._record("granted", ADMINISTRATOR, evidence, resource=" ".join(map(str, self._published())))
+        return changed
+
+    def _published(self) -> tuple[Digest, ...]:
+        return self.keyring.agent.published()
+
+    def _following(self) -> dict[str, object]:
+        clients = self.keyring.client_keys()
+        if not clients:
+            return {}
+        step, due = walk.FOLLOWING[walk.stage_of(clients)], walk.due(clients, self.waits)
+        client = str(clients[0].pair.certificate.client)
+        return {
+            "following": {"step": str(step), "due": None if due is None else due.isoformat()},
+            "records": records(client, self._published(), self.settings.keys.record_ttl),
+        }
+
+    def _record(
+        self, outcome: str, who: str, evidence: str, resource: str = "", refusal: Refusal | None = None
+    ) -> None:
+        reason = "" if refusal is None else refusal.reason
+        self.audit.record(Event("rotate", outcome, who=who, resource=resource, evidence=evidence, refusal=reason))
+
+
+def _client_document(key: ClientKey) -> dict[str, Any]:
+    certificate = key.pair.certificate
+    return {
+        "state": str(key.state),
+        "since": key.since.isoformat(),
+        "name": str(certificate.client),
+        "x5t": certificate.x5t.b64,
+        "spki": certificate.spki.hex,
+        "not_after": certificate.not_after.isoformat(),
+    }
+
+
+def records(client: str, hashes: tuple[Digest, ...], ttl: timedelta) -> list[str]:
+    """What has to stand in DNS at the client's name while these keys are published, as lines of a zone file."""
+    head = f"{client}. {int(ttl.total_seconds())} IN"
+    text = f"v=DANCE1; h=sha256; p={','.join(each.hex for each in hashes)}"
+    return [f'{head} TXT "{text}"', *(f"{head} TLSA 3 1 1 {each.hex}" for each in hashes)]
+
+
+@frozen
+class KeysCheck:
+    """Whether there is something to sign with and to present."""
+
+    keyring: Keyring
+
+    async def __call__(self) -> None:
+        """Refuses with Unavailable, saying which command helps."""
+        _ = self.keyring.agent.certificate
+        if not self.keyring.signer.is_ready:
+            raise Unavailable("no active signing key; run: rrsctl keys rotate")
