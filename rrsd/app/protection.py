@@ -212,10 +212,6 @@ class _NoKeys:
         """None."""
         return KeySet(())
 
-    def accepted(self) -> KeySet:
-        """None."""
-        return KeySet(())
-
 
 class _NoAgent:
     """The client certificate of nobody."""

@@ -134,10 +134,6 @@ class Party:
         """The issuer's keys."""
         return KeySet((self.key.public,))
 
-    def accepted(self) -> KeySet:
-        """All of them have signed."""
-        return self.published()
-
     def address(self, local: str) -> Address:
         return parse_address(f"{local}@{self.name}")
 

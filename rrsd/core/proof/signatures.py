@@ -42,6 +42,8 @@ def _choose(kid: str | None, keys: KeySet) -> PublicKey:
     fitting = [key for key in keys.keys if kid is None or key.kid == kid]
     if len(fitting) != 1:
         raise Unproven("no key, or no single key, of that kid")
+    if fitting[0].kid in keys.waiting:
+        raise Unproven("the key does not sign yet")
     return fitting[0]
 
 

@@ -54,9 +54,13 @@ class PublicKey:
 
 @frozen
 class KeySet:
-    """The verification keys of one issuer; `kid`s are distinct."""
+    """The verification keys of one issuer; `kid`s are distinct.
+
+    `waiting` names those that are published ahead and sign nothing yet, which only the issuer itself knows.
+    """
 
     keys: tuple[PublicKey, ...]
+    waiting: frozenset[str] = frozenset()
 
 
 @frozen

@@ -87,13 +87,10 @@ def is_due(keys: Iterable[SigningKey], now: Instant, every: timedelta) -> bool:
 
 
 def key_set(keys: Iterable[SigningKey], now: Instant, grace: timedelta) -> KeySet:
-    """The public halves that are published at `now`."""
-    return KeySet(tuple(PublicKey(k.kid, Algorithm.ES256, k.public) for k in keys if is_published(k, now, grace)))
-
-
-def accepted_set(keys: Iterable[SigningKey], now: Instant, grace: timedelta) -> KeySet:
-    """The public halves of those that have signed: what comes with the next one's name is not ours (J-24)."""
-    return key_set((key for key in keys if key.state is not State.NEXT), now, grace)
+    """The public halves that are published at `now`; what comes with the next one's name is not ours (J-24)."""
+    published = [key for key in keys if is_published(key, now, grace)]
+    waiting = frozenset(key.kid for key in published if key.state is State.NEXT)
+    return KeySet(tuple(PublicKey(key.kid, Algorithm.ES256, key.public) for key in published), waiting)
 
 
 def render(keys: Iterable[SigningKey]) -> bytes:

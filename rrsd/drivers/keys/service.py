@@ -131,10 +131,6 @@ class Keyring:
         """All keys that somebody may still have to verify with, the next one included."""
         return rotation.key_set(self._keys, self._now(), self.settings.grace)
 
-    def accepted(self) -> KeySet:
-        """The keys that our own tokens are verified with: those that have signed."""
-        return rotation.accepted_set(self._keys, self._now(), self.settings.grace)
-
     def signing_keys(self) -> tuple[SigningKey, ...]:
         """Every key with its state, for `rrsctl keys list`."""
         return self._keys

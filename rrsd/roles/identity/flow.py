@@ -77,7 +77,7 @@ class Identity:
             Unavailable: they cannot be fetched now.
         """
         if introduction.issuer == self.home.metadata.issuer:
-            return self.own_keys.accepted()
+            return self.own_keys.published()
         peer = binding.host_of(introduction, introduction.jwks_uri)
         return await self._key_sets.of(peer, introduction.jwks_uri.target, kid)
 
@@ -106,7 +106,7 @@ class Identity:
     async def _user_keys(self, kid: str) -> KeySet:
         issuer = self.home.access_issuer
         if issuer == self.home.metadata.issuer:
-            return self.own_keys.accepted()
+            return self.own_keys.published()
         metadata = await self._providers.ask(str(issuer), lambda: self._discover(issuer))
         jwks = metadata.jwks_uri
         # The operator chose this provider, and providers keep their keys on hosts of their own.

@@ -51,10 +51,6 @@ class OwnKeys(Protocol):
         """All keys that somebody may still have to verify with."""
         ...
 
-    def accepted(self) -> KeySet:
-        """Those of them that have signed already; a token of another one is not ours (J-24)."""
-        ...
-
 
 class OwnAgent(Protocol):
     """The keys of our own client certificates."""

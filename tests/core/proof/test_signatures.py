@@ -52,6 +52,12 @@ class VerifyTests(SynchronousTestCase):
             verify(jws, key_set(public(key, "k1", algorithm)))
             self.refuse(evolve(jws, signing_input=jws.signing_input + b"x"), key_set(public(key, "k1", algorithm)))
 
+    def test_j24_key_that_does_not_sign_yet(self) -> None:
+        """A key that its issuer published ahead proves nothing until its turn has come."""
+        keys = key_set()
+        verify(GOOD, keys)
+        self.refuse(GOOD, evolve(keys, waiting=frozenset({keys.keys[0].kid})))
+
     def test_published_tokens(self) -> None:
         """Tokens of the standards verify with their keys."""
         edwards = {"kty": "OKP", "crv": "Ed25519", "x": published.ED25519_X}
