@@ -15,9 +15,10 @@ from rrsd.core.values.digests import Digest
 from rrsd.drivers.keys import walk
 from rrsd.drivers.keys.service import Keyring
 from rrsd.drivers.keys.walk import ClientKey, Step, Waits
+from rrsd.roles.admin.resource import WHO
 
-ADMINISTRATOR, CLOCK = "administrator", "clock"
-"""Who lets keys change."""
+CLOCK = "clock"
+"""Who lets a key change when nobody does."""
 
 LEAST_REMEMBERED = timedelta(minutes=1)
 """Others keep what we publish at least that long, whatever we say (protocol 3)."""
@@ -51,16 +52,18 @@ class KeyDesk:
         clients = [_client_document(each) for each in self.keyring.client_keys()]
         return {"keys": keys, "client": clients[0] if clients else {}, "clients": clients, **self._following()}
 
-    def rotate(self, who: str = ADMINISTRATOR) -> bool:
+    def rotate(self) -> bool:
         """Let the next signing key sign; False if that just happened. Refuses as `Keyring.rotate`."""
+        return self._rotate(WHO)
+
+    def rotate_by_itself(self) -> bool:
+        """The same when its time has come; nobody asks, so that a refusal leaves its line here."""
         try:
-            rotated = self.keyring.rotate()
+            return self._rotate(CLOCK)
         except Refusal as refusal:
-            self._record("failed", who, "signing key", refusal=refusal)
+            event = Event("rotate", "failed", who=CLOCK, refusal=refusal.reason, evidence=refusal.detail)
+            self.audit.record(event)
             raise
-        if rotated:
-            self._record("granted", who, "signing key", resource=self.keyring.signer.kid)
-        return rotated
 
     async def change_client(self, step: str, *, is_forced: bool) -> bool:
         """Take a step with the client key; False if that was done already.
@@ -72,18 +75,21 @@ class KeyDesk:
         """
         if step not in list(Step):
             raise Unknown("the steps are publish, use and withdraw")
-        evidence = f"client key {step}{', forced' if is_forced else ''}"
-        try:
-            if not is_forced:
-                self.keyring.require_step(Step(step), self.waits)
-            changed = self.keyring.take_step(Step(step))
-        except Refusal as refusal:
-            self._record("refused", ADMINISTRATOR, evidence, refusal=refusal)
-            raise
+        if not is_forced:
+            self.keyring.require_step(Step(step), self.waits)
+        changed = self.keyring.take_step(Step(step))
         self.doors.present()
         if changed:
-            self._record("granted", ADMINISTRATOR, evidence, resource=" ".join(map(str, self._published())))
+            hashes = " ".join(each.hex for each in self._published())
+            evidence = f"{step}{', forced' if is_forced else ''}"
+            self.audit.record(Event("client_key", "granted", who=WHO, resource=hashes, evidence=evidence))
         return changed
+
+    def _rotate(self, who: str) -> bool:
+        rotated = self.keyring.rotate()
+        if rotated:
+            self.audit.record(Event("rotate", "granted", who=who, resource=self.keyring.signer.kid))
+        return rotated
 
     def _published(self) -> tuple[Digest, ...]:
         return self.keyring.agent.published()
@@ -98,12 +104,6 @@ class KeyDesk:
             "following": {"step": str(step), "due": None if due is None else due.isoformat()},
             "records": records(client, self._published(), self.settings.keys.record_ttl),
         }
-
-    def _record(
-        self, outcome: str, who: str, evidence: str, resource: str = "", refusal: Refusal | None = None
-    ) -> None:
-        reason = "" if refusal is None else refusal.reason
-        self.audit.record(Event("rotate", outcome, who=who, resource=resource, evidence=evidence, refusal=reason))
 
 
 def _client_document(key: ClientKey) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from rrsd.app.compose import Composition, compose
 from rrsd.app.doors import build_doors
 from rrsd.app.effects import Effects, real
 from rrsd.app.front import Listeners
-from rrsd.app.keys import CLOCK
 from rrsd.app.means import Means
 from rrsd.app.notify import notify
 from rrsd.app.sites import local_site, status_site
@@ -171,7 +170,7 @@ def _active(whole: Composition, store: Store, effects: Effects) -> tuple[Room, .
     doors = whole.means.doors
     return (
         _Threaded(store, effects),
-        KeyRoom(whole.means.doors.keyring, effects.timers, lambda: whole.keys.rotate(CLOCK)),
+        KeyRoom(doors.keyring, effects.timers, whole.keys.rotate_by_itself),
         Still("dns", (doors.names.stop,)),
         Still("fetch", (doors.strangers.stop, doors.agent.stop)),
         whole.serving.collection,

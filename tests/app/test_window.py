@@ -9,6 +9,7 @@ from twisted.web.resource import IResource
 
 from rrsd.app.sites import local_site, status_site
 from rrsd.app.urls import Switchboard
+from rrsd.core.refusals import Forbidden
 from rrsd.core.values.jobs import State
 from tests.support.callers import Caller
 from tests.support.world import World
@@ -71,17 +72,11 @@ class Windows(SynchronousTestCase):
         self.assertEqual(self.step("withdraw"), (409, "wait until"))
         self.assertEqual(self.step("withdraw", force=True), (200, ""))
         self.assertEqual(self.step("lose"), (404, ""))
-        lines = [(line["outcome"], line["evidence"], line.get("refusal")) for line in self.bar.trail.of("rotate")]
+        lines = [(line["what"], line["outcome"], line["evidence"].partition(":")[0]) for line in self.bar.trail.lines]
+        self.assertEqual([line[1] for line in lines if line[0] == "administer"], ["refused"] * 4)
+        done = ["publish", "use", "withdraw, forced"]
         self.assertEqual(
-            lines,
-            [
-                ("refused", "client key use", "conflict"),
-                ("granted", "client key publish", None),
-                ("refused", "client key use", "conflict"),
-                ("granted", "client key use", None),
-                ("refused", "client key withdraw", "conflict"),
-                ("granted", "client key withdraw, forced", None),
-            ],
+            [line for line in lines if line[0] != "administer"], [("client_key", "granted", each) for each in done]
         )
 
     def step(self, step: str, *, force: bool = False) -> tuple[int, str]:
@@ -90,6 +85,19 @@ class Windows(SynchronousTestCase):
         said = response.json().get("detail", "")
         return response.status, next((each for each in ("publish comes before use", "wait until") if each in said), "")
 
+    def test_rotation_by_itself(self) -> None:
+        """It leaves a line as the administrator's does, and one when it fails, since nobody asked who could be told."""
+        keys = self.bar.whole.keys
+        self.assertTrue(keys.rotate_by_itself())
+        folder = Path(self.bar.settings.keys.path)
+        folder.chmod(0o770)
+        self.assertRaises(Forbidden, keys.rotate_by_itself)
+        folder.chmod(0o700)
+        self.assertEqual(
+            [(line["outcome"], line["who"]) for line in self.bar.trail.of("rotate")],
+            [("granted", "clock"), ("failed", "clock")],
+        )
+
     def test_a_rotation_that_fails(self) -> None:
         """It leaves a line, and the key that signed signs on."""
         before = self.bar.access_token("bob").partition(".")[0]
@@ -97,8 +105,8 @@ class Windows(SynchronousTestCase):
         folder.chmod(0o770)
         self.assertEqual(self.desk.ask("POST", "/keys/rotate").status, 403)
         folder.chmod(0o700)
-        (line,) = self.bar.trail.of("rotate")
-        self.assertEqual((line["outcome"], line["refusal"]), ("failed", "forbidden"))
+        (line,) = self.bar.trail.lines
+        self.assertEqual((line["what"], line["refusal"]), ("administer", "forbidden"))
         self.assertEqual(self.bar.access_token("bob").partition(".")[0], before)
 
     def test_reload(self) -> None:

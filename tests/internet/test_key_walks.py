@@ -118,6 +118,7 @@ class Walks(SynchronousTestCase):
             delivered = self.mail.begin()
             was_quiet = not all([self.world.internet.turn() for _ in range(moments)])
             self.step_at_once("use")
+            self.world.internet.pump()
             self.world.advance(60, 5)
             self.assertTrue(self.successResultOf(delivered))
             self.step("withdraw", force=True)
