@@ -9,7 +9,7 @@ TESTS ?= tests
 CORED := rrsd/core/*,rrsd/roles/*/rules.py,rrsd/roles/*/flow.py,rrsd/roles/*/flow/*
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help dev lint format types contracts test cover demo bench docs diagrams reference config clean check interop news package
+.PHONY: help dev lint format types contracts test secrets cover demo bench docs diagrams reference config clean check interop news package
 
 help: ## Say what each verb does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ contracts: dev ## Imports: who may know whom (import-linter)
 
 test: dev ## All tests (TESTS=tests.core for some)
 	$(BIN)/python -m twisted.trial -j$(CORES) $(TESTS)
+	@$(MAKE) --no-print-directory secrets
+
+secrets: dev ## Nothing secret stands in any log that the last tests, or a demo in demo-data, have written
+	$(BIN)/python -m tests.secrets $(wildcard _trial_temp*) $(wildcard demo-data)
 
 cover: dev ## Lines and branches of core, rules and flow: 100 % or fail
 	$(BIN)/coverage erase

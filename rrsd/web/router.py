@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from rrsd.core.refusals import Refusal, Unknown
 from rrsd.core.wire.strictjson import render
-from rrsd.runtime.logs import new_reference
+from rrsd.runtime.logs import new_reference, scrub
 from rrsd.web.refusals import TABLE, Shape, headers_of, shape_of
 
 _OF_THE_CONTENT = ("Content-Length", "Content-Disposition", "Content-Encoding", "ETag", "Repr-Digest", "Last-Modified")
@@ -150,4 +150,4 @@ def _method(request: Request) -> str:
 
 
 def _path(request: Request) -> str:
-    return request.path.decode("ascii", "replace")
+    return scrub(request.path.decode("ascii", "replace"))

@@ -23,6 +23,7 @@ from typing_extensions import override
 
 from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unavailable, Unknown
 from rrsd.core.values.peers import Certificate
+from rrsd.runtime.logs import scrub
 from rrsd.web.refusals import headers_of, shape_of
 from rrsd.web.router import answer, refuse
 
@@ -249,7 +250,7 @@ class Site(server.Site):
     def log(self, request: Any) -> None:
         """Leave a debug event without query or headers."""
         self._log.debug("{method} {path} {status} {length}", method=request.method.decode("latin-1"),
-                        path=request.path.decode("latin-1"), status=request.code,
+                        path=scrub(request.path.decode("latin-1")), status=request.code,
                         length=request.sentLength)  # fmt: skip
 
     @override

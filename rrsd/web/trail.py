@@ -9,6 +9,7 @@ from twisted.web.server import Request
 
 from rrsd.core.refusals import Refusal
 from rrsd.core.values.calls import Event
+from rrsd.runtime.logs import scrub
 from rrsd.web.peers import address_of
 
 MOST_PATH = 200
@@ -45,4 +46,4 @@ def name_of(request: IRequest) -> str:
     """Method and path; a query may hold what is nobody's business."""
     found = cast(Request, request)
     path = found.path if isinstance(found.path, bytes) else b""
-    return f"{found.method.decode('ascii', 'replace')} {path.decode('ascii', 'replace')[:MOST_PATH]}"
+    return f"{found.method.decode('ascii', 'replace')} {scrub(path.decode('ascii', 'replace'))[:MOST_PATH]}"

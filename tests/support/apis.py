@@ -58,7 +58,7 @@ def api_of(
     machine = world.internet.host(host, f"20.0.9.{len(world.internet.hosts) + 1}")
     reactor = NamedReactor(world.internet, machine.address)
     machine.reactor = reactor
-    trail = Sink()
+    trail = Sink(folder / "trail.jsonl")
     api = protect(settings, Outside(reactor, Timers(reactor)), policy, trail)
     world.internet.listen(host, 443, api.front(build))
     return MemoryApi(host, api, trail)

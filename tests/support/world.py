@@ -41,6 +41,7 @@ from rrsd.drivers.tls.reload import read_credential
 from rrsd.drivers.tls.server import ServerTls
 from rrsd.roles.admin.meters import Meters
 from rrsd.roles.idp.ports import User
+from rrsd.runtime.logs import rendered
 from rrsd.runtime.secure import SecureFactory
 from rrsd.runtime.timers import Timers
 from rrsd.runtime.workers import InlineWorkers
@@ -55,8 +56,12 @@ NOW = int(time())
 
 @define(eq=False)
 class Lines:
-    """An audit trail in memory; `broken` is what every further line ends with."""
+    """An audit trail in memory, and what would stand in its file at `path`, where `tests.secrets` reads it.
 
+    `broken` is what every further line ends with.
+    """
+
+    path: Path | None = None
     lines: list[dict[str, Any]] = field(factory=list)
     broken: OSError | None = None
 
@@ -64,6 +69,9 @@ class Lines:
         """Keep the line, if that is possible."""
         if self.broken is not None:
             raise self.broken
+        if self.path is not None:
+            with self.path.open("a") as file:
+                file.write(f"{rendered(event)}\n")
         self.lines.append(dict(event))
 
     def of(self, what: str) -> list[dict[str, Any]]:
@@ -273,7 +281,7 @@ class World:
         )  # fmt: skip
         keyring = Keyring(settings.keys, timers.now)
         keyring.reload()
-        trail = Lines()
+        trail = Lines(plan.folder / "trail.jsonl")
         store = MemoryStore(timers.now)
         doors = build_doors(settings, effects, keyring)
         whole = compose(Means(settings, effects, doors, store, Audit(trail, Meters(), claims=True)))
