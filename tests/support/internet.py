@@ -222,7 +222,7 @@ class Port:
     def stopListening(self) -> None:  # noqa: N802
         """Close."""
         if self.internet.ports.pop((self.address, self.port), None) is self:
-            self.protocol.doStop()
+            self.internet.clock.callLater(0, self.protocol.doStop)
 
     def deliver(self, datagram: bytes, source: tuple[str, int]) -> None:
         """What came, if it is for this socket."""

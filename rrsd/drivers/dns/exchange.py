@@ -87,17 +87,22 @@ class _Datagram(DatagramProtocol):
     @override
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         if tuple(addr[:2]) == self._server and not self.answered.called:
-            self._close()
             self.answered.callback(_accepted(self._query, datagram))
+            self._close()
 
     @override
     def connectionRefused(self) -> None:
+        self._close()
+
+    @override
+    def stopProtocol(self) -> None:
+        # The reactors that wait by poll or epoll close the socket themselves when nobody listens there.
         if not self.answered.called:
-            self._close()
             self.answered.errback(Unavailable("the resolver is not there"))
 
     def _close(self) -> None:
-        self.transport.stopListening()
+        if self.transport is not None:
+            self.transport.stopListening()
 
 
 def _accepted(query: Query, datagram: bytes) -> Answer | None:

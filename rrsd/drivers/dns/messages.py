@@ -12,11 +12,13 @@ import dns.message
 import dns.name
 import dns.rdata
 import dns.rdatatype
+import dns.rdtypes.ANY.RRSIG
 import dns.rdtypes.ANY.TLSA
 import dns.rdtypes.ANY.TXT
 import dns.rdtypes.IN.A
 import dns.rdtypes.IN.AAAA
 import dns.rdtypes.IN.SRV
+import dns.rrset
 from attrs import frozen
 
 from rrsd.core.refusals import Malformed
@@ -28,6 +30,11 @@ MOST_ANSWER = 16 << 10
 """The largest answer, in bytes: far more than the records that are asked for here need with their signatures."""
 MOST_PARTS = 256
 """The most records in a whole answer, so that reading one is quick."""
+WEAK = frozenset({1, 3, 5, 6, 7, 12})
+"""Algorithms of signatures that prove nothing: RSA with MD5 or SHA-1, DSA, GOST R 34.10-2001 (RFC 8624 3.1, RFC 9905).
+Resolvers differ in what they still accept."""
+EXACT = frozenset({dns.rdatatype.TXT, dns.rdatatype.TLSA})
+"""Types whose records count only where they stand: one that a wildcard makes was published for no name."""
 HEADER = struct.Struct("!6H")
 
 
@@ -92,7 +99,7 @@ def read_answer(query: Query, data: bytes) -> Answer:
         message = dns.message.from_wire(data)
         if not isinstance(message, dns.message.QueryMessage) or not _is_asked(query, message):
             raise Malformed("an answer to another question")
-        return _read(message)
+        return _read(query, message)
     except (dns.exception.DNSException, ValueError):
         raise Malformed("not a DNS message") from None
 
@@ -104,15 +111,29 @@ def _is_asked(query: Query, message: dns.message.QueryMessage) -> bool:
     return (asked.name, asked.rdtype, asked.rdclass) == (query.name, query.kind, dns.rdataclass.IN)
 
 
-def _read(message: dns.message.QueryMessage) -> Answer:
+def _read(query: Query, message: dns.message.QueryMessage) -> Answer:
     chain = message.resolve_chaining()
+    made_up = query.kind in EXACT and any(_is_synthesised(*each) for each in _signatures(message.answer))
+    weak = any(each.algorithm in WEAK for _, each in _signatures(message.answer + message.authority))
     return Answer(
         int(message.rcode()),
-        bool(message.flags & dns.flags.AD),
+        bool(message.flags & dns.flags.AD) and not weak,
         frozenset(int(option.code) for option in message.options if isinstance(option, dns.edns.EDEOption)),
-        tuple(_records(chain.answer or ())),
+        tuple(_records(chain.answer or ())) if not made_up else (),
         timedelta(seconds=chain.minimum_ttl),
     )
+
+
+def _signatures(section: Iterable[dns.rrset.RRset]) -> Iterable[tuple[dns.name.Name, dns.rdtypes.ANY.RRSIG.RRSIG]]:
+    for found in section:
+        for each in found:
+            if isinstance(each, dns.rdtypes.ANY.RRSIG.RRSIG):
+                yield found.name, each
+
+
+def _is_synthesised(owner: dns.name.Name, signature: dns.rdtypes.ANY.RRSIG.RRSIG) -> bool:
+    """Whether a wildcard made what is signed: the signature covers fewer labels than the name has (RFC 4034 3.1.3)."""
+    return int(signature.labels) < len(owner.labels) - 1
 
 
 def _records(found: Iterable[dns.rdata.Rdata]) -> Iterable[Record]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from rrsd.drivers.dns.client import Client
 from rrsd.drivers.dns.exchange import Exchange
+from rrsd.drivers.dns.libunbound import open_libunbound
 from rrsd.drivers.dns.lookup import Lookup, Source
 from rrsd.drivers.dns.places import is_loopback, parse_hosts, parse_server, system_servers
 from rrsd.drivers.dns.resolver import Addresses, Resolver, SystemAddresses, ValidatedAddresses
@@ -21,7 +22,7 @@ def build_lookup(settings: Settings, reactor: Any, timers: Timers) -> Lookup:
     """Records by name.
 
     Raises:
-        Malformed: the resolver is no address.
+        Malformed: the resolver is no address, or libunbound cannot be used.
     """
     return Lookup(_source(settings, reactor, timers), timers, settings)
 
@@ -38,6 +39,8 @@ def build_resolver(settings: Settings, reactor: Any, timers: Timers, lookup: Loo
 
 
 def _source(settings: Settings, reactor: Any, timers: Timers) -> Source:
+    if settings.backend is Backend.LIBUNBOUND:
+        return open_libunbound(settings, reactor)
     exchange = Exchange(reactor, timers)
     if settings.resolver is not None:
         server = parse_server(settings.resolver)

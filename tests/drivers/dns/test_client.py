@@ -297,6 +297,7 @@ class Silence(ClientCase):
         waiting = self.begin()
         waiting.cancel()
         self.failureResultOf(waiting)
+        self.internet.pump()
         self.require_tidy()
 
 
