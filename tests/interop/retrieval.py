@@ -16,15 +16,14 @@ SIZE = 3_000_000
 TYPE = "urn:ietf:params:oauth:token-type"
 
 
-class Curl(InteropCase):
+class Retrieval(InteropCase):
     """bob of bar.test was sent a file by alice of foo.test; curl has the certificate of bar.test's agent."""
 
-    @override
-    def setUp(self) -> None:
-        super().setUp()
+    def begin(self, size: int) -> None:
+        """Start both, send the file, and get a delegation for it."""
         self.start()
         alice, password = self.settle(SENDER), self.add_user(BOB)
-        _, (self.file,) = self.send(alice, SIZE)
+        _, (self.file,) = self.send(alice, size)
         self.url = f"https://{FOO}{ni_path(Digest(bytes.fromhex(self.file.sha256)))}"
         self.out = self.root / "copy"
         self.token = self._delegation(self.log_in(f"https://{BAR}", BOB, password)["access_token"])
@@ -53,6 +52,19 @@ class Curl(InteropCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.decode()
 
+    def status(self) -> str:
+        """The status of the resource."""
+        return self.get("-o", str(self.out))
+
+
+class Curl(Retrieval):
+    """The resource, in whatever ways curl asks for it."""
+
+    @override
+    def setUp(self) -> None:
+        super().setUp()
+        self.begin(SIZE)
+
     def require_copy(self) -> None:
         """The copy is the file."""
         self.assertEqual(self.out.stat().st_size, SIZE)
@@ -60,7 +72,7 @@ class Curl(InteropCase):
 
     def test_whole(self) -> None:
         """The whole resource, byte for byte; without the certificate the same token is worth nothing."""
-        self.assertEqual(self.get("-o", str(self.out)), "200")
+        self.assertEqual(self.status(), "200")
         self.require_copy()
         self.assertEqual(self.get("-o", str(self.root / uuid.uuid4().hex), is_proved=False), "401")
         self.did("curl", "resource with delegation and certificate, byte for byte; 401 without the certificate")
