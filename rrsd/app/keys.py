@@ -12,6 +12,7 @@ from rrsd.config.settings import Settings
 from rrsd.core.refusals import Refusal, Unavailable, Unknown
 from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
+from rrsd.core.wire import texts, tlsa
 from rrsd.drivers.keys import walk
 from rrsd.drivers.keys.service import Keyring
 from rrsd.drivers.keys.walk import ClientKey, Step, Waits
@@ -121,8 +122,8 @@ def _client_document(key: ClientKey) -> dict[str, Any]:
 def records(client: str, hashes: tuple[Digest, ...], ttl: timedelta) -> list[str]:
     """What has to stand in DNS at the client's name while these keys are published, as lines of a zone file."""
     head = f"{client}. {int(ttl.total_seconds())} IN"
-    text = f"v=DANCE1; h=sha256; p={','.join(each.hex for each in hashes)}"
-    return [f'{head} TXT "{text}"', *(f"{head} TLSA 3 1 1 {each.hex}" for each in hashes)]
+    certificates = (f"{head} TLSA {tlsa.render_tlsa(tlsa.of_key(each))}" for each in hashes)
+    return [f'{head} TXT "{texts.render_client_keys(hashes)}"', *certificates]
 
 
 @frozen

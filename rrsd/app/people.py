@@ -90,8 +90,13 @@ def members_of(settings: Settings) -> dict[str, Any]:
     exchange = exchange_metadata(issuer)
     if settings.idp.issuer is not None:
         return exchange
-    login = login_metadata(issuer)
+    login = login_metadata(issuer, signing_algorithms(settings))
     return {name: _merged(exchange.get(name), login.get(name)) for name in (*exchange, *login)}
+
+
+def signing_algorithms(settings: Settings) -> list[str]:
+    """What our tokens are signed with; a key from before RS256 was chosen may still be at work."""
+    return list(dict.fromkeys((settings.keys.algorithm.value, "ES256")))
 
 
 def _merged(one: Any, other: Any) -> Any:

@@ -3,14 +3,16 @@
 from pathlib import Path
 from urllib.parse import urlencode
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from rrsd.config.settings import Settings
 from rrsd.core.values.jobs import State
 from rrsd.core.values.messages import Message
 from rrsd.core.values.peers import Certificate
 from rrsd.drivers.keys.service import SIGNING
+from rrsd.drivers.keys.settings import Signing
 from rrsd.runtime.awaits import deferred_of
 from tests.support.attackers import FORM, AttackCase, Line, Response
 from tests.support.forgery import (
@@ -41,7 +43,8 @@ class Mail:
     def exchange(self) -> None:
         """One message each way."""
         self.sent += 1
-        for sender, user, receiver in ((self.foo, "bob@bar.test", self.bar), (self.bar, "alice@foo.test", self.foo)):
+        bob, alice = f"bob@{self.bar.name}", "alice@foo.test"
+        for sender, user, receiver in ((self.foo, bob, self.bar), (self.bar, alice, self.foo)):
             data = f"message {self.sent} of {sender.name}".encode() * 50
             name = f"{self.sent}@{sender.name}"
             receiver.deliver(sender.send([user], {"file": data}, message_id=name), user)
@@ -107,6 +110,23 @@ class Walks(SynchronousTestCase):
         self.mail.go_on(600)
         self.assertNotEqual(self.presented(), first)
         self.require_no_refusal()
+
+    def test_rs256(self) -> None:
+        """A domain whose tokens are signed with RSA is believed as any other, before and after the change."""
+
+        def with_rsa(settings: Settings) -> Settings:
+            return evolve(settings, keys=evolve(settings.keys, algorithm=Signing.RS256))
+
+        self.bar = self.mail.bar = self.world.domain("rsa.test", with_rsa)
+        self.bar.add_user("bob")
+        for _ in range(4):
+            self.mail.exchange()
+            self.world.advance(301, 30)
+            self.assertTrue(self.bar.whole.keys.rotate())
+        self.require_no_refusal()
+        self.assertEqual(self.bar.whole.means.doors.keyring.signing_keys()[0].algorithm, "RS256")
+        document = Line.to(self.world, "rsa.test").ask("GET", "/.well-known/openid-configuration").json()
+        self.assertEqual(document["id_token_signing_alg_values_supported"], ["RS256", "ES256"])
 
     def test_use_in_the_middle_of_pulls(self) -> None:
         """The key changes at each moment of a pull in turn: what runs ends with the old one, the rest has the new."""

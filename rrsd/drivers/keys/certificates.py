@@ -14,8 +14,8 @@ from rrsd.core.values.addresses import ClientIdentifier
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.peers import Certificate
 from rrsd.core.wire import jose
+from rrsd.core.wire.keys import describe
 from rrsd.core.wire.x509 import parse_certificate
-from rrsd.drivers.keys.rotation import public_members
 
 CLIENT_LIFE = timedelta(days=3650)
 """The client certificate is pinned by its hash, not by a chain: its end is a reminder, no protection."""
@@ -51,7 +51,7 @@ def load_pair(certificate_pem: bytes, key_pem: bytes) -> KeyPair:
         raise Damaged("the client key is not on P-256")
     if private.public_key() != parsed.public_key():
         raise Damaged("the client key is not the key of the client certificate")
-    kid = jose.thumbprint(public_members(private.public_key())).b64
+    kid = jose.thumbprint(describe(private.public_key())).b64
     return KeyPair(certificate, kid, certificate_pem, key_pem, private)
 
 

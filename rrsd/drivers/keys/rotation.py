@@ -5,24 +5,23 @@
 Verifiers fetch the next key long before it signs anything, and can check what a retired key signed until that expires.
 """
 
-import base64
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 from attrs import evolve, field, frozen
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from rrsd.core.refusals import Damaged, Malformed
 from rrsd.core.values.instants import Instant, instant, seconds
 from rrsd.core.values.tokens import Algorithm, KeySet, PublicKey
 from rrsd.core.wire import jose, strictjson
+from rrsd.core.wire.keys import describe
+from rrsd.drivers.keys import material
+from rrsd.drivers.keys.material import PrivateKey
 
 REPEAT = timedelta(minutes=1)
 """A rotation so soon after the last one is the same command again."""
-
-_SIZE = 32  # bytes of a coordinate on P-256
 
 
 class State(StrEnum):
@@ -35,30 +34,29 @@ class State(StrEnum):
 
 @frozen
 class SigningKey:
-    """An ES256 key pair with its state since an instant; `kid` is the RFC 7638 thumbprint."""
+    """A key pair with its state since an instant; `kid` is the RFC 7638 thumbprint."""
 
     kid: str
     state: State
     since: Instant
-    private: ec.EllipticCurvePrivateKey = field(repr=False, eq=False)
+    private: PrivateKey = field(repr=False, eq=False)
     public: Mapping[str, str] = field(repr=False)
 
+    @property
+    def algorithm(self) -> Algorithm:
+        """What it signs with."""
+        return material.algorithm_of(self.private)
 
-def key_of(private: ec.EllipticCurvePrivateKey, state: State, since: Instant) -> SigningKey:
-    """The key pair of `private`, a P-256 key, in `state`."""
-    public = public_members(private.public_key())
+
+def key_of(private: PrivateKey, state: State, since: Instant) -> SigningKey:
+    """The key pair of `private` in `state`."""
+    public = describe(private.public_key())
     return SigningKey(jose.thumbprint(public).b64, state, since, private, public)
 
 
-def generate(state: State, since: Instant) -> SigningKey:
+def generate(state: State, since: Instant, algorithm: Algorithm = Algorithm.ES256) -> SigningKey:
     """A fresh key pair."""
-    return key_of(ec.generate_private_key(ec.SECP256R1()), state, since)
-
-
-def public_members(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
-    """The public JWK of a P-256 key (RFC 7518 6.2.1)."""
-    numbers = key.public_numbers()
-    return {"kty": "EC", "crv": "P-256", "x": _coordinate(numbers.x), "y": _coordinate(numbers.y)}
+    return key_of(material.generate(algorithm), state, since)
 
 
 def rotated(
@@ -90,7 +88,7 @@ def key_set(keys: Iterable[SigningKey], now: Instant, grace: timedelta) -> KeySe
     """The public halves that are published at `now`; what comes with the next one's name is not ours (J-24)."""
     published = [key for key in keys if is_published(key, now, grace)]
     waiting = frozenset(key.kid for key in published if key.state is State.NEXT)
-    return KeySet(tuple(PublicKey(key.kid, Algorithm.ES256, key.public) for key in published), waiting)
+    return KeySet(tuple(PublicKey(key.kid, key.algorithm, key.public) for key in published), waiting)
 
 
 def render(keys: Iterable[SigningKey]) -> bytes:
@@ -99,8 +97,7 @@ def render(keys: Iterable[SigningKey]) -> bytes:
 
 
 def _render_key(key: SigningKey) -> dict[str, Any]:
-    secret = key.private.private_numbers().private_value
-    jwk = {**key.public, "d": _coordinate(secret), "kid": key.kid, "alg": "ES256"}
+    jwk = {**key.public, **material.private_members(key.private), "kid": key.kid, "alg": key.algorithm.value}
     return {"state": key.state.value, "since": seconds(key.since), "jwk": jwk}
 
 
@@ -125,20 +122,7 @@ def parse(data: bytes) -> tuple[SigningKey, ...]:
 
 def _parse_key(member: Mapping[str, Any]) -> SigningKey:
     jwk = member["jwk"]
-    if (jwk["kty"], jwk["crv"]) != ("EC", "P-256"):
-        raise Damaged("a signing key is not an EC key on P-256")
-    public = ec.EllipticCurvePublicNumbers(_number(jwk["x"]), _number(jwk["y"]), ec.SECP256R1())
-    # The library checks that the point is on the curve and that the private value is the one of the point.
-    private = ec.EllipticCurvePrivateNumbers(_number(jwk["d"]), public).private_key()
-    key = key_of(private, State(member["state"]), instant(member["since"]))
+    key = key_of(material.parse(jwk), State(member["state"]), instant(member["since"]))
     if key.kid != jwk["kid"]:
         raise Damaged("a signing key is not the one that its kid names")
     return key
-
-
-def _coordinate(number: int) -> str:
-    return base64.urlsafe_b64encode(number.to_bytes(_SIZE, "big")).rstrip(b"=").decode("ascii")
-
-
-def _number(text: str) -> int:
-    return int.from_bytes(base64.b64decode(text + "=", altchars=b"-_", validate=True), "big")

@@ -8,8 +8,8 @@ from twisted.logger import Logger
 
 from rrsd.core.refusals import Damaged, Unavailable
 from rrsd.core.values.addresses import ClientIdentifier
-from rrsd.core.values.instants import Instant
-from rrsd.core.values.tokens import KeySet
+from rrsd.core.values.instants import Instant, instant, seconds
+from rrsd.core.values.tokens import Algorithm, KeySet
 from rrsd.drivers.keys import files, rotation, walk
 from rrsd.drivers.keys.certificates import KeyPair, load_pair, self_signed_client
 from rrsd.drivers.keys.rotation import SigningKey, State
@@ -80,8 +80,8 @@ class Keyring:
         files.require_folder(self.folder)
         with files.locked(self.folder):
             if self._read_signing() == ():
-                now = self._now()
-                keys = (rotation.generate(State.NEXT, now), rotation.generate(State.ACTIVE, now))
+                now = self._moment()
+                keys = (self._make(State.NEXT, now), self._make(State.ACTIVE, now))
                 files.replace(self.folder / SIGNING, rotation.render(keys))
             if self._read_clients() == ():
                 self._write_pair(self_signed_client(client, self._now()))
@@ -95,7 +95,7 @@ class Keyring:
         files.require_folder(self.folder)
         with files.locked(self.folder):
             before = self._read_signing()
-            after = rotation.rotated(before, self._now(), self.settings.grace)
+            after = rotation.rotated(before, self._moment(), self.settings.grace, self._make)
             if after != before:
                 files.replace(self.folder / SIGNING, rotation.render(after))
         self._use(after)
@@ -116,7 +116,7 @@ class Keyring:
             before = self._read_clients()
             if not before:
                 raise Unavailable("no client certificate; run: rrsctl init")
-            after = walk.walked(before, step, self._now(), lambda: self._another(before[0].pair))
+            after = walk.walked(before, step, self._moment(), lambda: self._another(before[0].pair))
             if after != before:
                 files.replace(self.folder / CLIENTS, walk.render(after))
             self._forget_first_pair()
@@ -135,6 +135,10 @@ class Keyring:
         """Every key with its state, for `rrsctl keys list`."""
         return self._keys
 
+    def _moment(self) -> Instant:
+        """Now, in whole seconds as the files hold it."""
+        return instant(seconds(self._now()))
+
     def _use_clients(self, clients: tuple[ClientKey, ...]) -> None:
         self._clients = clients
         self.agent.use(*(key.pair for key in clients))
@@ -144,6 +148,9 @@ class Keyring:
         if client is None:
             raise Damaged("the client certificate names no client")
         return self_signed_client(client, self._now())
+
+    def _make(self, state: State, since: Instant) -> SigningKey:
+        return rotation.generate(state, since, Algorithm(self.settings.algorithm))
 
     def _use(self, keys: tuple[SigningKey, ...]) -> None:
         self._keys = keys

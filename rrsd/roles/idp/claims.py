@@ -1,5 +1,6 @@
 """What tokens and metadata of the OpenID Provider say (RFC 9068, RFC 8414, OpenID Connect Core and Discovery)."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -49,8 +50,11 @@ def id_claims(issued: Issued, nonce: str, now: Instant, life: timedelta) -> dict
     return claims | ({"nonce": nonce} if nonce else {})
 
 
-def metadata(issuer: Issuer) -> dict[str, Any]:
-    """What this role adds to the issuer's metadata (RFC 8414 2, OpenID Connect Discovery 3, RFC 9207 3)."""
+def metadata(issuer: Issuer, algorithms: Sequence[str]) -> dict[str, Any]:
+    """What this role adds to the issuer's metadata (RFC 8414 2, OpenID Connect Discovery 3, RFC 9207 3).
+
+    `algorithms` are those that its tokens are signed with.
+    """
     return {
         "authorization_endpoint": f"{issuer}/authorize",
         "revocation_endpoint": f"{issuer}/revoke",
@@ -64,6 +68,6 @@ def metadata(issuer: Issuer) -> dict[str, Any]:
         "revocation_endpoint_auth_methods_supported": ["none"],
         "scopes_supported": list(SCOPES),
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["ES256"],
+        "id_token_signing_alg_values_supported": list(algorithms),
         "claims_supported": ["sub", "email", "email_verified", "auth_time"],
     }

@@ -5,10 +5,14 @@ from datetime import timedelta
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rrsd.core.proof import signatures
 from rrsd.core.refusals import Damaged
 from rrsd.core.values.instants import instant
+from rrsd.core.values.tokens import Algorithm, Kind
+from rrsd.core.wire import jose
 from rrsd.drivers.keys import rotation
 from rrsd.drivers.keys.rotation import State
+from rrsd.drivers.keys.signer import Signer
 
 NOW = instant(1_700_000_000)
 GRACE = timedelta(days=1)
@@ -64,6 +68,29 @@ class RotationTests(SynchronousTestCase):
         read = rotation.parse(rotation.render(self.keys))
         self.assertEqual(read, self.keys)
         self.assertEqual([k.private.private_numbers() for k in read], [k.private.private_numbers() for k in self.keys])
+
+    def test_rs256_keys(self) -> None:
+        """An RSA key is published, signs, and survives the file like any other."""
+        key = rotation.generate(State.ACTIVE, NOW, Algorithm.RS256)
+        (published,) = rotation.key_set([key], NOW, GRACE).keys
+        self.assertEqual((published.algorithm, set(published.jwk)), (Algorithm.RS256, {"kty", "n", "e"}))
+        (read,) = rotation.parse(rotation.render([key]))
+        signer = Signer()
+        signer.use(read)
+        jws = jose.parse_jws(signer.sign(Kind.ACCESS, {"sub": "bob@bar.test"}))
+        self.assertEqual(jws.algorithm, Algorithm.RS256)
+        signatures.verify(jws, rotation.key_set([key], NOW, GRACE))
+        for changes in ({"p": "AQAB"}, {"d": "AQAB"}, {"n": "AQAB"}, {"kty": "oct"}, {"qi": None}):
+            document = json.loads(rotation.render([key]))
+            document["keys"][0]["jwk"].update(changes)
+            self.assertRaises(Damaged, rotation.parse, json.dumps(document).encode())
+
+    def test_when_it_is_due(self) -> None:
+        """The active key counts, not how long the next one has waited; where none is active nothing is due."""
+        every = timedelta(days=90)
+        self.assertFalse(rotation.is_due(self.keys, NOW + every - timedelta(seconds=1), every))
+        self.assertTrue(rotation.is_due(self.keys, NOW + every, every))
+        self.assertFalse(rotation.is_due([self.next], NOW + every, every))
 
     def test_a_private_key_is_not_in_the_repr(self) -> None:
         """Neither the object nor its values tell the private half."""

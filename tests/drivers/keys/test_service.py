@@ -18,7 +18,7 @@ from rrsd.core.wire import jose
 from rrsd.drivers.keys import files
 from rrsd.drivers.keys.rotation import State
 from rrsd.drivers.keys.service import CLIENT_CERTIFICATE, CLIENT_KEY, CLIENTS, SIGNING, Keyring
-from rrsd.drivers.keys.settings import Settings
+from rrsd.drivers.keys.settings import Settings, Signing
 from rrsd.drivers.keys.signer import Signer
 from rrsd.drivers.keys.walk import Step, Waits
 
@@ -225,6 +225,19 @@ class KeyringTests(SynchronousTestCase):
         """Without a client certificate there is nothing to change."""
         (self.folder / CLIENT_KEY).unlink()
         self.assertRaises(Unavailable, self.reopened().take_step, Step.PUBLISH)
+
+    def test_another_algorithm(self) -> None:
+        """The keys that wait and sign keep theirs: after two rotations the other algorithm is at work."""
+        settings = Settings(path=str(self.folder), algorithm=Signing.RS256)
+        keyring = Keyring(settings, lambda: self.now)
+        keyring.reload()
+        algorithms = []
+        for _ in range(3):
+            algorithms.append(jose.parse_jws(keyring.signer.sign(Kind.ACCESS, {})).algorithm)
+            self.assertTrue(keyring.rotate())
+            self.now += timedelta(minutes=1)
+        self.assertEqual(algorithms, ["ES256", "ES256", "RS256"])
+        self.assertEqual({key.algorithm for key in self.reopened().published().keys}, {"ES256", "RS256"})
 
     def test_j24_signed_just_before_a_rotation(self) -> None:
         """A token verifies until it expires, and then, with the grace over, its key is gone."""

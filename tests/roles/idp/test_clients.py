@@ -54,9 +54,10 @@ class MetadataTests(SynchronousTestCase):
 
     def test_what_clients_must_find(self) -> None:
         """PKCE, `iss` in answers and public clients are announced; no list is empty and `none` signs nothing."""
-        document = claims.metadata(ISSUER)
+        document = claims.metadata(ISSUER, ["RS256", "ES256"])
         self.assertEqual(document["authorization_endpoint"], "https://id.bar.test/authorize")
         self.assertEqual(document["code_challenge_methods_supported"], ["S256"])
         self.assertIs(document["authorization_response_iss_parameter_supported"], True)
+        self.assertEqual(document["id_token_signing_alg_values_supported"], ["RS256", "ES256"])
         self.assertNotIn("none", document["id_token_signing_alg_values_supported"])
         self.assertNotIn([], document.values())
