@@ -19,6 +19,7 @@ from rrsd.drivers.keys.service import Keyring
 from rrsd.drivers.tls.reload import read_file
 from rrsd.roles.identity.flow import Identity
 from rrsd.roles.identity.home import Home
+from rrsd.roles.identity.inspection import Inspection
 from rrsd.roles.identity.publication import Publication
 from rrsd.roles.identity.zones import Zones
 from rrsd.roles.idp.claims import metadata as login_metadata
@@ -40,6 +41,7 @@ class People:
     """The roles about people, plugged together."""
 
     identity: Identity
+    inspection: Inspection
     publication: Publication
     members: Members
     administration: Administration
@@ -123,6 +125,7 @@ def build_people(means: Means) -> People:
     members = Members(store.users)
     return People(
         identity,
+        Inspection(settings.identity, home, doors.strangers, zones, keyring.agent, timers),
         Publication(settings.identity, home, keyring, keyring.agent),
         members,
         administration,

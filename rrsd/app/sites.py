@@ -94,7 +94,9 @@ def local_site(window: Window, retrieving: Retrieving, most_message: int) -> Swi
     return switchboard(
         (
             Mount(Status(window).routes.resource(), ("/health", "/ready", "/metrics")),
-            Mount(Desk(window, retrieving.operations.audit).routes.resource(), ("/users", "/keys", "/reload")),
+            Mount(
+                Desk(window, retrieving.operations.audit).routes.resource(), ("/users", "/keys", "/identity", "/reload")
+            ),
             Mount(operator.routes.resource(), ("/queue", "/pulls", "/deliver")),
         )
     )
@@ -111,6 +113,7 @@ def build_window(means: Means, people: People, retrieving: Retrieving, keys: Key
         users=people.administration,
         keys=keys,
         pulls=retrieving.operations,
+        identity=people.inspection,
         checks={"store": means.store.check, "keys": KeysCheck(means.doors.keyring)},
         reload=reload,
         meters=means.audit.meters,

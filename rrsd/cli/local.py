@@ -24,6 +24,9 @@ GET /keys                                   {"keys": [{"kid", "state", "since"}]
 POST /keys/rotate                           as GET /keys, with "rotated": boolean
 POST /keys/client/<step>                    body {"force": boolean} -> as GET /keys, with "changed": boolean; step:
                                             publish, use, withdraw
+POST /identity/verify                       body {"name"} -> {"name", "kind", "believed", "refusal", "sentence",
+                                            "methods": [{"method", "place", "state", "seen", "strength", "why",
+                                            "refusal", "decides"}]}
 POST /reload                                {"reloaded": [names]}
 ==========================================  =========================================================================
 
@@ -125,6 +128,10 @@ class Local:
     def change_client(self, step: str, *, is_forced: bool) -> dict[str, Any]:
         """Publish, use or withdraw a client key."""
         return self._post(f"/keys/client/{step}", {"force": is_forced}, f"{step} the client key")
+
+    def verify(self, name: str) -> dict[str, Any]:
+        """What the world publishes about a name, and whether it would be believed."""
+        return self._post("/identity/verify", {"name": name}, f"verify {name}")
 
     def _get(self, target: str, what: str) -> dict[str, Any]:
         return self._document(self._line.ask("GET", target), what)

@@ -49,6 +49,7 @@ VERBS = {
     "get": "rrsd.cli.mailbox",
     "pulls": "rrsd.cli.pulls",
     "keys": "rrsd.cli.keys",
+    "identity": "rrsd.cli.identity",
     "demo": "rrsd.cli.demo.verb",
 }
 """Every verb and the module that has a command of that name, imported when it is asked for: mail servers start

@@ -6,7 +6,7 @@ from attrs import define
 
 from rrsd.core.refusals import Refusal
 from rrsd.roles.admin.meters import Meters
-from rrsd.roles.admin.ports import Check, Keys, Pulls, Reload, Users
+from rrsd.roles.admin.ports import Check, Inspection, Keys, Pulls, Reload, Users
 
 
 @define(eq=False, kw_only=True)
@@ -16,6 +16,7 @@ class Window:
     users: Users
     keys: Keys
     pulls: Pulls
+    identity: Inspection
     checks: Mapping[str, Check]
     reload: Reload
     meters: Meters

@@ -68,6 +68,14 @@ class Keys(Protocol):
         ...
 
 
+class Inspection(Protocol):
+    """What the world publishes about a name."""
+
+    async def verify(self, name: str) -> Mapping[str, object]:
+        """Every method, what it sees, and why the name would or would not be believed; refuses with Malformed."""
+        ...
+
+
 class Pulls(Protocol):
     """The queue in numbers."""
 

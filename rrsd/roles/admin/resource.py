@@ -118,6 +118,12 @@ class Desk:
         changed = await self.window.keys.change_client(step, is_forced=is_forced)
         return answer(request, {**self.window.keys.document(), "changed": changed})
 
+    @routes.route("/identity/verify", methods=["POST"])
+    async def verify(self, request: IRequest) -> bytes:
+        """What the world publishes about a name, and whether it would be believed."""
+        given = bodies.read_object(request)
+        return answer(request, dict(await self.window.identity.verify(_text(given.get("name")))))
+
     @routes.route("/reload", methods=["POST"])
     async def reload(self, request: IRequest) -> bytes:
         """Take up what changed on disk."""

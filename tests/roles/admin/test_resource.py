@@ -55,6 +55,15 @@ class People:
         return [Somebody(parse_address("bob@bar.test"))]
 
 
+class World:
+    """Says that it believes every name."""
+
+    async def verify(self, name: str) -> Mapping[str, object]:
+        if name == "":
+            raise Malformed("domain length")
+        return {"name": name, "believed": True}
+
+
 @define(eq=False)
 class Ring:
     """Keys by name."""
@@ -118,7 +127,7 @@ class Windows(SynchronousTestCase):
             return ["certificates"]
 
         window = Window(
-            users=users, keys=keys, pulls=pulls, checks={"store": store, "keys": fine}, reload=reload,
+            users=users, keys=keys, pulls=pulls, identity=World(), checks={"store": store, "keys": fine}, reload=reload,
             meters=self.meters,
         )  # fmt: skip
         self.status, self.desk = Caller(Status(window).routes), Caller(Desk(window, self.trail).routes)
@@ -126,6 +135,13 @@ class Windows(SynchronousTestCase):
     def test_health(self) -> None:
         """The reactor answers."""
         self.assertEqual(self.status.ask("GET", "/health").json(), {"status": "ok"})
+
+    def test_verify(self) -> None:
+        """A name that is none is refused; the report is passed on as it is."""
+        response = self.desk.send("POST", "/identity/verify", {"name": "_rra.bar.test"})
+        self.assertEqual(response.json(), {"name": "_rra.bar.test", "believed": True})
+        for given in ({"name": ""}, {"name": 7}, {}):
+            self.assertEqual(self.desk.send("POST", "/identity/verify", given).status, 400)
 
     def test_ready(self) -> None:
         """200 when every check passes; 503 with what is wrong and what to do."""
