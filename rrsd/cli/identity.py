@@ -41,7 +41,7 @@ def records(session: Session) -> None:
 
     Any one way is enough. WebFinger is answered by the daemon itself. TLSA and the _rrs record count only in a zone
     that is signed with DNSSEC. While one key replaces another, the records name both: print them again after each step
-    of the rotation.
+    of `rrsctl keys client`.
 
     \b
       rrsctl identity records >> /etc/knot/zones/foo.test.zone
@@ -68,7 +68,7 @@ def records_of(settings: Settings, hashes: tuple[Digest, ...]) -> dict[str, Any]
     """Everything that the domain may publish, for its client keys with these hashes."""
     domain = settings.domain.name
     client: ClientIdentifier = settings.rra.client or join_client_identifier("_rra", domain.name)
-    life = int(settings.identity.max_age.total_seconds())
+    life = int(settings.keys.record_ttl.total_seconds())
     tlsa = [{"name": f"{client}", "type": "TLSA", "data": render_tlsa(of_key(each))} for each in hashes]
     text = {"name": f"{client}", "type": "TXT", "data": render_client_keys(hashes)}
     issuer = {

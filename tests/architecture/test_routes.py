@@ -62,6 +62,7 @@ socket      GET     /pulls/<int:number>/explain
 socket      GET     /queue
 socket      GET     /users
 socket      POST    /deliver
+socket      POST    /identity/verify
 socket      POST    /keys/client/<step>
 socket      POST    /keys/rotate
 socket      POST    /pulls/<int:number>/<verb>
