@@ -61,10 +61,7 @@ class InteropCase(HouseCase):
 
     def did(self, peer: str, what: str) -> None:
         """Write down what a peer has done."""
-        place = os.environ.get(RECORD)
-        if place:
-            with Path(place).open("a") as file:
-                file.write(json.dumps([peer, what]) + "\n")
+        did(peer, what)
 
     # --- domains
 
@@ -122,6 +119,8 @@ class InteropCase(HouseCase):
             given = {"client": program.name, "x5t": program.x5t, **given, **more}
         done = self.run_to_end(["node", str(NPM / script)], input=json.dumps(given).encode())
         self.assertEqual(done.returncode, 0, done.stderr.decode())
+        self.did("node", "ran the npm peers")
+        self.did("undici", "carried what the npm clients said, over TLS with and without a certificate")
         return json.loads(done.stdout)
 
     def log_in(self, issuer: str, user: str, password: str, client: str = "rrsctl", resource: str = "") -> Any:
@@ -156,6 +155,14 @@ class InteropCase(HouseCase):
         self.assertEqual(done.returncode, 0, done.stderr.decode())
         body, _, status = done.stdout.decode().rpartition("\n")
         return int(status), json.loads(body)
+
+
+def did(peer: str, what: str) -> None:
+    """Write down what a peer has done, if somebody wants to know."""
+    place = os.environ.get(RECORD)
+    if place:
+        with Path(place).open("a") as file:
+            file.write(json.dumps([peer, what]) + "\n")
 
 
 def _credential(unit: str, folder: Path) -> Program:

@@ -20,7 +20,6 @@ PROGRAMS = {
     "npm": ("9.0", "npm", "--version"),
     "curl": ("7.83", "curl", "--version"),
     "knotd": ("3.2", "knot", "--version"),
-    "keymgr": ("3.2", "knot", "--version"),
     "unbound": ("1.17", "unbound", "-V"),
 }
 """Programs of the system: the oldest version that is wanted, the Debian package, how it says its version."""

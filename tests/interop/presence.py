@@ -4,6 +4,7 @@ import json
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.interop.case import did
 from tests.interop.peers import NPM, all_peers
 
 
@@ -24,3 +25,4 @@ class Presence(SynchronousTestCase):
         packages = json.loads((NPM / "package-lock.json").read_text())["packages"]
         self.assertEqual([name for name, one in packages.items() if "resolved" in one], [])
         self.assertEqual([name for name, one in packages.items() if name and "integrity" not in one], [])
+        did("npm", "installed what the lock file names, by its checksums")
