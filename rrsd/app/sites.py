@@ -97,7 +97,7 @@ def local_site(window: Window, retrieving: Retrieving, most_message: int) -> Swi
             Mount(
                 Desk(window, retrieving.operations.audit).routes.resource(), ("/users", "/keys", "/identity", "/reload")
             ),
-            Mount(operator.routes.resource(), ("/queue", "/pulls", "/deliver")),
+            Mount(operator.routes.resource(), ("/queue", "/pulls", "/deliver", "/delegations")),
         )
     )
 

@@ -19,6 +19,7 @@ POST /users/<address>/suspend, /resume      {"address"}
 DELETE /users/<address>                     204 or {"address"}
 POST /deliver?sender=&recipient=&…          body message/rfc822, sender empty for a bounce, recipient once or more
                                             -> {"accepted": [{"recipient", "message", "pulls": [number]}]}
+POST /delegations                           body {"user", "resource"} -> {"user", "resource", "delegation": a token}
 GET /keys                                   {"keys": [{"kid", "state", "since"}], "client": client, "clients":
                                             [client], "following": {"step", "due"}, "records": [lines of a zone]}
 POST /keys/rotate                           as GET /keys, with "rotated": boolean
@@ -116,6 +117,10 @@ class Local:
             self._line.ask("POST", f"/deliver?{query}", {"Content-Type": "message/rfc822"}, message),
             f"accept the message for {', '.join(recipients)}",
         )
+
+    def delegate(self, user: str, resource: str) -> dict[str, Any]:
+        """A delegation for the user at a resource server, bound to the agent's client certificate."""
+        return self._post("/delegations", {"user": user, "resource": resource}, f"delegate {user} to {resource}")
 
     def keys(self) -> dict[str, Any]:
         """The signing keys and the client certificate, public parts only."""

@@ -50,6 +50,7 @@ VERBS = {
     "pulls": "rrsd.cli.pulls",
     "keys": "rrsd.cli.keys",
     "identity": "rrsd.cli.identity",
+    "delegate": "rrsd.cli.delegate",
     "demo": "rrsd.cli.demo.verb",
 }
 """Every verb and the module that has a command of that name, imported when it is asked for: mail servers start

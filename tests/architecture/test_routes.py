@@ -61,6 +61,7 @@ socket      GET     /pulls/<int:number>
 socket      GET     /pulls/<int:number>/explain
 socket      GET     /queue
 socket      GET     /users
+socket      POST    /delegations
 socket      POST    /deliver
 socket      POST    /identity/verify
 socket      POST    /keys/client/<step>

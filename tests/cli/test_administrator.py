@@ -8,9 +8,13 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from twisted.trial.unittest import SynchronousTestCase
+from typing_extensions import override
 
+from rrsd.cli.exits import EXITS
 from rrsd.cli.main import run, verb_of
+from rrsd.core.refusals import Conflict, NoSpace
 from tests.cli.doubles import Asked, Bench, Reply, Table, bench, refusal, reply, unix_daemon
+from tests.support.forgery import b64
 
 JOB: dict[str, Any] = {
     "job": 17, "message": "m1", "index": 0, "recipient": "bob@bar.test", "sender": "foo.test",
@@ -153,6 +157,64 @@ class Pulls(Case):
             status, made = self.rrsctl("pulls", "cancel", *words)
             self.assertEqual((status, "--all" in made.err.getvalue()), (os.EX_DATAERR, True))
         self.assertEqual(self.table.asked, [])
+
+
+class Delegate(Case):
+    """rrsctl delegate."""
+
+    WORDS = ("delegate", "--user", "bob@bar.test", "--resource", "https://api.baz.test")
+
+    @override
+    def setUp(self) -> None:
+        super().setUp()
+        claims = {
+            "iss": "https://bar.test", "aud": "https://api.baz.test", "sub": "bob@bar.test", "jti": "1",
+            "client_id": "_rra.bar.test", "act": {"sub": "_rra.bar.test"}, "cnf": {"x5t#S256": "A" * 43},
+            "iat": 1_800_000_000, "nbf": 1_800_000_000, "exp": 1_800_000_300,
+        }  # fmt: skip
+        header = {"alg": "ES256", "typ": "rrs-delegation+jwt", "kid": "k"}
+        self.token = ".".join([*(b64(json.dumps(part)) for part in (header, claims)), "A" * 86])
+        answer = {"user": "bob@bar.test", "resource": "https://api.baz.test", "delegation": self.token}
+        self.table.on("POST", "/delegations", reply(answer))
+
+    def test_into_a_file(self) -> None:
+        """The field for curl goes into a file for the caller alone; the screen never has the token."""
+        place = self.folder / "bob.header"
+        status, made = self.rrsctl(*self.WORDS, "--header", str(place))
+        self.assertEqual(status, 0)
+        self.assertEqual(place.read_text(), f"Authorization: Bearer {self.token}\n")
+        self.assertEqual(place.stat().st_mode & 0o777, 0o600)
+        text = made.out.getvalue()
+        self.assertIn("until 2027-01-15 08:05:00 UTC", text)
+        self.assertIn("clients.json", text)
+        self.assertNotIn(self.token.split(".")[1], text)
+        status, made = self.rrsctl(*self.WORDS, "--header", str(place))
+        self.assertEqual((status, "remove it" in made.err.getvalue()), (EXITS[Conflict], True))
+
+    def test_the_line_for_curl(self) -> None:
+        """It names the agent's certificate and key where they are files."""
+        keys = self.folder / "keys"
+        keys.mkdir()
+        (keys / "client.pem").touch()
+        self.config.write_text(f"{self.config.read_text()}[keys]\npath = {keys}\n")
+        made = self.rrsctl(*self.WORDS, "--header", str(self.folder / "h"), is_json=True)[1]
+        line = f"curl --cert {keys}/client.pem --key {keys}/client.key -H @{self.folder}/h https://api.baz.test/"
+        self.assertEqual(json.loads(made.out.getvalue())["curl"], line)
+
+    def test_printed_on_request(self) -> None:
+        """And only then."""
+        self.assertEqual(self.rrsctl(*self.WORDS, "--print")[1].out.getvalue().strip(), self.token)
+
+    def test_mistakes(self) -> None:
+        """Nowhere to put it, no origin, no such folder."""
+        for words, status, said in (
+            (self.WORDS, os.EX_USAGE, "--header FILE, or --print"),
+            ((*self.WORDS, "--print", "--header", "x"), os.EX_USAGE, "--header FILE, or --print"),
+            ((*self.WORDS[:4], "https://api.baz.test/orders", "--print"), os.EX_DATAERR, "without a path"),
+            ((*self.WORDS, "--header", "/nowhere/x"), EXITS[NoSpace], "cannot be written"),
+        ):
+            found, made = self.rrsctl(*words)
+            self.assertEqual((found, said in made.err.getvalue()), (status, True), made.err.getvalue())
 
 
 class Keys(Case):

@@ -78,6 +78,15 @@ class Operator:
             changed, unchanged = await self.operations.act_on_all(_verb(verb), state, origin)
         return answer(request, {"changed": changed, "unchanged": unchanged})
 
+    @routes.route("/delegations", methods=["POST"])
+    async def delegate(self, request: IRequest) -> bytes:
+        """A delegation for a user at a resource server; the answer holds it, so that nobody may keep a copy."""
+        with reading(self.operations.audit, "operate", request):
+            given = bodies.read_object(request)
+            user, origin = parse_address(_text(given.get("user"))), parse_origin(_text(given.get("resource")))
+        text = await self.operations.delegate(user, origin)
+        return answer(request, {"user": str(user), "resource": str(origin), "delegation": text}, no_store=True)
+
     @routes.route("/deliver", methods=["POST"])
     async def deliver(self, request: IRequest) -> bytes:
         """Accept a message for its recipients."""

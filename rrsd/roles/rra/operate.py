@@ -6,6 +6,7 @@ from datetime import timedelta
 from attrs import define, evolve, field, frozen
 
 from rrsd.core.refusals import Conflict, Damaged, Refusal, Unknown
+from rrsd.core.values.addresses import Address
 from rrsd.core.values.calls import Event
 from rrsd.core.values.jobs import Change, Counts, Fetch, HistoryRow, Job, Priority, State
 from rrsd.core.values.peers import Origin
@@ -142,6 +143,18 @@ class Operations:
             return None
         self.feed.changed(changed)
         return changed
+
+    async def delegate(self, user: Address, origin: Origin) -> str:
+        """A delegation for the user at any resource server, bound to the agent's certificate.
+
+        Raises:
+            Unavailable, TooMany: the token service cannot answer now.
+            Forbidden: it will not issue one: the user is not ours, suspended, or no such user.
+        """
+        self.audit.record(
+            Event("operate", "granted", who="operator", subject=str(user), resource=str(origin), evidence="delegate")
+        )
+        return await self.delegations.of(user, origin)
 
     def _record(self, verb: str, job: Job) -> None:
         self.audit.record(

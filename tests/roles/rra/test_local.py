@@ -96,3 +96,17 @@ class Routes(SynchronousTestCase):
         self.assertEqual(self.call("POST", path, RAW).json(), {"accepted": []})
         self.call("POST", "/deliver", RAW, status=400)
         self.call("POST", path, RAW + b"x", status=413)
+
+    def test_a_delegation_by_hand(self) -> None:
+        """The agent asks its token service as it does for itself; the trail has the operator before it."""
+        body = b'{"user": "bob@bar.test", "resource": "https://api.baz.test"}'
+        document = self.call("POST", "/delegations", body).json()
+        self.assertEqual(set(document), {"user", "resource", "delegation"})
+        (line,) = self.desk.trail.of("operate")
+        self.assertEqual(
+            (line.subject, line.resource, line.evidence), ("bob@bar.test", "https://api.baz.test", "delegate")
+        )
+        for wrong in (b"{}", b'{"user": "bob", "resource": "https://api.baz.test"}',
+                      b'{"user": "bob@bar.test", "resource": "https://api.baz.test/"}'):  # fmt: skip
+            self.call("POST", "/delegations", wrong, status=400)
+        self.assertEqual([each.outcome for each in self.desk.trail.of("operate")], ["granted", *["refused"] * 3])
