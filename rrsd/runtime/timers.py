@@ -7,22 +7,35 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from rrsd.runtime.awaits import deferred_of
 
 T = TypeVar("T")
+SLACK = 60.0  # seconds that a clock may be set back without a word; time servers correct by less
 
 
 class Timers:
     """The clock of everything that waits; `wall` gives seconds since the epoch when the reactor's clock does not."""
 
+    _log = Logger()
+
     def __init__(self, clock: IReactorTime, wall: Callable[[], float] | None = None) -> None:
         self.clock = clock
         self._wall = wall or clock.seconds
+        self._latest = float("-inf")
+        self._said = False
 
     def now(self) -> datetime:
-        """The time of day, UTC."""
-        return datetime.fromtimestamp(self._wall(), UTC)
+        """The time of day, UTC, which never goes back: what has ended stays ended when the clock is set back (S-20)."""
+        wall = self._wall()
+        if wall >= self._latest:
+            self._latest, self._said = wall, False
+        elif wall < self._latest - SLACK and not self._said:
+            self._said = True
+            self._log.warn("the clock was set back by {seconds} s: time stands still here for as long, or until the "
+                           "next start", seconds=round(self._latest - wall))  # fmt: skip
+        return datetime.fromtimestamp(self._latest, UTC)
 
     def monotonic(self) -> float:
         """Seconds of the reactor's clock, for durations."""

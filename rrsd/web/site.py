@@ -255,10 +255,13 @@ class Site(server.Site):
 
     @override
     def getResourceFor(self, request: Any) -> Any:
-        """The resource that answers; a path or a host that has two readings is refused."""
+        """The resource that answers; a method, a path or a host that has two readings is refused."""
         request.responseHeaders.removeHeader(b"server")
         if len(request.requestHeaders.getRawHeaders(b"host", [])) != 1:
             return _Refusing(self.noted(request, Malformed("two readings of the host")))
+        if request.method != request.method.upper():
+            # The routes compare without case, whoever stands in between does not (RFC 9110 9.1).
+            return _Refusing(self.noted(request, Malformed("two readings of the method")))
         if not is_plain(request.path):
             return _Refusing(self.noted(request, Unknown("two readings of the path")))
         return super().getResourceFor(request)

@@ -102,16 +102,16 @@ class RefusalToStart(_OneDomain):
             line = self.refusal_to_start()
         self.assertRegex(line, rf"^rrsd: front did not start: .*cannot listen at tcp:{self.foo.port}.*in use")
 
-    def test_two_daemons_on_one_store(self) -> None:
-        """Z-02: the second daemon does not start; the first goes on."""
+    def test_z02_two_daemons_on_one_store(self) -> None:
+        """The second daemon does not start; the first goes on."""
         process = self.start_with(self.foo.command())
         line = self.refusal_to_start()
         self.assertRegex(line, rf"^rrsd: store did not start: .*{self.foo.plan.folder}/data is in use by process")
         self.assertIn(str(process.pid), line)
         self.assertTrue(is_ready(self.foo))
 
-    def test_every_mistake_in_the_ini_file(self) -> None:
-        """Z-07: all mistakes are listed at once, each with section and key."""
+    def test_z07_every_mistake_in_the_ini_file(self) -> None:
+        """All mistakes are listed at once, each with section and key."""
         text = self.foo.plan.config.read_text()
         self.foo.plan.config.write_text(text.replace("[rs]", "[rs]\ncolour = red") + "\n[kitchen]\nsink = yes\n")
         set_key(self.foo, "store", "keep_free", "plenty")
@@ -122,15 +122,15 @@ class RefusalToStart(_OneDomain):
         for wanted in (r"\[rs\].*colour", r"\[kitchen\]", r"\[store\].*keep_free"):
             self.assertRegex(said, wanted)
 
-    def test_readable_key(self) -> None:
-        """Z-05: a key that others may read stops the start and names the command that helps."""
+    def test_z05_readable_key(self) -> None:
+        """A key that others may read stops the start and names the command that helps."""
         for path in (self._key("signing.json"), self._key("client.key")):
             path.chmod(0o640)
             self.assertRegex(self.refusal_to_start(os.EX_CONFIG), rf"{path}: readable by others .*chmod 600 {path}$")
             path.chmod(0o600)
 
-    def test_readable_server_key(self) -> None:
-        """Z-05: so does a key of the public listener that everybody may read; a group may share it."""
+    def test_z05_readable_server_key(self) -> None:
+        """So does a key of the public listener that everybody may read; a group may share it."""
         self.foo.plan.key.chmod(0o644)
         line = self.refusal_to_start(os.EX_CONFIG)
         self.assertRegex(line, rf"{self.foo.plan.key}: readable by everybody .*chmod 640 {self.foo.plan.key}$")

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.runtime.awaits import deferred_of
@@ -28,6 +29,16 @@ class Clocks(SynchronousTestCase):
         timers = Timers(self.clock, lambda: 86400.0)
         self.assertEqual(timers.now(), datetime(1970, 1, 2, tzinfo=UTC))
         self.assertEqual(timers.monotonic(), 0.0)
+
+    def test_s20_time_never_goes_back(self) -> None:
+        """A clock that is set back stands still until it has caught up; a large step is said once."""
+        wall = [1000.0]
+        timers = Timers(self.clock, lambda: wall[0])
+        for told, seen in ((1000.0, 1000), (970.0, 1000), (1010.0, 1010), (400.0, 1010), (300.0, 1010), (1011.0, 1011)):
+            wall[0] = told
+            with capturedLogs() as logs:
+                self.assertEqual(timers.now(), datetime.fromtimestamp(seen, UTC))
+            self.assertEqual(len(logs), int(told == 400.0))
 
     def test_sleep(self) -> None:
         """Sleeping takes as long as it says."""

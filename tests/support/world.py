@@ -221,6 +221,7 @@ class World:
     internet: Internet = field(init=False)
     zones: Zones = field(init=False)
     domains: dict[str, MemoryDomain] = field(factory=dict)
+    skews: dict[str, float] = field(factory=dict)
     _numbers: Any = field(factory=lambda: count(1))
 
     def __attrs_post_init__(self) -> None:
@@ -273,8 +274,8 @@ class World:
         return evolve(settings, dns=evolve(settings.dns, resolver=f"{RESOLVER} 53", system=system, least_kept=kept))
 
     def _compose(self, name: str, plan: Plan, settings: Settings, reactor: NamedReactor) -> MemoryDomain:
-        timers, inline = Timers(reactor), InlineWorkers()
-        unique = self._numbers
+        timers = Timers(reactor, lambda: reactor.seconds() + self.skews.get(name, 0.0))
+        inline, unique = InlineWorkers(), self._numbers
         effects = Effects(
             reactor=reactor, timers=timers, writer=inline, readers=inline, disk=inline, passwords=inline,
             chance=lambda: 0.5, unique=lambda: f"unique-{next(unique):06}-{name}", secret=b"s" * 32,
