@@ -1,19 +1,17 @@
 """Who we say we are, and the roles about people: identity, the OpenID Provider, the Security Token Service."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attrs import frozen
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from rrsd.app.means import Means
 from rrsd.config.settings import Settings
 from rrsd.core.refusals import Malformed
 from rrsd.core.values.addresses import ClientIdentifier, join_client_identifier
-from rrsd.core.values.peers import Certificate, Url
+from rrsd.core.values.peers import Url
 from rrsd.core.wire.metadata import IssuerMetadata
-from rrsd.core.wire.x509 import parse_certificate
+from rrsd.core.wire.strictjson import parse_object
+from rrsd.core.wire.subjects import NameKind
 from rrsd.drivers.dns.service import is_validating
 from rrsd.drivers.keys.service import Keyring
 from rrsd.drivers.tls.reload import read_file
@@ -28,10 +26,15 @@ from rrsd.roles.idp.flow import Flow as Login
 from rrsd.roles.idp.flow import Guards
 from rrsd.roles.idp.members import Administration, Members
 from rrsd.roles.idp.passwords import Argon2Passwords
-from rrsd.roles.sts import rules as sts_rules
+from rrsd.roles.sts.about import AboutTokens
+from rrsd.roles.sts.admission import Admission
+from rrsd.roles.sts.authentication import Authentication
+from rrsd.roles.sts.clients import Client, own_agent, parse_client
 from rrsd.roles.sts.flow import Flow as Exchange
-from rrsd.roles.sts.rules import Client
+from rrsd.roles.sts.own import OwnTokens
+from rrsd.roles.sts.registry import Registry
 from rrsd.roles.sts.rules import metadata as exchange_metadata
+from rrsd.roles.sts.settings import ClientSettings
 from rrsd.runtime.flights import Flights
 from rrsd.runtime.limits import RateLimit
 
@@ -47,6 +50,8 @@ class People:
     administration: Administration
     login: Login
     exchange: Exchange
+    about: AboutTokens
+    registry: Registry
 
 
 def api_origin(settings: Settings) -> str:
@@ -117,24 +122,29 @@ def build_people(means: Means) -> People:
     _require_own_name(settings, doors.keyring)
     home, keyring, timers = home_of(settings), doors.keyring, effects.timers
     zones = Zones(settings.identity, doors.names, is_validating(settings.dns))
-    identity = Identity(settings.identity, home, doors.strangers, zones, Flights(), keyring, keyring.agent, timers)
+    identity = Identity(
+        settings.identity, home, doors.strangers, zones, Flights(), keyring, keyring.agent, timers, store.revocations
+    )
     passwords = Argon2Passwords(settings.idp, effects.passwords)
     administration = Administration(
         domain=settings.domain.name, users=store.users, passwords=passwords, audit=audit, now=timers.now
     )
     members = Members(store.users)
+    exchange, about, registry = _token_service(means, members, identity)
     return People(
         identity,
         Inspection(settings.identity, home, doors.strangers, zones, keyring.agent, timers),
         Publication(settings.identity, home, keyring, keyring.agent),
         members,
         administration,
-        _login(means, passwords),
-        _exchange(means, members, identity),
+        _login(means, passwords, identity),
+        exchange,
+        about,
+        registry,
     )
 
 
-def _login(means: Means, passwords: Argon2Passwords) -> Login:
+def _login(means: Means, passwords: Argon2Passwords, identity: Identity) -> Login:
     settings, effects = means.settings, means.effects
     idp, clock = settings.idp, effects.reactor
     built_in = command_line(settings.domain.issuer)
@@ -152,6 +162,8 @@ def _login(means: Means, passwords: Argon2Passwords) -> Login:
         users=means.store.users,
         grants_kept=means.store.logins,
         passwords=passwords,
+        sessions=identity,
+        revocations=means.store.revocations,
         signer=means.doors.keyring.signer,
         audit=means.audit,
         guards=guards,
@@ -161,69 +173,104 @@ def _login(means: Means, passwords: Argon2Passwords) -> Login:
     )
 
 
-def _exchange(means: Means, members: Members, identity: Identity) -> Exchange:
-    settings, effects = means.settings, means.effects
-    sts, clock = settings.sts, effects.reactor
-    registered = {str(each.identifier): each for each in registered_clients(settings)}
-    clients = Registry(settings, means.doors.keyring, registered)
-    return Exchange(
-        issuer=settings.domain.issuer,
-        settings=sts,
-        clients=clients,
+def _token_service(means: Means, members: Members, identity: Identity) -> tuple[Exchange, AboutTokens, Registry]:
+    settings, effects, keyring, store = means.settings, means.effects, means.doors.keyring, means.store
+    issuer, now, unique = settings.domain.issuer, effects.timers.now, effects.unique
+    registry = build_registry(means)
+    admission = _admission(means, registry, identity)
+    own = OwnTokens(issuer, identity, keyring, store.revocations, now)
+    exchange = Exchange(
+        issuer=issuer,
+        audiences=frozenset() if settings.idp.issuer else frozenset({api_origin(settings)}),
+        settings=settings.sts,
+        admission=admission,
         subjects=members,
         sessions=identity,
-        replays=means.store.replays,
-        signer=means.doors.keyring.signer,
-        audit=means.audit,
+        own=own,
+        replays=store.replays,
+        signer=keyring.signer,
+        now=now,
+        unique=unique,
+    )
+    most = settings.sts.inactive_per_client
+    about = AboutTokens(
+        issuer=issuer,
+        admission=admission,
+        own=own,
+        subjects=members,
+        signer=keyring.signer,
+        inactive=RateLimit(most / 60, most, effects.reactor),
+        now=now,
+    )
+    return exchange, about, registry
+
+
+def _admission(means: Means, registry: Registry, identity: Identity) -> Admission:
+    sts, clock, now = means.settings.sts, means.effects.reactor, means.effects.timers.now
+    issuer, replays = means.settings.domain.issuer, means.store.replays
+    return Admission(
+        authentication=Authentication(issuer=issuer, clients=registry, keys=identity, replays=replays, now=now),
         requests=RateLimit(float(sts.exchanges_per_second), 2 * sts.exchanges_per_second, clock),
         failures=RateLimit(sts.failures_per_address / 60, sts.failures_per_address, clock),
-        now=effects.timers.now,
-        unique=effects.unique,
+        audit=means.audit,
+        now=now,
     )
 
 
-@frozen
-class Registry(Mapping[str, Client]):
-    """The STS's clients by identifier: those of the settings, and the agent of this daemon with its present keys."""
-
-    settings: Settings
-    keyring: Keyring
-    registered: Mapping[str, Client]
-
-    def __getitem__(self, name: str) -> Client:
-        if name in self.registered or name != str(agent_name(self.settings)):
-            return self.registered[name]
-        ours, audience = self.keyring.agent.certificates, api_origin(self.settings)
-        return sts_rules.own_agent(ours, self.settings.domain.name, audience)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({str(agent_name(self.settings)), *self.registered})
-
-    def __len__(self) -> int:
-        return len({str(agent_name(self.settings)), *self.registered})
-
-
-def registered_clients(settings: Settings) -> tuple[Client, ...]:
-    """The STS's clients of the `[sts.client.…]` sections.
+def build_registry(means: Means) -> Registry:
+    """The STS's clients: those of the settings and of the store, and the agent of this daemon with its present keys.
 
     Raises:
-        Malformed: a certificate cannot be read, or is another client's.
+        Malformed: a client in the settings cannot be registered.
     """
-    return tuple(
-        sts_rules.register(
-            each.client,
-            [_read_certificate(path) for path in each.certificate],
-            each.impersonate,
-            each.audiences,
-            each.targets,
-        )
-        for each in settings.sts.clients
+    settings, agent = means.settings, means.doors.keyring.agent
+    audiences = (api_origin(settings), str(settings.rs.origin))
+    return Registry(
+        configured=registered_clients(settings),
+        own_name=str(agent_name(settings)),
+        own=lambda: own_agent(agent.certificates, settings.domain.name, audiences),
+        others=frozenset({"rrsctl", *(each.client_id for each in settings.idp.clients)}),
+        rows=means.store.clients,
+        audit=means.audit,
+        now=means.effects.timers.now,
     )
 
 
-def _read_certificate(path: str) -> Certificate:
+def registered_clients(settings: Settings) -> dict[str, Client]:
+    """The STS's clients of the `[sts.client.…]` sections, by name.
+
+    Raises:
+        Malformed: one cannot be registered so: a file cannot be read, or values do not fit its method.
+    """
+    return {str(each.client): _registered(each) for each in settings.sts.clients}
+
+
+def _registered(section: ClientSettings) -> Client:
     try:
-        found = x509.load_pem_x509_certificate(read_file(path))
-    except ValueError:
-        raise Malformed(f"{path}: not a PEM certificate") from None
-    return parse_certificate(found.public_bytes(Encoding.DER))
+        return parse_client(str(section.client), document_of(section))
+    except Malformed as refusal:
+        raise Malformed(f"[sts.client.{section.client}]: {refusal.detail}") from None
+
+
+def document_of(section: ClientSettings) -> dict[str, Any]:
+    """What the section says, with what its files hold, as `rrsctl clients add` would send it.
+
+    Raises:
+        Malformed: a file cannot be read.
+    """
+    document: dict[str, Any] = {
+        "auth": section.auth.value,
+        "certificates": [_read_text(path) for path in section.certificate],
+        "ca": [_read_text(path) for path in section.ca],
+        "jwks": None if section.jwks is None else parse_object(read_file(section.jwks)),
+        "jwks_uri": None if section.jwks_uri is None else str(section.jwks_uri),
+        "impersonate": [str(domain) for domain in section.impersonate],
+        "audiences": list(section.audiences),
+    }
+    document |= {kind.value: getattr(section, kind.value) for kind in NameKind}
+    kept = {name: value for name, value in document.items() if value}
+    return kept | {"targets": list(section.targets), "introspect": section.introspect, "mtls": section.mtls}
+
+
+def _read_text(path: str) -> str:
+    return read_file(path).decode("utf-8", "replace")

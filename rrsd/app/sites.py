@@ -36,7 +36,6 @@ def public_site(
 ) -> Switchboard:
     """What the world sees."""
     resource_metadata = _resource_metadata(settings)
-    grants = {**people.exchange.grants, **({} if settings.idp.issuer else people.login.grants)}
     mounts = [
         Mount(StrangersPages(resource_metadata, serving.gate, serving.strangers).routes.resource(), STRANGERS_PATHS),
         Mount(
@@ -45,12 +44,22 @@ def public_site(
         ),
         Mount(_mailbox(settings, effects, people, retrieving).routes.resource(), ("/api",)),
         Mount(IdentityPages(people.publication).routes.resource(), WELL_KNOWN),
-        Mount(TokenEndpoint(grants, people.exchange.audit).routes.resource(), ("/token",)),
+        Mount(_token_endpoint(settings, people).routes.resource(), ("/token", "/introspect", "/revoke")),
     ]
     if settings.idp.issuer is None:
         pages = LoginPages(people.login, str(settings.domain.name))
-        mounts.append(Mount(pages.routes.resource(), ("/authorize", "/revoke", "/rrs/code")))
+        mounts.append(Mount(pages.routes.resource(), ("/authorize", "/rrs/code")))
     return switchboard(tuple(mounts))
+
+
+def _token_endpoint(settings: Settings, people: People) -> TokenEndpoint:
+    exchange, about, login = people.exchange, people.about, people.login
+    admission = exchange.admission
+    if settings.idp.issuer is not None:
+        return TokenEndpoint(exchange.grants, admission.audit, about.introspect, about.revoke, {})
+    public = dict.fromkeys(login.clients, login.revoke)
+    grants = {**exchange.grants, **login.grants}
+    return TokenEndpoint(grants, admission.audit, about.introspect, about.revoke, public)
 
 
 def _resource_metadata(settings: Settings) -> str:
@@ -71,7 +80,7 @@ def _mailbox(settings: Settings, effects: Effects, people: People, retrieving: R
         clock=effects.reactor,
         document=api_document(settings),
         most_message=settings.rra.most_message,
-        audit=people.exchange.audit,
+        audit=people.exchange.admission.audit,
         resource_metadata=_resource_metadata(settings),
     )
 

@@ -13,7 +13,7 @@ from twisted.web.resource import Resource
 
 from rrsd.app.audit import Audit
 from rrsd.app.notify import notify
-from rrsd.app.token_endpoint import TokenEndpoint
+from rrsd.app.token_endpoint import INTROSPECTION_JWT, Revoke, TokenEndpoint
 from rrsd.app.urls import Mount, Switchboard, switchboard
 from rrsd.core.refusals import Unavailable
 from rrsd.core.values.calls import Event
@@ -107,12 +107,47 @@ class Tokens(SynchronousTestCase):
             return {"access_token": "t"}
 
         self.trail = Paper()
-        self.endpoint = TokenEndpoint({"password": grant}, Audit(self.trail, Meters()))
+
+        async def introspect(
+            form: Form, certificate: Certificate | None, peer: str, *, signed: bool
+        ) -> dict[str, Any] | str:
+            return "h.c.s" if signed else {"active": False}
+
+        def revoke(role: str) -> Revoke:
+            async def note(form: Form, certificate: Certificate | None, address: str) -> None:
+                self.revoked.append(role)
+
+            return note
+
+        self.revoked: list[str] = []
+        self.endpoint = TokenEndpoint(
+            {"password": grant}, Audit(self.trail, Meters()), introspect, revoke("sts"), {"rrsctl": revoke("idp")}
+        )
         self.caller = Caller(self.endpoint.routes)
 
     def post(self, body: bytes, content_type: str = FORM) -> Response:
         """The answer to a form."""
         return self.caller.ask("POST", "/token", body, Content_Type=content_type)
+
+    def test_revocation_by_client(self) -> None:
+        """The provider's own clients are its own business, all others are the token service's."""
+        for name in ("rrsctl", "_rra.bar.test", ""):
+            response = self.caller.ask("POST", "/revoke", f"token=t&client_id={name}".encode(), Content_Type=FORM)
+            self.assertEqual((response.status, response.json()), (200, {}))
+            self.assertEqual(response.headers["cache-control"], "no-store")
+        self.assertEqual(self.revoked, ["idp", "sts", "sts"])
+
+    def test_introspection_by_accept(self) -> None:
+        """JSON, or a JWT where that is what is accepted (RFC 9701 4)."""
+        for accept, kind, body in (
+            ("", "application/json", b'{"active":false}'),
+            ("*/*", "application/json", b'{"active":false}'),
+            (INTROSPECTION_JWT, INTROSPECTION_JWT, b"h.c.s"),
+            (f"{INTROSPECTION_JWT.upper()}; q=1", INTROSPECTION_JWT, b"h.c.s"),
+        ):
+            response = self.caller.ask("POST", "/introspect", b"token=t", Content_Type=FORM, Accept=accept)
+            self.assertEqual((response.status, response.headers["content-type"], response.body), (200, kind, body))
+            self.assertEqual(response.headers["cache-control"], "no-store")
 
     def test_the_grants_role_answers(self) -> None:
         """With the form, the certificate and the address; the answer is never stored."""

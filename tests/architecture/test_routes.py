@@ -33,6 +33,7 @@ delegation  GET     /.well-known/ni/sha-256/<name>
 delegation  GET     /rrs/chunks/sha-256/<name>
 delegation  POST    /rrs/receipts
 grant       POST    /authorize
+grant       POST    /introspect
 grant       POST    /revoke
 grant       POST    /token
 user        DELETE  /api/outgoing/<message_id>

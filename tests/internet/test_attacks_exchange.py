@@ -273,17 +273,19 @@ class Exchanges(TokenCase):
                 self.refused_form(*BAD_REQUEST, exchange_form(self.bar, self.foo, token))
 
     def test_x14_x15_actors(self) -> None:
-        """An actor token is refused, and so is a subject token that names or restricts actors."""
+        """An actor token is refused, and so is a subject token that names another actor, or a chain that is none."""
         token = impersonation(self.bar).text()
         for change in ({"actor_token": token, "actor_token_type": JWT},
                        {"actor_token": token}, {"actor_token_type": JWT}):  # fmt: skip
             self.refused_form(*BAD_REQUEST, self.form(**change))
-        for claim in ("act", "may_act"):
-            value: Any
-            for value in ({"sub": "_rra.bar.test"}, {"sub": "_rra.evil.test"}, {}, None):
-                with self.subTest(claim=claim, value=value):
-                    forged = access(self.bar, **{claim: value}).text()
-                    self.refused_form(*BAD_REQUEST, exchange_form(self.bar, self.foo, forged, ACCESS_TOKEN))
+        wrong: tuple[dict[str, Any], ...] = (
+            {"act": {}}, {"act": None}, {"act": {"sub": "a", "exp": 1}}, {"may_act": {}}, {"may_act": None},
+            {"may_act": {"sub": "_rra.evil.test"}}, {"may_act": "_rra.bar.test"},
+        )  # fmt: skip
+        for claims in wrong:
+            with self.subTest(claims=claims):
+                forged = access(self.bar, **claims).text()
+                self.refused_form(*BAD_REQUEST, exchange_form(self.bar, self.foo, forged, ACCESS_TOKEN))
 
     def test_x16_scope_and_details(self) -> None:
         """A scope, or details of another type, is refused and not ignored."""

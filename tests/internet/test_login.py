@@ -285,7 +285,7 @@ class ExternalProvider(AttackCase):
 
     def test_no_login_here(self) -> None:
         """The embedded provider's pages and grants are not there, and metadata does not promise them."""
-        for target in ("/authorize", "/revoke", "/rrs/code"):
+        for target in ("/authorize", "/rrs/code"):
             self.assertEqual(self.line(self.away).ask("GET", target).status, 404)
         form = {"grant_type": "authorization_code", "client_id": "rrsctl", "code": "x", "code_verifier": VERIFIER}
         self.assertEqual(self.line(self.away).form("/token", form).json()["error"], "unsupported_grant_type")

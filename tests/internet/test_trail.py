@@ -85,7 +85,8 @@ class Lost(AttackCase):
 
     def test_an_exchange_that_is_refused(self) -> None:
         """The agent's own side: for whom, where, and what the token service said."""
-        self.bar.whole.people.exchange.clients = {}
+        registry = self.bar.whole.people.registry
+        registry.own_name = "_nobody.bar.test"
         self.bar.deliver(self.foo.send(["bob@bar.test"], {"film": self.DATA}), "bob@bar.test")
         self.world.advance(1)
         (line,) = self.bar.trail.of("exchange")

@@ -105,6 +105,12 @@ class MemoryLogins:
         self.used.add(key)
         return grant
 
+    async def find_refresh(self, key: str) -> RefreshGrant:
+        """The grant, as it is."""
+        if key not in self.refreshes:
+            raise NotGranted("unknown refresh token")
+        return self.refreshes[key]
+
     async def revoke_family(self, family: str) -> None:
         """End the chain."""
         if any(grant.family == family for grant in self.refreshes.values()):
@@ -127,6 +133,21 @@ class MemoryReplays:
             return False
         self.seen[issuer, jti] = expires
         return True
+
+
+@define(eq=False)
+class MemoryRevocations:
+    """What was revoked."""
+
+    names: dict[str, Instant] = field(factory=dict)
+
+    async def is_revoked(self, *names: str) -> bool:
+        """Whether one of them was."""
+        return any(name in self.names for name in names)
+
+    async def revoke(self, name: str, until: Instant) -> None:
+        """Remember it."""
+        self.names[name] = until
 
 
 @define(eq=False)

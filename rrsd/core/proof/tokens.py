@@ -44,6 +44,7 @@ def prove_access(
         expires=times.expires,
         jti=claim.jti(claims),
         confirmation=claim.confirmation(claims) if "cnf" in claims else None,
+        family=claim.text(claims, "sid") if "sid" in claims else "",
     )
     verify(jws, keys)
     return verified
@@ -65,6 +66,8 @@ def access_claims(access: VerifiedAccess, audience: str, issued: Instant) -> dic
         claims["scope"] = " ".join(sorted(access.scope))
     if access.confirmation is not None:
         claims["cnf"] = {"x5t#S256": access.confirmation.b64}
+    if access.family:
+        claims["sid"] = access.family
     return claims
 
 

@@ -19,6 +19,8 @@ class Kind(StrEnum):
     IMPERSONATION = "rrs-impersonation+jwt"
     DELEGATION = "rrs-delegation+jwt"
     RECEIPT = "rrs-receipt+jwt"
+    CLIENT = "client-authentication+jwt"
+    INTROSPECTION = "token-introspection+jwt"
 
 
 class Algorithm(StrEnum):
@@ -65,7 +67,10 @@ class KeySet:
 
 @frozen
 class VerifiedAccess:
-    """An access token of the domain's issuer was proved: `subject` is logged in with `client_id`."""
+    """An access token of the domain's issuer was proved: `subject` is logged in with `client_id`.
+
+    `family` names the login that it comes from, "" where the issuer does not say (claim `sid`).
+    """
 
     issuer: Issuer
     subject: Address
@@ -74,6 +79,7 @@ class VerifiedAccess:
     expires: Instant
     jti: str
     confirmation: Digest | None = None
+    family: str = ""
 
 
 @frozen
@@ -115,3 +121,16 @@ class VerifiedDelegation:
     expires: Instant
     jti: str
     message_ids: frozenset[str] | None
+
+
+def revoked_names(issuer: Issuer, jti: str, family: str = "") -> tuple[str, ...]:
+    """The names of which none may be in the memory of what was revoked: the token's own, and that of its login.
+
+    No `jti` has a space in it, so that neither can be taken for the other.
+    """
+    return (f"{issuer} {jti}", *((family_name(issuer, family),) if family else ()))
+
+
+def family_name(issuer: Issuer, family: str) -> str:
+    """The name under which everything that comes of one login is revoked."""
+    return f"{issuer} login {family}"

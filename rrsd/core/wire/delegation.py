@@ -1,6 +1,6 @@
 """Delegation assertions, `typ` rrs-delegation+jwt (RFC 8693 4, RFC 8705 3.1, RFC 9396 2)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rrsd.core.refusals import Malformed
@@ -13,6 +13,9 @@ from rrsd.core.wire import claims as claim
 
 DETAIL_TYPE = "rrs_message"
 MOST_MESSAGES = 100
+MOST_ACTORS = 16
+"""Actors of a chain that are looked at; what may be issued has fewer."""
+_IDENTITY = frozenset({"sub", "iss", "client_id"})
 MOST_MESSAGE_ID = 998  # a header line's length, RFC 5322 2.1.1
 
 
@@ -50,6 +53,32 @@ def _actor(claims: Mapping[str, Any]) -> ClientIdentifier:
     if str(parsed) != actor:
         raise Malformed("claim act.sub is not canonical")
     return parsed
+
+
+def parse_actors(claims: Mapping[str, Any]) -> tuple[dict[str, str], ...]:
+    """The actors in `act`, the outermost first, each with its identity claims; none where there is no `act`.
+
+    Raises:
+        Malformed: an actor has no `sub`, or claims that identify nobody (RFC 8693 4.1), or there are more than
+            `MOST_ACTORS`.
+    """
+    found: list[dict[str, str]] = []
+    while "act" in claims:
+        claims = claim.members(claims, "act")
+        claim.text(claims, "sub")
+        names = sorted(claims.keys() - {"act"})
+        if not set(names) <= _IDENTITY or len(found) == MOST_ACTORS:
+            raise Malformed("claim act")
+        found.append({name: claim.text(claims, name) for name in names})
+    return tuple(found)
+
+
+def nested(actors: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """The claim `act` that says these actors, the outermost first; at least one."""
+    act: dict[str, Any] = {}
+    for actor in reversed(actors):
+        act = {**actor, **({"act": act} if act else {})}
+    return act
 
 
 def parse_message_ids(details: object) -> frozenset[str]:

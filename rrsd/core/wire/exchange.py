@@ -1,5 +1,6 @@
 """Token exchange requests and answers as they are spoken here (RFC 8693 2, RFC 8707 2, RFC 9396 3)."""
 
+import re
 from enum import StrEnum
 from typing import Any
 
@@ -10,6 +11,8 @@ from rrsd.core.values.peers import Origin, parse_origin
 from rrsd.core.wire.delegation import parse_message_ids
 from rrsd.core.wire.oauth import Form
 from rrsd.core.wire.strictjson import parse_array
+
+_SCOPE = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*", re.ASCII)  # RFC 6749 3.3
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
@@ -25,7 +28,9 @@ class SubjectType(StrEnum):
 class ExchangeRequest:
     """What a client asks for: to act at `resource` for the user whom the subject token names.
 
-    `message_ids` narrow it, None does not. `has_actor` is whether an actor token came; it is not looked at.
+    `wanted` is the type of the answer: a delegation (jwt), or an access token with no more than `scope`, None for that
+    of the subject token. `message_ids` narrow a delegation, None does not. `has_actor` is whether an actor token came;
+    it is not looked at.
     """
 
     subject_token: str = field(repr=False)
@@ -34,6 +39,8 @@ class ExchangeRequest:
     client_id: str
     message_ids: frozenset[str] | None = None
     has_actor: bool = False
+    wanted: SubjectType = SubjectType.JWT
+    scope: frozenset[str] | None = None
 
 
 def parse_exchange(form: Form) -> ExchangeRequest:
@@ -43,22 +50,26 @@ def parse_exchange(form: Form) -> ExchangeRequest:
         UnsupportedGrant: it is another grant type.
         UnknownClient: it names no client (RFC 8705 2).
         WrongTarget: it does not ask for exactly one resource server.
-        WrongScope: it asks for a scope.
+        WrongScope: it asks for a scope of a delegation, or for one that is no scope.
         Malformed: a parameter is missing, of another type, or not of its form.
     """
     if form.required("grant_type") != GRANT_TYPE:
         raise UnsupportedGrant("not a token exchange")
     subject_token = form.required("subject_token")
     subject_token_type = _subject_type(form.required("subject_token_type"))
-    if form.one("requested_token_type") not in (None, SubjectType.JWT):
-        raise Malformed("requested_token_type")
+    wanted = _wanted(form.one("requested_token_type"), subject_token_type)
     client_id = form.one("client_id")
     if client_id is None:
         raise UnknownClient("no client_id")
-    if form.one("scope") is not None:
-        raise WrongScope("a delegation has no scope")
     return ExchangeRequest(
-        subject_token, subject_token_type, _resource(form), client_id, _message_ids(form), _has_actor(form)
+        subject_token,
+        subject_token_type,
+        _resource(form),
+        client_id,
+        _message_ids(form),
+        _has_actor(form),
+        wanted,
+        _scope(form.one("scope"), wanted),
     )
 
 
@@ -66,6 +77,21 @@ def _subject_type(text: str) -> SubjectType:
     if text not in SubjectType.__members__.values():
         raise Malformed("subject_token_type")
     return SubjectType(text)
+
+
+def _wanted(text: str | None, subject: SubjectType) -> SubjectType:
+    # Only an access token becomes an access token: nothing else has a scope that could be narrowed.
+    if text not in (None, SubjectType.JWT, subject):
+        raise Malformed("requested_token_type")
+    return SubjectType.JWT if text is None else SubjectType(text)
+
+
+def _scope(text: str | None, wanted: SubjectType) -> frozenset[str] | None:
+    if text is None:
+        return None
+    if wanted is SubjectType.JWT or not _SCOPE.fullmatch(text):
+        raise WrongScope("a delegation has no scope")
+    return frozenset(text.split(" "))
 
 
 def _resource(form: Form) -> Origin:
@@ -89,6 +115,17 @@ def _has_actor(form: Form) -> bool:
     if (actor is None) != (actor_type is None):
         raise Malformed("actor_token and actor_token_type come together")
     return actor is not None
+
+
+def render_access(token: str, expires_in: int, scope: frozenset[str]) -> dict[str, Any]:
+    """The answer that hands out an access token, which is bound all the same (RFC 8693 2.2.1, RFC 8705 3)."""
+    return {
+        "access_token": token,
+        "issued_token_type": str(SubjectType.ACCESS_TOKEN),
+        "token_type": "Bearer",
+        "expires_in": expires_in,
+        "scope": " ".join(sorted(scope)),
+    }
 
 
 def render_exchange(token: str, expires_in: int) -> dict[str, Any]:

@@ -32,6 +32,19 @@ def parse_certificate(der: bytes) -> Certificate:
         raise Malformed("not an X.509 certificate") from None
 
 
+def parse_pem(text: bytes) -> tuple[bytes, ...]:
+    """The certificates in a PEM text, each in DER; at least one.
+
+    Raises:
+        Malformed: it holds none, or something that is none.
+    """
+    try:
+        found = x509.load_pem_x509_certificates(text)
+        return tuple(each.public_bytes(Encoding.DER) for each in found)
+    except ValueError:
+        raise Malformed("not PEM certificates") from None
+
+
 def _read(certificate: x509.Certificate, der: bytes) -> Certificate:
     key = certificate.public_key()
     if not isinstance(key, _SPOKEN) or certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS:

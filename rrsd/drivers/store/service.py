@@ -16,6 +16,7 @@ from rrsd.drivers.store.blobs.vault import Vault
 from rrsd.drivers.store.lock import FolderLock
 from rrsd.drivers.store.mark import FileMark, Mark, MemoryMark
 from rrsd.drivers.store.settings import Settings
+from rrsd.drivers.store.sql.clients import Clients
 from rrsd.drivers.store.sql.database import Database, FileDatabase
 from rrsd.drivers.store.sql.engine import Engine
 from rrsd.drivers.store.sql.epoch import Epoch
@@ -24,6 +25,7 @@ from rrsd.drivers.store.sql.logins import LoginGrants
 from rrsd.drivers.store.sql.mailbox import Mailbox
 from rrsd.drivers.store.sql.queue import Queue
 from rrsd.drivers.store.sql.replays import Replays
+from rrsd.drivers.store.sql.revocations import Revocations
 from rrsd.drivers.store.sql.users import Users
 from rrsd.runtime.workers import Workers
 
@@ -55,6 +57,8 @@ class Store:
     users: Users = field(init=False)
     logins: LoginGrants = field(init=False)
     replays: Replays = field(init=False)
+    clients: Clients = field(init=False)
+    revocations: Revocations = field(init=False)
     grants: Grants = field(init=False)
     queue: Queue = field(init=False)
     mailbox: Mailbox = field(init=False)
@@ -84,6 +88,8 @@ class Store:
         self.users = Users(self._engine)
         self.logins = LoginGrants(self._engine, self._epoch)
         self.replays = Replays(self._engine, self._now)
+        self.clients = Clients(self._engine)
+        self.revocations = Revocations(self._engine, self._now)
         self.grants = Grants(self._engine, self._vault.is_stored)
         self.queue = Queue(self._engine, self._vault.is_stored)
         self.mailbox = Mailbox(self._engine)

@@ -6,8 +6,8 @@ from rrsd.core.proof import binding
 from rrsd.core.proof.tokens import prove_access
 from rrsd.core.refusals import Unproven
 from rrsd.core.values.addresses import Domain
-from rrsd.core.values.peers import Certificate, ClientProof, Discovery, Introduction, Issuer
-from rrsd.core.values.tokens import KeySet, VerifiedAccess
+from rrsd.core.values.peers import Certificate, ClientProof, Discovery, Introduction, Issuer, Url
+from rrsd.core.values.tokens import KeySet, VerifiedAccess, revoked_names
 from rrsd.core.wire.jose import parse_jws
 from rrsd.core.wire.metadata import IssuerMetadata, parse_issuer_metadata
 from rrsd.roles.identity.clients import Clients
@@ -16,7 +16,7 @@ from rrsd.roles.identity.home import Home
 from rrsd.roles.identity.introductions import Introductions
 from rrsd.roles.identity.memory import Learned, Memory
 from rrsd.roles.identity.methods import Methods
-from rrsd.roles.identity.ports import Flights, OwnAgent, OwnKeys, Strangers, Timers
+from rrsd.roles.identity.ports import Flights, OwnAgent, OwnKeys, Revocations, Strangers, Timers
 from rrsd.roles.identity.settings import Settings
 from rrsd.roles.identity.zones import Zones
 from rrsd.runtime.expiring import Expiring
@@ -36,6 +36,7 @@ class Identity:
     own_keys: OwnKeys
     agent: OwnAgent
     timers: Timers
+    revocations: Revocations | None = None
     methods: Methods = field(init=False)
     introductions: Introductions = field(init=False)
     _documents: Documents = field(init=False)
@@ -90,12 +91,28 @@ class Identity:
 
         Raises:
             Malformed: it is no JWS.
-            Unproven, Expired: it is not a token of our users' issuer for us, or not now.
+            Unproven, Expired: it is not a token of our users' issuer for us, or not now, or was revoked.
             Unavailable: the external provider's keys cannot be fetched.
         """
         jws = parse_jws(text)
         keys = await self._user_keys(jws.kid or "")
-        return prove_access(jws, keys, self.home.access_issuer, self.home.audiences, self.timers.now())
+        access = prove_access(jws, keys, self.home.access_issuer, self.home.audiences, self.timers.now())
+        if self.revocations is not None:
+            await self._require_unrevoked(access, self.revocations)
+        return access
+
+    async def _require_unrevoked(self, access: VerifiedAccess, revocations: Revocations) -> None:
+        if await revocations.is_revoked(*revoked_names(access.issuer, access.jti, access.family)):
+            raise Unproven("the access token, or its login, was revoked")
+
+    async def keys_at(self, url: Url, kid: str) -> KeySet:
+        """The keys that the operator had registered by their address; refuses as `keys_of`.
+
+        Raises:
+            Unproven: they are missing or unusable.
+            Unavailable: they cannot be fetched now.
+        """
+        return await self._key_sets.of(binding.configured(url.origin), url.target, kid)
 
     def _introduce_ourselves(self) -> Introduction:
         until = self.timers.now() + self.settings.max_age

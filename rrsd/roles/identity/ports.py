@@ -69,6 +69,14 @@ class AgentInUse(Protocol):
         ...
 
 
+class Revocations(Protocol):
+    """What was revoked before its end."""
+
+    async def is_revoked(self, *names: str) -> bool:
+        """Whether one of the names was."""
+        ...
+
+
 class Timers(Protocol):
     """Time that passes."""
 

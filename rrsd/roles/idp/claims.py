@@ -26,12 +26,15 @@ class Issued:
     scope: str
     auth_time: Instant
     jti: str = field(repr=False)
+    family: str = ""
 
 
 def access_claims(issued: Issued, now: Instant, life: timedelta) -> dict[str, Any]:
     """The claims of an access token (RFC 9068 2.2)."""
     scope = frozenset(issued.scope.split(" "))
-    access = VerifiedAccess(issued.issuer, issued.subject, issued.client_id, scope, now + life, issued.jti)
+    access = VerifiedAccess(
+        issued.issuer, issued.subject, issued.client_id, scope, now + life, issued.jti, None, issued.family
+    )
     return tokens.access_claims(access, issued.audience, now) | {"auth_time": seconds(issued.auth_time)}
 
 

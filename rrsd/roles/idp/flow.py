@@ -5,25 +5,41 @@ from typing import Any, NoReturn
 
 from attrs import define, field, frozen
 
+from rrsd.core.proof.times import SKEW
 from rrsd.core.refusals import (
+    Expired,
     Forbidden,
     Malformed,
     NotGranted,
     Refusal,
     Replayed,
+    TooLarge,
     TooMany,
     Unknown,
     UnknownClient,
+    Unproven,
 )
 from rrsd.core.values.addresses import Address, parse_address
 from rrsd.core.values.calls import Event
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.peers import Certificate, Issuer
-from rrsd.core.values.tokens import Kind
+from rrsd.core.values.tokens import Kind, family_name, revoked_names
 from rrsd.core.wire.oauth import Form
 from rrsd.roles.idp import claims, rules
 from rrsd.roles.idp.clients import Client
-from rrsd.roles.idp.ports import Audit, Code, Limits, LoginGrants, Passwords, RefreshGrant, Signer, User, Users
+from rrsd.roles.idp.ports import (
+    Audit,
+    Code,
+    Limits,
+    LoginGrants,
+    Passwords,
+    RefreshGrant,
+    Revocations,
+    Sessions,
+    Signer,
+    User,
+    Users,
+)
 from rrsd.roles.idp.settings import Settings
 
 Grant = Callable[[Form, Certificate | None, str], Awaitable[dict[str, Any]]]
@@ -76,6 +92,8 @@ class Flow:
     users: Users
     grants_kept: LoginGrants
     passwords: Passwords
+    sessions: Sessions
+    revocations: Revocations
     signer: Signer
     audit: Audit
     guards: Guards
@@ -184,13 +202,14 @@ class Flow:
             return await self._end_replayed(key)
 
     async def _end_replayed(self, key: str) -> NoReturn:
-        await self.grants_kept.revoke_family(rules.family_of(key))
+        await self._end_family(rules.family_of(key))
         raise NotGranted("the code was used before; its logins have ended")
 
     async def _first_tokens(self, code: Code) -> dict[str, Any]:
-        issued = self._issued(code.subject, code.client_id, code.scope, code.auth_time)
+        family = rules.family_of(code.key)
+        issued = self._issued(code.subject, code.client_id, code.scope, code.auth_time, family)
         more = {"id_token": self._id_token(issued, code.nonce)} if "openid" in code.scope.split(" ") else {}
-        return await self._tokens(issued, rules.family_of(code.key), code.scope) | more
+        return await self._tokens(issued, code.scope) | more
 
     async def refresh(self, form: Form, certificate: Certificate | None, peer: str) -> dict[str, Any]:
         """New tokens for a refresh token, which is used up by this (RFC 6749 6, RFC 9700 4.14). Raises as above."""
@@ -202,35 +221,53 @@ class Flow:
             rules.require_refresh(grant, client.client_id, self.now())
             await self._require_login(grant.subject, grant.auth_time)
         except NotGranted:
-            await self.grants_kept.revoke_family(grant.family)
+            await self._end_family(grant.family)
             raise
         scope = rules.narrowed(grant.scope, form.one("scope"))
-        issued = self._issued(grant.subject, grant.client_id, scope, grant.auth_time)
-        return grant.subject, await self._tokens(issued, grant.family, grant.scope)
+        issued = self._issued(grant.subject, grant.client_id, scope, grant.auth_time, grant.family)
+        return grant.subject, await self._tokens(issued, grant.scope)
 
-    async def revoke(self, form: Form, peer: str) -> None:
-        """End the login that a refresh token belongs to; other tokens end by themselves (RFC 7009 2.2).
+    async def revoke(self, form: Form, certificate: Certificate | None, peer: str) -> None:
+        """End the login that a refresh token belongs to, its access tokens too; or end one access token (RFC 7009 2.1).
+
+        What the hint says makes no difference, and a token that nobody knows is as good as revoked.
 
         Raises:
             Malformed, UnknownClient: the request or the client is not good.
-            NotGranted: the token is another client's.
+            NotGranted: the token is another client's; nothing happens to it.
         """
         await self._decided("revoke", form, peer, self._revoke)
 
     async def _revoke(self, form: Form, client: Client) -> tuple[Address | None, dict[str, Any]]:
+        token = form.required("token")
         try:
-            grant = await self._take_refresh(form.required("token"))
+            grant = await self.grants_kept.find_refresh(rules.key_of(token))
         except NotGranted:
-            return None, {}
-        await self.grants_kept.revoke_family(grant.family)
-        if grant.client_id != client.client_id:
-            raise NotGranted("the refresh token is another client's")
+            return await self._revoke_access(token, client), {}
+        rules.require_issued_to(grant.client_id, client.client_id)
+        await self._end_family(grant.family)
         return grant.subject, {}
+
+    async def _revoke_access(self, token: str, client: Client) -> Address | None:
+        try:
+            access = await self.sessions.prove_user(token)
+        except (Malformed, Unproven, Expired, TooLarge):
+            return None
+        rules.require_issued_to(access.client_id, client.client_id)
+        await self.revocations.revoke(revoked_names(access.issuer, access.jti)[0], access.expires + SKEW)
+        return access.subject
+
+    async def _end_family(self, family: str) -> None:
+        """No refresh token of the login is good any more, nor is any access token that it was given."""
+        await self.grants_kept.revoke_family(family)
+        until = self.now() + self.settings.access_life + SKEW
+        await self.revocations.revoke(family_name(self.issuer, family), until)
 
     async def _take_refresh(self, token: str) -> RefreshGrant:
         try:
             return await self.grants_kept.take_refresh(rules.key_of(token))
         except Replayed:
+            await self._end_family((await self.grants_kept.find_refresh(rules.key_of(token))).family)
             raise NotGranted("the refresh token was used before; its login has ended") from None
 
     async def _require_login(self, subject: Address, auth_time: Instant) -> None:
@@ -239,13 +276,13 @@ class Flow:
         except Unknown:
             raise NotGranted("the user is gone") from None
 
-    def _issued(self, subject: Address, client_id: str, scope: str, auth_time: Instant) -> claims.Issued:
-        return claims.Issued(self.issuer, self.audience, subject, client_id, scope, auth_time, self.unique())
+    def _issued(self, subject: Address, client_id: str, scope: str, auth_time: Instant, family: str) -> claims.Issued:
+        return claims.Issued(self.issuer, self.audience, subject, client_id, scope, auth_time, self.unique(), family)
 
     def _id_token(self, issued: claims.Issued, nonce: str) -> str:
         return self.signer.sign("JWT", claims.id_claims(issued, nonce, self.now(), self.settings.access_life))
 
-    async def _tokens(self, issued: claims.Issued, family: str, scope: str) -> dict[str, Any]:
+    async def _tokens(self, issued: claims.Issued, scope: str) -> dict[str, Any]:
         now, life = self.now(), self.settings.access_life
         access = self.signer.sign(Kind.ACCESS, claims.access_claims(issued, now, life))
         refresh = self.unique()
@@ -253,7 +290,9 @@ class Flow:
         end = lives.end(issued.auth_time, now)
         # The chain keeps the whole scope that the user granted, this access token may have less of it.
         await self.grants_kept.add_refresh(
-            RefreshGrant(rules.key_of(refresh), family, issued.client_id, issued.subject, scope, issued.auth_time, end)
+            RefreshGrant(
+                rules.key_of(refresh), issued.family, issued.client_id, issued.subject, scope, issued.auth_time, end
+            )
         )
         return {
             "access_token": access,

@@ -9,7 +9,7 @@ from rrsd.core.values.instants import Instant
 from rrsd.core.values.logins import Code as Code
 from rrsd.core.values.logins import RefreshGrant as RefreshGrant
 from rrsd.core.values.logins import User as User
-from rrsd.core.values.tokens import Kind
+from rrsd.core.values.tokens import Kind, VerifiedAccess
 
 
 class Users(Protocol):
@@ -52,12 +52,32 @@ class LoginGrants(Protocol):
         revoked) when it was used before."""
         ...
 
+    async def find_refresh(self, key: str) -> RefreshGrant:
+        """The grant, used or not, which stays as it is; refuses with NotGranted when unknown."""
+        ...
+
     async def revoke_family(self, family: str) -> None:
         """End every refresh token of the chain."""
         ...
 
     async def sweep(self, now: Instant) -> None:
         """Drop what has expired."""
+        ...
+
+
+class Sessions(Protocol):
+    """Access tokens of the domain's issuer."""
+
+    async def prove_user(self, text: str) -> VerifiedAccess:
+        """What the access token proves; refuses with Malformed, Unproven, Expired, TooLarge."""
+        ...
+
+
+class Revocations(Protocol):
+    """What was revoked before its end."""
+
+    async def revoke(self, name: str, until: Instant) -> None:
+        """Revoke the name, durably when this returns."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Routes of the OpenID Provider; the token endpoint is shared with the STS and lies elsewhere."""
+"""Routes of the OpenID Provider; the endpoints for tokens are shared with the STS and lie elsewhere."""
 
 from typing import ClassVar, cast
 
@@ -13,12 +13,12 @@ from rrsd.roles.idp.clients import CODE_PAGE
 from rrsd.roles.idp.flow import Flow, LoginPage, Redirect
 from rrsd.web import bodies, peers
 from rrsd.web.refusals import shape_of
-from rrsd.web.router import Router, answer
+from rrsd.web.router import Router
 
 
 @frozen
 class LoginPages:
-    """What a user's browser sees, and the end of a login; all paths are relative to the issuer's."""
+    """What a user's browser sees; all paths are relative to the issuer's."""
 
     routes: ClassVar[Router] = Router()
 
@@ -49,18 +49,6 @@ class LoginPages:
             return await pages.render(request, pages.code(code, self.domain))
         except Refusal as refusal:
             return await self._wrong(request, refusal)
-
-    @routes.route("/revoke", methods=["POST"])
-    async def revoke(self, request: IRequest) -> bytes:
-        """End a login (RFC 7009)."""
-        peer = peers.address_of(request)
-        try:
-            form = bodies.form_of(request)
-        except Refusal as refusal:
-            self.flow.turn_away("revoke", peer, refusal)
-            raise
-        await self.flow.revoke(form, peer)
-        return answer(request, {}, no_store=True)
 
     async def _show(self, request: IRequest, shown: LoginPage | Redirect) -> bytes:
         if isinstance(shown, Redirect):

@@ -246,6 +246,16 @@ class Lives:
         return min(now + self.refresh, auth_time + self.login)
 
 
+def require_issued_to(owner: str, client_id: str) -> None:
+    """Returns None if a token that is to be revoked was issued to the client that asks (RFC 7009 2.1).
+
+    Raises:
+        NotGranted: it was issued to another one.
+    """
+    if owner != client_id:
+        raise NotGranted("the token is another client's")
+
+
 def named(text: str) -> str:
     """The address that was typed, for the audit trail; "" for anything else, which may be a password."""
     try:

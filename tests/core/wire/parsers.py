@@ -6,6 +6,7 @@ A new parser comes in with one entry of `TABLE`; `tests.architecture.test_fuzz` 
 import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,6 +35,7 @@ from rrsd.core.wire import (
     oauth,
     receipts,
     strictjson,
+    subjects,
     texts,
     webfinger,
     x509,
@@ -209,6 +211,11 @@ TABLE = (
     ),
     _document(delegation.parse_message_ids, _DETAILS),
     _document(
+        delegation.parse_actors,
+        {"act": {"sub": "_rra.bar.test", "act": {"sub": "a", "iss": "https://id.bar.test"}}},
+        {},
+    ),
+    _document(
         exchange.parse_exchange,
         _FORM,
         call=lambda given: exchange.parse_exchange(
@@ -357,6 +364,15 @@ TABLE = (
     ),
     _octets(
         x509.parse_certificate, signing.der_certificate(signing.ED_KEY), most=x509.MOST, again=lambda found: found.der
+    ),
+    _octets(x509.parse_pem, published.MTLS_PEM.encode()),
+    *(
+        _text(subjects.parse_certificate_name, sample, call=partial(subjects.parse_certificate_name, kind))
+        for kind, sample in (
+            (subjects.NameKind.SUBJECT_DN, "CN=bar.test,OU=_rra+O=Bar\\, Ltd"),
+            (subjects.NameKind.URI, "https://bar.test/agent"),
+            (subjects.NameKind.IP, "2001:db8::1"),
+        )
     ),
 )
 """One entry for each `parse_…`, `read_…`, `split_…`, `load_…` and `decode…` of the package."""

@@ -3,11 +3,16 @@
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from attrs import define
+
 from rrsd.core.proof.pkce import challenge_of
-from rrsd.core.refusals import Refusal
+from rrsd.core.proof.tokens import prove_access
+from rrsd.core.refusals import Refusal, Unproven
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.logins import User
 from rrsd.core.values.peers import parse_issuer
+from rrsd.core.values.tokens import VerifiedAccess, revoked_names
+from rrsd.core.wire.jose import parse_jws
 from rrsd.core.wire.oauth import FORM, Form, parse_form
 from rrsd.roles.idp.clients import command_line, register
 from rrsd.roles.idp.flow import Flow, Guards, LoginPage, Redirect
@@ -17,6 +22,7 @@ from tests.support.issuer import (
     START,
     ManualTime,
     MemoryLogins,
+    MemoryRevocations,
     MemoryUsers,
     PlainPasswords,
     Quota,
@@ -40,12 +46,29 @@ def form(**values: str | None) -> Form:
     return parse_form(FORM, b"", body.encode())
 
 
+@define(eq=False)
+class Sessions:
+    """Proves access tokens of the desk."""
+
+    desk: SigningDesk
+    time: ManualTime
+    revocations: MemoryRevocations
+
+    async def prove_user(self, text: str) -> VerifiedAccess:
+        """What the token proves."""
+        access = prove_access(parse_jws(text), self.desk.keys, ISSUER, frozenset({API}), self.time.now())
+        if await self.revocations.is_revoked(*revoked_names(ISSUER, access.jti, access.family)):
+            raise Unproven("revoked")
+        return access
+
+
 class LoginCase(FlowCase):
     """One provider; `rrsctl` logs bob in."""
 
     def setUp(self) -> None:
         """Bob exists, his password is "correct horse"."""
         self.time, self.desk, self.trail, self.unique = ManualTime(), SigningDesk(), Trail(), Serial()
+        self.revocations = MemoryRevocations()
         self.users, self.logins, self.passwords = MemoryUsers(), MemoryLogins(), PlainPasswords()
         self.users.kept[BOB] = User(BOB, "plain:correct horse", False, START)
         self.by_address, self.by_user, self.by_failure = Quota(), Quota(), Quota()
@@ -61,6 +84,8 @@ class LoginCase(FlowCase):
             "users": self.users,
             "grants_kept": self.logins,
             "passwords": self.passwords,
+            "sessions": Sessions(self.desk, self.time, self.revocations),
+            "revocations": self.revocations,
             "signer": self.desk.signer,
             "audit": self.trail,
             "guards": Guards(self.by_address, self.by_user, self.by_failure),

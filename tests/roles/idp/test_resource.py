@@ -199,19 +199,6 @@ class CodePageTests(PageCase):
         self.read(self.caller.ask("GET", "/rrs/code?error=access_denied"), 400)
 
 
-class RevocationPageTests(PageCase):
-    """The end of a login over HTTP."""
-
-    def test_the_answer_is_json_and_not_stored(self) -> None:
-        """A revocation is answered with 200, a refused one with an OAuth error (T-11)."""
-        token = self.redeemed(self.code())["refresh_token"]
-        done = self.post("/revoke", token=token, client_id="rrsctl")
-        self.assertEqual((done.status, done.headers["cache-control"]), (200, "no-store"))
-        refused = self.post("/revoke", token=token)
-        self.assertEqual((refused.status, refused.json()["error"]), (400, "invalid_request"))
-        self.assertEqual(refused.headers["cache-control"], "no-store")
-
-
 class WordsTests(PageCase):
     """Every refusal has words for the person who sees it."""
 

@@ -11,6 +11,7 @@ from rrsd.core.proof.tokens import prove_access
 from rrsd.core.refusals import Malformed, NotGranted, TooMany, Unavailable, UnknownClient, WrongScope
 from rrsd.core.values.instants import seconds
 from rrsd.core.values.logins import Code, RefreshGrant
+from rrsd.core.values.tokens import VerifiedAccess, revoked_names
 from rrsd.core.wire import jose
 from rrsd.roles.idp.settings import Settings
 from tests.roles.idp.login import API, BOB, ISSUER, PEER, VERIFIER, LoginCase, form
@@ -219,24 +220,57 @@ class RevocationTests(LoginCase):
 
     def revoke(self, token: str, client_id: str = "rrsctl") -> None:
         """Ask for the end."""
-        self.run_now(self.flow.revoke(form(token=token, client_id=client_id), PEER))
+        self.run_now(self.flow.revoke(form(token=token, client_id=client_id), None, PEER))
 
     def test_the_login_ends(self) -> None:
         """After the revocation the refresh token is dead."""
         self.revoke(self.tokens["refresh_token"])
         self.renewal_refused(self.tokens["refresh_token"], NotGranted)
 
-    def test_other_tokens_are_no_error(self) -> None:
-        """An access token or a guess is answered in the same way (RFC 7009 2.2)."""
+    def is_good(self) -> bool:
+        """Whether the access token still opens something."""
+        access = self.desk_access(self.tokens["access_token"])
+        return not self.run_now(self.revocations.is_revoked(*revoked_names(ISSUER, access.jti, access.family)))
+
+    def desk_access(self, text: str) -> VerifiedAccess:
+        """What the token says."""
+        return prove_access(jose.parse_jws(text), self.desk.keys, ISSUER, frozenset({API}), self.time.now())
+
+    def test_i11_access_tokens_end_with_the_login(self) -> None:
+        """A refresh token that is revoked takes the access tokens of its login along."""
+        other = self.redeemed(self.code())
+        self.revoke(self.tokens["refresh_token"])
+        self.assertFalse(self.is_good())
+        self.tokens = other
+        self.assertTrue(self.is_good())
+
+    def test_i11_a_refresh_token_used_twice(self) -> None:
+        """A refresh token that comes twice ends the access tokens of its login too (RFC 9700 4.14)."""
+        self.renewed(self.tokens["refresh_token"])
+        self.renewal_refused(self.tokens["refresh_token"], NotGranted)
+        self.assertFalse(self.is_good())
+
+    def test_access_token(self) -> None:
+        """An access token is revoked alone; its login goes on."""
         self.revoke(self.tokens["access_token"])
-        self.revoke("guess")
+        self.revoke(self.tokens["access_token"])
+        self.assertFalse(self.is_good())
         self.assertEqual(self.logins.revoked, set())
+        self.renewed(self.tokens["refresh_token"])
+
+    def test_unknown_tokens_are_no_error(self) -> None:
+        """A guess, or a token of another kind, is answered in the same way (RFC 7009 2.2)."""
+        for token in ("guess", "a.b.c", "x" * 20000, self.tokens["id_token"]):
+            self.revoke(token)
+        self.assertEqual((self.logins.revoked, self.revocations.names), (set(), {}))
 
     def test_i10_token_of_another_client(self) -> None:
-        """A token in the hands of another client is refused, and dead."""
-        asked = form(token=self.tokens["refresh_token"], client_id="web")
-        self.refuse_now(self.flow.revoke(asked, PEER), NotGranted)
-        self.renewal_refused(self.tokens["refresh_token"], NotGranted)
+        """A token in the hands of another client is not revoked."""
+        for name in ("refresh_token", "access_token"):
+            asked = form(token=self.tokens[name], client_id="web")
+            self.refuse_now(self.flow.revoke(asked, None, PEER), NotGranted)
+        self.assertTrue(self.is_good())
+        self.renewed(self.tokens["refresh_token"])
 
 
 class GrantTests(LoginCase):

@@ -9,7 +9,7 @@ from rrsd.core.refusals import Malformed
 from rrsd.core.values.addresses import parse_address, parse_client_identifier, parse_domain
 from rrsd.core.values.peers import parse_issuer, parse_origin
 from rrsd.drivers.keys.certificates import self_signed_client
-from rrsd.roles.sts import rules
+from rrsd.roles.sts import clients, rules
 from rrsd.roles.sts.settings import ClientSettings, Settings
 from tests.support.issuer import START
 
@@ -24,27 +24,27 @@ class RegistrationTests(SynchronousTestCase):
     def test_nothing_is_allowed_unless_it_is_said(self) -> None:
         """A section without permissions impersonates nobody and takes no access tokens."""
         said = ClientSettings(CLIENT, certificate=("client.pem",))
-        client = rules.register(said.client, [CERTIFICATE], said.impersonate, said.audiences, said.targets)
+        client = clients.register(said.client, [CERTIFICATE], said.impersonate, said.audiences, said.targets)
         self.assertEqual((client.impersonate, client.audiences, client.targets), (frozenset(), frozenset(), None))
         self.assertEqual(Settings().clients, ())
 
     def test_targets_are_origins(self) -> None:
         """Targets are https origins, or any."""
-        client = rules.register(CLIENT, [CERTIFICATE], [BAR], [], ["https://rs.foo.test"])
+        client = clients.register(CLIENT, [CERTIFICATE], [BAR], [], ["https://rs.foo.test"])
         self.assertEqual(client.targets, frozenset({parse_origin("https://rs.foo.test")}))
-        self.assertRaises(Malformed, rules.register, CLIENT, [CERTIFICATE], [BAR], [], ["rs.foo.test"])
+        self.assertRaises(Malformed, clients.register, CLIENT, [CERTIFICATE], [BAR], [], ["rs.foo.test"])
 
     def test_a_certificate_has_the_clients_name(self) -> None:
         """A client without a certificate, or with one of somebody else, is not registered."""
         stranger = parse_client_identifier("_rra.evil.test")
-        self.assertRaises(Malformed, rules.register, CLIENT, [], [], [], ["*"])
-        self.assertRaises(Malformed, rules.register, stranger, [CERTIFICATE], [], [], ["*"])
+        self.assertRaises(Malformed, clients.register, CLIENT, [], [], [], ["*"])
+        self.assertRaises(Malformed, clients.register, stranger, [CERTIFICATE], [], [], ["*"])
 
     def test_own_agent_needs_a_name(self) -> None:
         """The agent's certificate must name a client."""
-        self.assertEqual(rules.own_agent((CERTIFICATE,), BAR, "x").identifier, CLIENT)
-        self.assertRaises(Malformed, rules.own_agent, (evolve(CERTIFICATE, client=None),), BAR, "x")
-        self.assertRaises(Malformed, rules.own_agent, (), BAR, "x")
+        self.assertEqual(clients.own_agent((CERTIFICATE,), BAR, ("x",)).identifier, CLIENT)
+        self.assertRaises(Malformed, clients.own_agent, (evolve(CERTIFICATE, client=None),), BAR, ("x",))
+        self.assertRaises(Malformed, clients.own_agent, (), BAR, ("x",))
 
 
 class LifeTests(SynchronousTestCase):
@@ -72,5 +72,9 @@ class MetadataTests(SynchronousTestCase):
         """Clients find how to prove themselves and that tokens are bound."""
         document = rules.metadata(parse_issuer("https://id.bar.test"))
         self.assertEqual(document["token_endpoint"], "https://id.bar.test/token")
-        self.assertEqual(document["token_endpoint_auth_methods_supported"], ["self_signed_tls_client_auth"])
+        methods = ["self_signed_tls_client_auth", "tls_client_auth", "private_key_jwt"]
+        for endpoint in ("token", "introspection", "revocation"):
+            self.assertIn(f"{endpoint}_endpoint", document)
+            self.assertEqual(document[f"{endpoint}_endpoint_auth_methods_supported"], methods)
+            self.assertNotIn("none", document[f"{endpoint}_endpoint_auth_signing_alg_values_supported"])
         self.assertIs(document["tls_client_certificate_bound_access_tokens"], True)

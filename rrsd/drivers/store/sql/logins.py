@@ -128,6 +128,21 @@ class LoginGrants:
             raise Replayed("refresh token")
         return grant
 
+    async def find_refresh(self, key: str) -> RefreshGrant:
+        """The grant, used or not, which stays as it is.
+
+        Raises:
+            NotGranted: it is unknown.
+        """
+
+        def look(connection: Connection) -> RefreshGrant:
+            row = connection.execute(_FIND_REFRESH, (key,)).fetchone()
+            if row is None:
+                raise NotGranted("unknown refresh token")
+            return _refresh(row)
+
+        return await self._engine.read(look)
+
     async def revoke_family(self, family: str) -> None:
         """End every refresh token of the chain."""
 
