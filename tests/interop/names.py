@@ -3,10 +3,15 @@
 curl asks foo.test for a resource with the certificate of bar.test's agent; foo.test asks Unbound, which asks Knot.
 """
 
+import json
+import os
+import sys
 from collections.abc import Mapping
+from typing import Any
 
 from typing_extensions import override
 
+from rrsd.cli.demo.daemons import Daemon
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.peers import parse_issuer
 from rrsd.core.wire.texts import render_client_keys, render_issuer_text
@@ -40,6 +45,20 @@ class NamesCase(Retrieval):
         agent = self.agent(BAR)
         self.spki = load_pair(agent.certificate.read_bytes(), agent.key.read_bytes()).certificate.spki
 
+    def publish(self, kind: str, name: str = CLIENT) -> None:
+        """Put into bar.test's zone what `rrsctl identity records` says of that type, at that label."""
+        said = self.told(self.bar, "records")
+        found = [each["data"] for each in said["records"] if (each["name"], each["type"]) == (f"{name}.{BAR}", kind)]
+        self.assertEqual(len(found), 1, said)
+        self.servers.set(BAR, name, 60, kind, f'"{found[0]}"' if kind == "TXT" else found[0])
+
+    def told(self, daemon: Daemon, *words: str, status: int = 0) -> Any:
+        """What `rrsctl identity` says."""
+        command = [sys.executable, "-m", "rrsd.cli.main", "--config", str(daemon.plan.config), "--json", "identity"]
+        done = self.run_to_end([*command, *words])
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return json.loads(done.stdout)
+
     def only(self, *methods: str, **more: str) -> None:
         """foo.test uses these methods and no others."""
         set_key(self.foo, "identity", "methods", "\n    ".join(["", *methods]))
@@ -68,16 +87,17 @@ class Proofs(NamesCase):
 
     def test_dane(self) -> None:
         """A secure TLSA record proves the key; a whole pull with its receipt goes by it; another key is refused."""
-        self.servers.set(BAR, CLIENT, 60, "TLSA", render_tlsa(of_key(self.spki)))
+        self.publish("TLSA")
         self.begin(1000)
         self.assertEqual(self.status(), "200")
         self.require_proved("dane dnssec")
+        self.told(self.foo, "verify", f"{CLIENT}.{BAR}")
         message, _ = self.send(self.settle(SENDER), 1000)
         self.await_state(self.deliver(message)[0], "receipted")
         self.servers.set(BAR, CLIENT, 60, "TLSA", render_tlsa(of_key(OTHER)))
         self.assertEqual(self.asked_again(), "401")
         self.require_refused("TLSA records are about other certificates")
-        self.did("knotd", "signed zones: TLSA and TXT of a client, TXT at _rrs")
+        self.did("knotd", "published and signed what `rrsctl identity records` says")
         self.did("unbound", "validated: DANE believed, another key refused")
 
     def test_webfinger(self) -> None:
@@ -126,7 +146,7 @@ class Unsigned(NamesCase):
 
     def test_txt(self) -> None:
         """O-05: a TXT record without DNSSEC is weak, and refused where DNSSEC is required; TLSA is refused always."""
-        self.servers.set(BAR, CLIENT, 60, "TXT", f'"{render_client_keys([self.spki])}"')
+        self.publish("TXT")
         self.only("dane", "dns-txt")
         self.begin(1000)
         self.assertEqual(self.status(), "200")
@@ -135,7 +155,7 @@ class Unsigned(NamesCase):
         self.assertEqual(self.asked_again(), "401")
         self.require_refused("records without DNSSEC")
         self.only("dane", "dns-txt", require_dnssec="no")
-        self.servers.set(BAR, CLIENT, 60, "TLSA", render_tlsa(of_key(self.spki)))
+        self.publish("TLSA")
         self.assertEqual(self.asked_again(), "401")
         self.require_refused("records without DNSSEC")
         self.did("unbound", "insecure zone: TXT weak or refused, TLSA refused")
@@ -151,4 +171,5 @@ class Bogus(NamesCase):
         self.begin(1000)
         self.assertEqual(self.status(), "401")
         self.require_refused("DNSSEC: validation failed")
+        self.told(self.foo, "verify", f"{CLIENT}.{BAR}", status=os.EX_NOPERM)
         self.did("unbound", "bogus zone: everything refused")
