@@ -12,6 +12,7 @@ from attrs import asdict, frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from rrsd.cli.names import look_at_names
 from rrsd.cli.session import Session, pass_session
 from rrsd.config.ini import Misconfigured
 from rrsd.config.settings import Settings, parse_settings
@@ -65,7 +66,8 @@ def _read(path: Path) -> tuple[Settings | None, list[Finding]]:
 
 def look(settings: Settings, now: Instant, status: Callable[[str], tuple[bool, object]]) -> list[Finding]:
     """Everything around a configuration that is right in itself."""
-    findings = [*_keys(settings, now), *_certificate(settings, now)]
+    level, text = look_at_names(settings)
+    findings = [*_keys(settings, now), *_certificate(settings, now), Finding(level, "names", text)]
     running = _daemon(status)
     findings.append(running)
     if running.level == "note":

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -14,8 +15,11 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from typing_extensions import override
 
+from rrsd.cli.names import look_at_names
+from rrsd.config.settings import parse_settings
 from rrsd.core.refusals import Malformed, Unavailable
 from rrsd.core.values.records import Host, Records, RecordType, Service, Text, Tlsa, Verdict
+from rrsd.drivers.dns import probe as probing
 from rrsd.drivers.dns.libunbound import MISSING, open_libunbound
 from rrsd.drivers.dns.lookup import Lookup
 from rrsd.drivers.dns.places import Place
@@ -151,6 +155,42 @@ class Resolver(ServersCase):
         lookup = self.lookup_by(self.servers.resolver, deadline=timedelta(seconds=2), patience=timedelta(seconds=1))
         for name in ("_proof.foo.test", "rs.bar.test"):
             self.assertEqual((await self.ask(f"TXT {name}", lookup)).verdict, TEMPORARY)
+
+
+class Check(ServersCase):
+    """What `rrsctl check` says about the resolver."""
+
+    def said(self, **changes: Any) -> tuple[str, str]:
+        """Level and text with those settings of `[dns]`."""
+        text = "[domain]\nname = foo.test\nissuer = https://foo.test\n[rs]\norigin = https://foo.test\n"
+        settings = parse_settings(text)
+        return look_at_names(evolve(settings, dns=evolve(settings.dns, **changes)))
+
+    def require_said(self, level: str, part: str, **changes: Any) -> None:
+        """That level, and those words."""
+        told, text = self.said(**changes)
+        self.assertEqual(told, level, text)
+        self.assertIn(part, text)
+
+    def test_check(self) -> None:
+        """It says who validates, whether it does, and what cannot be believed otherwise."""
+        port = self.servers.resolver.port
+        self.require_said("ok", f"127.0.0.1 port {port}: it validates", resolver=f"127.0.0.1 {port}")
+        self.require_said("note", "DANE cannot be used and TXT records prove little")
+        self.require_said("error", "does not validate", resolver=f"127.0.0.1 {self.servers.authority.port}")
+        self.servers.stop("unbound")
+        self.require_said("error", "nobody listens there", resolver=f"127.0.0.1 {port}")
+        self.patch(sys, "path", [*sys.path, DEBIAN])
+        self.require_said("error", "/nonexistent", backend=Backend.LIBUNBOUND, anchors="/nonexistent")
+        library = str(self.servers.library)
+        self.require_said("ok", f"libunbound validates, with {library}", backend=Backend.LIBUNBOUND, libunbound=library)
+
+    def test_offline(self) -> None:
+        """Where nothing can be heard, check says that it cannot tell."""
+        with socket.socket(type=socket.SOCK_DGRAM) as silent:
+            silent.bind(("127.0.0.1", 0))
+            self.patch(probing, "PATIENCE", 0.05)
+            self.require_said("note", "cannot be told now (no answer)", resolver=f"127.0.0.1 {silent.getsockname()[1]}")
 
 
 class Library(ServersCase):
