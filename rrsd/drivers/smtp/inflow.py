@@ -1,0 +1,75 @@
+"""The bytes of one message between the connection that they come from and the coroutine that takes them."""
+
+from collections import deque
+from collections.abc import Callable
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+
+from rrsd.core.refusals import Unavailable
+
+MOST_HELD = 1 << 20
+"""Bytes that wait for the taker before the connection is paused; it goes on below a quarter of that."""
+
+
+@define(eq=False)
+class Inflow:
+    """An asynchronous iterator over blocks. `pause` and `resume` hold the connection and let it go on."""
+
+    pause: Callable[[], None]
+    resume: Callable[[], None]
+    _blocks: deque[bytes] = field(factory=deque, init=False)
+    _held: int = field(default=0, init=False)
+    _is_paused: bool = field(default=False, init=False)
+    _is_ended: bool = field(default=False, init=False)
+    _is_broken: bool = field(default=False, init=False)
+    _waiting: Deferred[None] | None = field(default=None, init=False)
+
+    def put(self, block: bytes) -> None:
+        """A block came."""
+        self._blocks.append(block)
+        self._held += len(block)
+        if self._held > MOST_HELD and not self._is_paused:
+            self._is_paused = True
+            self.pause()
+        self._wake()
+
+    def end(self) -> None:
+        """That was all."""
+        self._is_ended = True
+        self._wake()
+
+    def break_off(self) -> None:
+        """The rest will not come; whoever takes hears it as Unavailable."""
+        self._is_broken = True
+        self._blocks.clear()
+        self._held = 0
+        self._wake()
+
+    def __aiter__(self) -> "Inflow":
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._blocks:
+            if self._is_broken:
+                raise Unavailable("the message was broken off")
+            if self._is_ended:
+                raise StopAsyncIteration
+            self._waiting = Deferred()
+            await self._waiting
+        block = self._blocks.popleft()
+        self._held -= len(block)
+        if self._is_paused and self._held < MOST_HELD // 4:
+            self._is_paused = False
+            self.resume()
+        return block
+
+    async def drain(self) -> None:
+        """Take what is left and drop it; refuses with Unavailable when it was broken off."""
+        async for _ in self:
+            pass
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)
