@@ -6,6 +6,7 @@ from attrs import frozen
 from twisted.web.resource import IResource
 
 from rrsd.app.keys import KeyDesk
+from rrsd.app.mail import MailRoom, build_mail
 from rrsd.app.means import Means
 from rrsd.app.people import People, build_people
 from rrsd.app.resources import Retrieving, Serving, build_retrieving, build_serving
@@ -21,6 +22,7 @@ class Composition:
     people: People
     serving: Serving
     retrieving: Retrieving
+    mail: MailRoom
     keys: KeyDesk
     window: Window
     public: IResource
@@ -43,4 +45,4 @@ def compose(means: Means) -> Composition:
     keys = KeyDesk(settings, doors, means.audit)
     window = build_window(means, people, retrieving, keys, reload)
     public = public_site(settings, effects, people, serving, retrieving)
-    return Composition(means, people, serving, retrieving, keys, window, public)
+    return Composition(means, people, serving, retrieving, build_mail(means), keys, window, public)

@@ -38,7 +38,9 @@ from rrsd.runtime.secure import SecureFactory
 from rrsd.runtime.tree import OrderedTree, Room
 from rrsd.web.site import Limits, Site
 
-ROOMS = ("store", "keys", "tls", "dns", "fetch", "identity", "rs", "sts", "idp", "rra", "admin", "front")
+ROOMS = (
+    "store", "keys", "tls", "dns", "fetch", "smtp", "identity", "rs", "sts", "idp", "rra", "mail", "admin", "front",
+)  # fmt: skip
 """The rooms in order of their start: drivers, roles, and the public listeners last."""
 
 MOST_BODY = 16 << 20
@@ -176,6 +178,7 @@ def _active(whole: Composition, store: Store, effects: Effects) -> tuple[Room, .
         whole.serving.collection,
         IdentityProvider(store.logins, effects.timers),
         whole.retrieving.agent,
+        whole.mail,
         _desk(whole),
         _front(whole),
     )

@@ -16,11 +16,13 @@ from rrsd.core.values.settings import key
 from rrsd.drivers.dns.settings import Settings as Dns
 from rrsd.drivers.fetch.settings import Settings as Fetch
 from rrsd.drivers.keys.settings import Settings as Keys
+from rrsd.drivers.smtp.settings import Settings as Smtp
 from rrsd.drivers.store.settings import Settings as Store
 from rrsd.drivers.tls.settings import Settings as Tls
 from rrsd.roles.admin.settings import Settings as Admin
 from rrsd.roles.identity.settings import Settings as Identity
 from rrsd.roles.idp.settings import Settings as Idp
+from rrsd.roles.mail.settings import Settings as Mail
 from rrsd.roles.rra.settings import Settings as Rra
 from rrsd.roles.rs.settings import Settings as Rs
 from rrsd.roles.sts.settings import Settings as Sts
@@ -102,11 +104,13 @@ class Settings:
     tls: Tls
     dns: Dns
     fetch: Fetch
+    smtp: Smtp
     identity: Identity
     idp: Idp
     sts: Sts
     rs: Rs
     rra: Rra
+    mail: Mail
     admin: Admin
 
 

@@ -49,6 +49,12 @@ class Tables(SynchronousTestCase):
         self.assertEqual(set(EXITS), set(ALL))
         self.assertEqual(set(ADVICE), set(ALL))
 
+    def test_replies(self) -> None:
+        """Every refusal has its reply in SMTP."""
+        from rrsd.roles.mail.replies import TABLE as REPLIES
+
+        self.assertEqual(set(REPLIES), set(ALL))
+
     def test_outcomes(self) -> None:
         """Every refusal means something to a pull job."""
         from rrsd.roles.rra.rules import OUTCOMES

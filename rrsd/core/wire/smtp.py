@@ -281,7 +281,7 @@ def render_reply(reply: Reply) -> bytes:
     return "".join(f"{reply.code}{m}{status}{t}\r\n" for m, t in zip(marks, texts, strict=True)).encode("utf-8")
 
 
-def parse_extensions(reply: Reply) -> dict[str, str]:
+def extensions_of(reply: Reply) -> dict[str, str]:
     """What a server offers after EHLO or LHLO: the parameters by keyword in capitals (RFC 5321 4.1.1.1)."""
     words = [line.partition(" ") for line in reply.lines[1:]]
     return {keyword.upper(): rest.strip(" ") for keyword, _, rest in words if keyword}

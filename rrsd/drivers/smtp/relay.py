@@ -17,21 +17,11 @@ from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unavailable
 from rrsd.core.values.envelopes import Envelope, Reply
 from rrsd.core.wire import smtp
 from rrsd.core.wire.smtp_data import Stuffing
+from rrsd.drivers.smtp.settings import Settings
 from rrsd.runtime.timers import Timers
 
 MOST_WAITING = 64
 """Replies that a server may send before anybody has asked."""
-
-
-@frozen
-class Waits:
-    """How long the next server may take for each step (RFC 5321 4.5.3.2)."""
-
-    connect: timedelta = timedelta(seconds=30)
-    greeting: timedelta = timedelta(minutes=5)
-    command: timedelta = timedelta(minutes=5)
-    block: timedelta = timedelta(minutes=3)
-    done: timedelta = timedelta(minutes=20)
 
 
 @implementer(IPushProducer)
@@ -125,7 +115,7 @@ class Talk:
 
     client: Client
     timers: Timers
-    waits: Waits
+    waits: Settings
     extensions: Mapping[str, str] = field(factory=dict)
 
     async def expect(self, wait: timedelta) -> Reply:
@@ -148,8 +138,8 @@ class Relay:
     endpoint: IStreamClientEndpoint
     name: str
     timers: Timers
+    waits: Settings
     is_lmtp: bool = False
-    waits: Waits = Waits()
 
     async def send(self, envelope: Envelope, message: AsyncIterator[bytes]) -> tuple[Reply, ...]:
         """What the server said about each recipient, in their order; a yes means that it has the message.
@@ -194,10 +184,10 @@ class Relay:
         return talk
 
     async def _greet(self, talk: Talk) -> None:
-        _require_yes(await talk.expect(self.waits.greeting), "greeting")
+        _require_yes(await talk.expect(self.waits.command), "greeting")
         hello = await talk.say(f"{'LHLO' if self.is_lmtp else 'EHLO'} {self.name}\r\n".encode())
         _require_yes(hello, "hello")
-        talk.extensions = smtp.parse_extensions(hello)
+        talk.extensions = smtp.extensions_of(hello)
 
     async def _transact(self, talk: Talk, envelope: Envelope, message: AsyncIterator[bytes]) -> tuple[Reply, ...]:
         await self._forward(talk, envelope)

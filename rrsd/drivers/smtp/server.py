@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, Protocol, cast
 
-from attrs import define, field, frozen
+from attrs import define, field
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.protocol import Protocol as StreamProtocol
@@ -16,6 +16,7 @@ from rrsd.core.refusals import Refusal
 from rrsd.core.values.envelopes import Envelope, Reply
 from rrsd.core.wire.smtp_server import Began, Broken, Came, Ended, Event, Offer, ServerSession
 from rrsd.drivers.smtp.inflow import Inflow
+from rrsd.drivers.smtp.settings import Settings
 from rrsd.runtime.logs import new_reference
 
 TROUBLE = Reply(451, "4.3.0", ("local trouble, come again",))
@@ -32,14 +33,6 @@ class Receiver(Protocol):
         ...
 
 
-@frozen
-class Waits:
-    """How long a client may take (RFC 5321 4.5.3.2.7, shortened for the same host); `answer` bounds our own work."""
-
-    command: timedelta = timedelta(minutes=5)
-    data: timedelta = timedelta(minutes=3)
-
-
 @define(eq=False, slots=False)
 class Connection(StreamProtocol):
     """One client. What it sends while a message waits for its reply stays in the socket."""
@@ -49,7 +42,7 @@ class Connection(StreamProtocol):
     session: ServerSession
     receiver: Receiver
     clock: IReactorTime
-    waits: Waits
+    waits: Settings
     spawn: Callable[[Coroutine[Any, Any, None], str], None]
     left: Callable[["Connection"], None]
     _inflow: Inflow | None = field(default=None, init=False)
@@ -88,7 +81,7 @@ class Connection(StreamProtocol):
         if self.session.is_over:
             transport.loseConnection()
         in_data = self._inflow is not None and not self.session.is_waiting
-        self._watch(None if self.session.is_waiting else self.waits.data if in_data else self.waits.command)
+        self._watch(None if self.session.is_waiting else self.waits.block if in_data else self.waits.command)
 
     def _act(self, event: Event) -> None:
         match event:
@@ -158,7 +151,13 @@ class SmtpFactory(Factory):
 
 
 def smtp_factory(
-    offer: Offer, receiver: Receiver, clock: IReactorTime, spawn: Callable[[Coroutine[Any, Any, None], str], None]
+    offer: Offer,
+    receiver: Receiver,
+    waits: Settings,
+    clock: IReactorTime,
+    spawn: Callable[[Coroutine[Any, Any, None], str], None],
 ) -> SmtpFactory:
     """The listener for messages that go to `receiver`."""
-    return SmtpFactory(lambda left: Connection(ServerSession(offer), receiver, clock, Waits(), spawn, left))
+    return SmtpFactory(
+        lambda left: Connection(ServerSession(offer), receiver, clock, waits, spawn, left), waits.connections
+    )

@@ -34,6 +34,7 @@ from rrsd.core.wire import (
     mime_parts,
     oauth,
     receipts,
+    smtp,
     strictjson,
     subjects,
     texts,
@@ -130,6 +131,7 @@ _FORM = {
 _CLAIMS = {**signing.delegation(), "authorization_details": _DETAILS}
 _PEM = signing.CERTIFICATE.key_pem
 _JWS = signing.raw_jws(b'{"alg":"ES256","typ":"rrs-delegation+jwt","kid":"k1"}', json.dumps(_CLAIMS).encode())
+_OFFERED = dict.fromkeys(("SIZE", "8BITMIME", "SMTPUTF8", "DSN", "BINARYMIME"), "")
 _ADDRESS = "acct:bob@bar.test"
 
 
@@ -362,6 +364,30 @@ TABLE = (
         call=lambda given: webfinger.parse_public_keys(given, _ADDRESS),
         again=lambda found: webfinger.render_public_key(_ADDRESS, found),
     ),
+    _octets(
+        smtp.parse_command,
+        b"MAIL FROM:<alice@foo.test> SIZE=10",
+        b"NOOP",
+        most=smtp.MOST_LINE,
+        again=lambda found: f"{found.verb} {found.argument}".rstrip().encode(),
+    ),
+    _text(
+        smtp.parse_mail,
+        'FROM:<"a b"@foo.test> SIZE=10 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb',
+        "FROM:<>",
+        again=lambda found: smtp.render_mail(found, _OFFERED).decode().removeprefix("MAIL ").rstrip(),
+    ),
+    _text(
+        smtp.parse_rcpt,
+        "TO:<bob@bar.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;bob@bar.test",
+        "TO:<Postmaster>",
+        call=lambda given: smtp.parse_rcpt(given, is_utf8=True),
+        again=lambda found: smtp.render_rcpt(found, _OFFERED).decode().removeprefix("RCPT ").rstrip(),
+    ),
+    _text(smtp.parse_chunk, "86 LAST", "0"),
+    _text(smtp.parse_xforward, "NAME=mx.foo.test IDENT=4A+2BB ADDR=[UNAVAILABLE]"),
+    _text(smtp.decode_xtext, "a+2Bb", again=smtp.encode_xtext),
+    _octets(smtp.parse_reply_line, b"250-2.1.0 ok", b"354", most=smtp.MOST_LINE),
     _octets(
         x509.parse_certificate, signing.der_certificate(signing.ED_KEY), most=x509.MOST, again=lambda found: found.der
     ),

@@ -126,7 +126,7 @@ class Answers(SynchronousTestCase):
     def test_extensions(self) -> None:
         """Keywords and parameters after the server's name."""
         reply = Reply(250, "", ("mx.bar.test", "SIZE 1000", "pipelining", "", "AUTH PLAIN LOGIN"))
-        self.assertEqual(smtp.parse_extensions(reply), {"SIZE": "1000", "PIPELINING": "", "AUTH": "PLAIN LOGIN"})
+        self.assertEqual(smtp.extensions_of(reply), {"SIZE": "1000", "PIPELINING": "", "AUTH": "PLAIN LOGIN"})
 
 
 class Orders(SynchronousTestCase):

@@ -164,6 +164,9 @@ class Chunks(SynchronousTestCase):
         dropped = session(most_size=4)
         dropped.receive(BEGIN + b"BDAT 6\r\na\r\nb\r\nRSET\r\n")
         self.assertEqual(codes(dropped)[-2:], [250, 250])
+        late = session(most_size=4)
+        self.assertEqual(late.receive(BEGIN + b"DATA\r\na\r\nbcdef\r\n")[-1], Broken())
+        self.assertEqual((late.receive(b"\n"), late.is_over, codes(late)[-1]), ([], True, 554))
         bare = session(most_size=4)
         self.assertEqual(bare.receive(BEGIN + b"BDAT 12 LAST\r\na\r\nb\r\na\r\nb\r\r")[-1], Broken())
 

@@ -1,0 +1,76 @@
+"""The mail role, plugged between the mail servers of this host."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.endpoints import clientFromString
+
+from rrsd.app.front import Listeners
+from rrsd.app.means import Means
+from rrsd.core.refusals import Malformed
+from rrsd.core.wire.smtp_server import Offer
+from rrsd.drivers.smtp.relay import Relay
+from rrsd.drivers.smtp.server import Receiver, SmtpFactory, smtp_factory
+from rrsd.roles.mail.flow.inbound import Inbound
+from rrsd.roles.mail.flow.outbound import Outbound
+from rrsd.runtime.loops import Nursery
+
+
+@define(eq=False)
+class MailRoom:
+    """The listeners for the mail server, and the messages that are on their way through."""
+
+    listeners: Listeners
+    factories: Sequence[SmtpFactory]
+    work: Nursery
+    name: str = field(default="mail", init=False)
+
+    async def start(self) -> None:
+        """Listen; refuses with Unavailable when an endpoint cannot be had."""
+        await self.listeners.start()
+
+    async def stop(self) -> None:
+        """Say goodbye; what has no reply yet stays in the mail server's queue."""
+        await self.listeners.stop()
+        for factory in self.factories:
+            factory.close_all()
+        await self.work.stop()
+
+
+def build_mail(means: Means) -> MailRoom:
+    """The mail role; without a listener in the settings it is there and does nothing.
+
+    Raises:
+        Malformed: an endpoint of a next mail server cannot be read.
+    """
+    mail, work = means.settings.mail, Nursery()
+    doors: list[tuple[str, SmtpFactory]] = []
+    if mail.outbound is not None:
+        outbound = Outbound(next=relay_to(means, mail.outbound_next, is_lmtp=False))
+        doors.append((mail.outbound, _listener(means, outbound, work, is_lmtp=False)))
+    if mail.inbound is not None:
+        inbound = Inbound(next=relay_to(means, mail.inbound_next, is_lmtp=True))
+        doors.append((mail.inbound, _listener(means, inbound, work, is_lmtp=True)))
+    listeners = Listeners("mail", means.effects.reactor, doors)
+    return MailRoom(listeners, [factory for _, factory in doors], work)
+
+
+def relay_to(means: Means, description: str, *, is_lmtp: bool) -> Relay:
+    """The way to the mail server at a client endpoint."""
+    try:
+        endpoint: Any = clientFromString(means.effects.reactor, description)
+    except (ValueError, TypeError, KeyError) as problem:
+        raise Malformed(f"no such endpoint: {description} ({problem})") from None
+    name = str(means.settings.domain.name)
+    return Relay(endpoint, name, means.effects.timers, means.settings.smtp, is_lmtp)
+
+
+def _listener(means: Means, receiver: Receiver, work: Nursery, *, is_lmtp: bool) -> SmtpFactory:
+    mail = means.settings.mail
+    # Dovecot's LMTP has no DSN, and what it cannot report must not be promised; the way out hands DSN on.
+    offer = Offer(
+        str(means.settings.domain.name), is_lmtp=is_lmtp, has_dsn=not is_lmtp, has_xforward=True,
+        most_size=mail.most_message, most_recipients=mail.most_recipients,
+    )  # fmt: skip
+    return smtp_factory(offer, receiver, means.settings.smtp, means.effects.reactor, work.spawn)
