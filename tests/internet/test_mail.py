@@ -49,7 +49,7 @@ class Passage(MailCase):
             way, greeted = self.way(port), [250]
             for segment in (65536, 1000, 17):
                 self.world.internet.segment = segment
-                body = BODY if segment > 17 else BODY[:2000]
+                body = BODY if segment > 17 else BODY[: BODY.index(b"\r\n", 2000) + 2]
                 self.assertEqual(way.say(begin + stuffed(body)), [*greeted, 250, 250, 354, 250])
                 self.assertEqual(post.kept[-1][1], body)
                 begin = begin[begin.index(b"MAIL") :]
