@@ -137,8 +137,14 @@ class AuditTrail:
     def record(self, event: Mapping[str, Any]) -> None:
         """Append one line; empty fields are left out, hidden ones and what looks like a credential replaced."""
         data = (rendered({"time": self._now().isoformat(timespec="milliseconds"), **event}) + "\n").encode("ascii")
+        if os.fstat(self._file).st_nlink == 0:
+            self.reopen()  # somebody removed the file: what is written into it now would be lost
+        if self._is_torn:
+            # A disk that was full, or a crash, left half a line: it must not swallow this one.
+            data = b"\n" + data
         while data:
             data = data[os.write(self._file, data) :]
+            self._is_torn = bool(data)
 
     def reopen(self) -> None:
         """Go on in a new file after the old one was moved away."""
@@ -150,4 +156,7 @@ class AuditTrail:
         os.close(self._file)
 
     def _opened(self) -> int:
-        return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        size = os.fstat(file).st_size
+        self._is_torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+        return file

@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import resource
+import signal
 import stat
 from datetime import UTC, datetime
 from typing import Any
@@ -113,3 +115,46 @@ class Trails(SynchronousTestCase):
         full = AuditTrail("/dev/full", lambda: datetime(2026, 11, 20, tzinfo=UTC))
         self.addCleanup(full.close)
         self.assertRaises(OSError, full.record, {"what": "pull"})
+
+    def test_half_a_line(self) -> None:
+        """What a full disk or a crash has cut off does not swallow the next line."""
+        with open(self.path, "ab") as file:
+            file.write(b'{"what": "pull", "outc')
+        self.trail.reopen()
+        self.trail.record({"what": "next"})
+        self.trail.record({"what": "last"})
+        with open(self.path) as lines:
+            self.assertEqual([json.loads(line)["what"] for line in list(lines)[1:]], ["next", "last"])
+
+    def test_half_a_line_of_this_process(self) -> None:
+        """The same when the disk fills up in the middle of a line and has room again."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        self.addCleanup(signal.signal, signal.SIGXFSZ, before)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_FSIZE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (30, hard))
+        for _ in range(2):
+            self.assertRaises(OSError, self.trail.record, {"what": "pull"})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        self.trail.record({"what": "next"})
+        with open(self.path) as lines:
+            torn, whole = lines
+        self.assertEqual((len(torn), json.loads(whole)["what"]), (31, "next"))
+
+    def test_removed(self) -> None:
+        """Lines do not go into a file that nobody can see any more."""
+        self.trail.record({"what": "old"})
+        os.unlink(self.path)
+        self.trail.record({"what": "new"})
+        self.assertEqual([line["what"] for line in self.lines()], ["new"])
+
+    def test_credentials_in_fields(self) -> None:
+        """Z-11: a token in a path or a name is not kept."""
+        token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJib2JAYmFyLnRlc3QifQ.c2lnbmF0dXJl"
+        for text in (f"GET /orders/{token}", token[:30], f"Bearer {token}", f"refresh_token={token}", "eyJ" + "a" * 60):
+            self.trail.record({"what": "call", "resource": text})
+        for line in self.lines():
+            self.assertIn("[redacted]", str(line["resource"]))
+            self.assertNotIn("eyJ", str(line["resource"]))
+        self.trail.record({"what": "retrieve", "resource": f"ni:///sha-256;eyJ{'a' * 40}"})
+        self.assertNotIn("[redacted]", str(self.lines()[-1]["resource"]), "a digest may begin like that")
