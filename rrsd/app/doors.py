@@ -15,6 +15,8 @@ from rrsd.drivers.fetch.endpoints import Network
 from rrsd.drivers.fetch.guard import Guard, parse_networks
 from rrsd.drivers.fetch.settings import Settings as FetchSettings
 from rrsd.drivers.keys.service import Keyring
+from rrsd.drivers.policy.engine import Engine
+from rrsd.drivers.policy.service import build_engine, read_policies
 from rrsd.drivers.tls.client import ClientTls
 from rrsd.drivers.tls.credentials import Credential, parse_credential
 from rrsd.drivers.tls.reload import read_credential, read_file
@@ -25,7 +27,7 @@ from rrsd.runtime.timers import Timers
 @define(eq=False)
 class Doors:
     """The ways in and out. `strangers` shows no certificate, `agent` shows that of the domain's agent; `names` is what
-    DNS says."""
+    DNS says; `policies` decide."""
 
     settings: Settings
     keyring: Keyring
@@ -33,19 +35,24 @@ class Doors:
     strangers: Outbound
     agent: Outbound
     names: Lookup
+    policies: Engine
     _agent_tls: ClientTls
 
     def reload(self) -> tuple[str, ...]:
-        """Take up certificates and keys that changed on disk; what is open goes on. Returns what was reloaded.
+        """Take up certificates, keys and policies that changed on disk; what is open goes on.
+
+        Returns what was reloaded.
 
         Raises:
             Malformed, Damaged, Forbidden: something cannot be used; everything is as it was.
         """
         credential = read_front(self.settings)
+        policies = read_policies(self.settings.policy, self.policies.schema)
         self.keyring.reload()
         self.server.replace(credential)
         self.present()
-        return ("front certificate", "keys")
+        self.policies.replace(policies)
+        return ("front certificate", "keys", "policies")
 
     def present(self) -> None:
         """Present the client certificate that is the current one on calls from now on; those that run go on."""
@@ -56,7 +63,8 @@ def build_doors(settings: Settings, effects: Effects, keyring: Keyring) -> Doors
     """The drivers of a daemon whose keys are loaded.
 
     Raises:
-        Malformed: a certificate, the roots, the host table or a network in the settings cannot be used.
+        Malformed: a certificate, the roots, the host table, a policy or a network in the settings cannot be used.
+        Forbidden: others may write to the policies.
     """
     roots = read_file(settings.tls.roots) if settings.tls.roots is not None else None
     minimum = settings.tls.minimum
@@ -70,6 +78,7 @@ def build_doors(settings: Settings, effects: Effects, keyring: Keyring) -> Doors
         build_outbound(settings, effects, names, stranger_tls, settings.fetch.stranger),
         build_outbound(settings, effects, names, agent_tls, settings.fetch.ask),
         names,
+        build_engine(settings.policy),
         agent_tls,
     )
 

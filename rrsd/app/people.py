@@ -188,6 +188,7 @@ def _token_service(means: Means, members: Members, identity: Identity) -> tuple[
         sessions=identity,
         own=own,
         replays=store.replays,
+        policies=means.doors.policies,
         signer=keyring.signer,
         now=now,
         unique=unique,

@@ -19,6 +19,7 @@ from rrsd.roles.rra.restore import Restorer
 from rrsd.roles.rra.scheduler import Scheduler
 from rrsd.roles.rra.service import Agent
 from rrsd.roles.rs.flow.admission import Gate, Record
+from rrsd.roles.rs.flow.permission import Permission
 from rrsd.roles.rs.flow.proofs import Proofs
 from rrsd.roles.rs.flow.senders import Senders
 from rrsd.roles.rs.flow.strangers import Strangers
@@ -45,13 +46,15 @@ def build_serving(means: Means, people: People) -> Serving:
     timers, rs = effects.timers, settings.rs
     record = Record(audit, timers)
     rates = RateLimit(rs.rate, rs.burst, effects.reactor)
-    proofs = Proofs(rs, people.identity, timers)
+    pairs = frozenset((client, pair.domain) for pair in settings.policy.pairs for client in pair.clients)
+    proofs = Proofs(rs, people.identity, timers, pairs)
+    permission = Permission(means.doors.policies, timers)
     senders = Senders(
         rs, settings.domain.name, people.identity, store.uploads, store.grants, timers, record, effects.unique
     )
     return Serving(
         Gate(rs, rates, audit),
-        Strangers(proofs, store.grants, store.blobs, timers, record),
+        Strangers(proofs, store.grants, store.blobs, timers, record, permission),
         senders,
         Collection(rs, store.blobs, store.uploads, timers, Nursery()),
     )

@@ -39,7 +39,8 @@ from rrsd.runtime.tree import OrderedTree, Room
 from rrsd.web.site import Limits, Site
 
 ROOMS = (
-    "store", "keys", "tls", "dns", "fetch", "smtp", "identity", "rs", "sts", "idp", "rra", "mail", "admin", "front",
+    "store", "keys", "tls", "dns", "fetch", "smtp", "policy",
+    "identity", "rs", "sts", "idp", "rra", "mail", "admin", "front",
 )  # fmt: skip
 """The rooms in order of their start: drivers, roles, and the public listeners last."""
 

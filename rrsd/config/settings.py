@@ -16,6 +16,7 @@ from rrsd.core.values.settings import key
 from rrsd.drivers.dns.settings import Settings as Dns
 from rrsd.drivers.fetch.settings import Settings as Fetch
 from rrsd.drivers.keys.settings import Settings as Keys
+from rrsd.drivers.policy.settings import Settings as Policy
 from rrsd.drivers.smtp.settings import Settings as Smtp
 from rrsd.drivers.store.settings import Settings as Store
 from rrsd.drivers.tls.settings import Settings as Tls
@@ -105,6 +106,7 @@ class Settings:
     dns: Dns
     fetch: Fetch
     smtp: Smtp
+    policy: Policy
     identity: Identity
     idp: Idp
     sts: Sts

@@ -18,15 +18,27 @@ from rrsd.core.values.calls import Answer, Call, Event
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.instants import Instant, instant
 from rrsd.core.values.peers import Certificate, Issuer, Origin, Url, parse_issuer
+from rrsd.core.values.policies import Question
 from rrsd.core.values.resources import CHUNK, Blob, Grant, Receipt, Upload
 from rrsd.core.values.tokens import Algorithm, KeySet, Kind, PublicKey
 from rrsd.core.wire import jose, strictjson
 from rrsd.core.wire.delegation import delegation_claims
 from rrsd.core.wire.metadata import IssuerMetadata, render_issuer_metadata
 from rrsd.core.wire.receipts import receipt_claims
+from rrsd.drivers.policy.service import build_engine
+from rrsd.drivers.policy.settings import Settings as PolicySettings
 from rrsd.runtime.timers import Timers
 
 T = TypeVar("T")
+
+POLICIES = build_engine(PolicySettings())
+"""The policies that come with rrsd."""
+
+
+def fits(question: Question) -> bool:
+    """Whether the question has the form that the schema gives it."""
+    return not POLICIES.explain(question).errors
+
 
 EPOCH = 1_790_000_000
 """When the tests begin, seconds since 1970."""

@@ -1,13 +1,14 @@
 """Questions to the policy engine and its decisions: principal, action, resource, context."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
 from attrs import field, frozen
 
-Attribute: TypeAlias = str | int | bool | tuple[str, ...] | Mapping[str, "Attribute"]
-"""What an attribute may be: a text, a whole number, a truth, a set of texts, or a record of these."""
+Attribute: TypeAlias = str | int | bool | datetime | tuple[str, ...] | Mapping[str, "Attribute"]
+"""What an attribute may be: a text, a whole number, a truth, an instant, a set of texts, or a record of these."""
 
 
 class Action(StrEnum):

@@ -8,6 +8,7 @@ from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.peers import Certificate, ClientProof, Introduction, Issuer
+from rrsd.core.values.policies import Decision, Question
 from rrsd.core.values.resources import Blob, Grant, Upload
 from rrsd.core.values.tokens import KeySet, VerifiedAccess
 
@@ -110,6 +111,14 @@ class Grants(Protocol):
 
     async def withdraw(self, sender: Address, message_id: str) -> int:
         """End the message's grants; how many."""
+        ...
+
+
+class Policies(Protocol):
+    """Who may do what."""
+
+    def decide(self, question: Question) -> Decision:
+        """Whether it is permitted, and by which policies; what cannot be decided is not."""
         ...
 
 

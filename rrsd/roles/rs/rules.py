@@ -16,7 +16,6 @@ from rrsd.core.refusals import (
     TooLarge,
     Unavailable,
     Unproven,
-    Withdrawn,
 )
 from rrsd.core.values.addresses import Address, Domain, parse_address
 from rrsd.core.values.digests import Digest, parse_digest
@@ -60,22 +59,6 @@ def believable(parse: Callable[[], T]) -> T:
         return parse()
     except (Malformed, TooLarge) as refusal:
         raise not_a_token(refusal) from None
-
-
-def permit(grants: Sequence[Grant], message_ids: frozenset[str] | None, now: Instant) -> Grant:
-    """The live grant that names the requester, the longest-lived one where there are several.
-
-    Raises:
-        Forbidden: none does, or the delegation is narrowed to other messages; so it is for what does not exist.
-        Withdrawn: every one that did has ended.
-    """
-    named = [grant for grant in grants if message_ids is None or grant.message_id in message_ids]
-    if not named:
-        raise Forbidden("no grant names the requester")
-    live = [grant for grant in named if not grant.withdrawn and grant.not_after > now]
-    if not live:
-        raise Withdrawn("every grant has ended")
-    return max(live, key=lambda grant: grant.not_after)
 
 
 def acknowledged(grants: Sequence[Grant], receipts: Sequence[Receipt]) -> tuple[list[Grant], list[Receipt]]:

@@ -28,6 +28,7 @@ class Note:
     resource: str = ""
     subject: str = ""
     evidence: str = ""
+    policy: str = ""
     claims: Mapping[str, object] = field(factory=dict)
     inactive: Refusal | None = None
     """Why a token that was asked about is not active: that is no error, and still a no."""
@@ -45,7 +46,8 @@ class Note:
     def _event(self, outcome: str, now: Instant, refusal: str, evidence: str, claims: Mapping[str, object]) -> Event:
         return Event(
             self.what, outcome, who=self.who, subject=self.subject, peer=self.peer, resource=self.resource,
-            refusal=refusal, evidence=evidence, took=(now - self.started).total_seconds(), claims=claims,
+            refusal=refusal, evidence=evidence, policy=self.policy, took=(now - self.started).total_seconds(),
+            claims=claims,
         )  # fmt: skip
 
 

@@ -21,11 +21,11 @@ from rrsd.core.wire.exchange import (
 )
 from rrsd.core.wire.jose import parse_jws
 from rrsd.core.wire.oauth import Form
-from rrsd.roles.sts import rules
+from rrsd.roles.sts import permission, rules
 from rrsd.roles.sts.admission import Admission, Note
 from rrsd.roles.sts.clients import Client
 from rrsd.roles.sts.own import OwnTokens
-from rrsd.roles.sts.ports import Replays, Sessions, Signer, Subjects
+from rrsd.roles.sts.ports import Policies, Replays, Sessions, Signer, Subjects
 from rrsd.roles.sts.rules import Subject
 from rrsd.roles.sts.settings import Settings
 
@@ -65,6 +65,7 @@ class Flow:
     sessions: Sessions
     own: OwnTokens
     replays: Replays
+    policies: Policies
     signer: Signer
     now: Callable[[], Instant]
     unique: Callable[[], str]
@@ -101,6 +102,7 @@ class Flow:
         except rules.ABOUT_THE_SUBJECT as refusal:
             raise rules.about_subject(refusal) from None
         order = Order(caller.client, bound, asked, subject, now, end)
+        self._require_permitted(order, note)
         if subject.access is not None and asked.wanted is SubjectType.ACCESS_TOKEN:
             return self._issue_access(order, subject.access, note)
         return self._issue_delegation(order, note)
@@ -127,6 +129,16 @@ class Flow:
         until = verified.expires + rules.REMEMBER
         if not await self.replays.first_use(str(verified.client), verified.jti, until):
             raise Replayed("impersonation assertion")
+
+    def _require_permitted(self, order: Order, note: Note) -> None:
+        client, subject = order.client, order.subject
+        wish = permission.Wish(
+            client.identifier, client.impersonate, client.targets, subject.address, subject.evidence,
+            order.asked.resource, order.now, len(subject.actors) + 1,
+        )  # fmt: skip
+        decision = self.policies.decide(permission.question(wish))
+        note.policy = decision.because
+        permission.require_permitted(decision)
 
     def _issue_delegation(self, order: Order, note: Note) -> dict[str, Any]:
         client, asked, subject = order.client, order.asked, order.subject

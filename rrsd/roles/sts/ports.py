@@ -8,6 +8,7 @@ from rrsd.core.values.calls import Event
 from rrsd.core.values.clients import ClientRow
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.peers import Url
+from rrsd.core.values.policies import Decision, Question
 from rrsd.core.values.tokens import KeySet, Kind, VerifiedAccess
 from rrsd.roles.sts.clients import Client
 
@@ -83,6 +84,14 @@ class Revocations(Protocol):
 
     async def revoke(self, name: str, until: Instant) -> None:
         """Revoke the name, durably when this returns."""
+        ...
+
+
+class Policies(Protocol):
+    """Who may do what."""
+
+    def decide(self, question: Question) -> Decision:
+        """Whether it is permitted, and by which policies; what cannot be decided is not."""
         ...
 
 

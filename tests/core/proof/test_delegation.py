@@ -71,6 +71,14 @@ class PlausibleTests(SynchronousTestCase):
         self.assertRaises(Unproven, look, parse(sub="bob@evil.test"))
         self.assertRaises(Unproven, look, parse(sub="bob@sub.bar.test"))
 
+    def test_d10_pairs(self) -> None:
+        """An actor of another domain is plausible where exactly this client and this domain are listed."""
+        evil, sub = parse_domain("evil.test"), parse_domain("sub.bar.test")
+        claim = parse(sub="bob@evil.test")
+        require_plausible(claim, ORIGIN, CERTIFICATE, NOW, {(CLIENT, evil)})
+        for pairs in ({(CLIENT, sub)}, {(evolve(CLIENT, unit="_other"), evil)}, {(evolve(CLIENT, domain=evil), evil)}):
+            self.assertRaises(Unproven, require_plausible, claim, ORIGIN, CERTIFICATE, NOW, pairs)
+
 
 class ProveTests(SynchronousTestCase):
     """What the issuer's signature adds."""

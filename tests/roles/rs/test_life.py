@@ -8,6 +8,7 @@ from rrsd.core.values.tokens import VerifiedAccess
 from rrsd.core.wire.mime import parse_placeholder
 from rrsd.drivers.store.memory import MemoryStore
 from rrsd.roles.rs.flow.admission import Record
+from rrsd.roles.rs.flow.permission import Permission
 from rrsd.roles.rs.flow.proofs import Proofs
 from rrsd.roles.rs.flow.senders import Senders
 from rrsd.roles.rs.flow.strangers import Caller, Strangers, Wanted
@@ -16,7 +17,7 @@ from rrsd.roles.rs.settings import Settings
 from rrsd.runtime.loops import Nursery
 from tests.roles.rs.test_senders import Sessions
 from tests.roles.rs.world import BAR, FOO, World
-from tests.support.domains import FlowCase, Journal, Names, clock_at, now, timers_of
+from tests.support.domains import POLICIES, FlowCase, Journal, Names, clock_at, now, timers_of
 
 ALICE = Caller(("Bearer alice",), None, "192.0.2.9")
 
@@ -36,7 +37,7 @@ class Life(FlowCase):
         store = self.store
         self.senders = Senders(settings, FOO.domain, sessions, store.uploads, store.grants, timers, record, Names())
         proofs = Proofs(settings, World((FOO, BAR)), timers)
-        self.strangers = Strangers(proofs, store.grants, store.blobs, timers, record)
+        self.strangers = Strangers(proofs, store.grants, store.blobs, timers, record, Permission(POLICIES, timers))
         self.collection = Collection(settings, store.blobs, store.uploads, timers, Nursery())
 
     def upload(self, data: bytes) -> Digest:

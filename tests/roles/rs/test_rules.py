@@ -14,7 +14,6 @@ from rrsd.core.refusals import (
     TooLarge,
     Unavailable,
     Unproven,
-    Withdrawn,
 )
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.resources import Blob, Grant, Receipt
@@ -28,31 +27,6 @@ FOO, BAR = Party("foo.test"), Party("bar.test")
 SETTINGS = Settings(origin=FOO.origin, most_recipients=3, most_attachments=3, most_text=Size(10))
 BYTES = digest_of(b"bytes")
 GRANT = Grant("m1", BYTES, 5, FOO.address("alice"), BAR.address("bob"), now() + timedelta(days=1))
-
-
-class Permit(SynchronousTestCase):
-    """Whether a grant reaches a requester."""
-
-    def test_live_grant(self) -> None:
-        """The grant that lives longest is the one."""
-        later = evolve(GRANT, message_id="m2", not_after=now() + timedelta(days=2))
-        self.assertIs(rules.permit([GRANT, later], None, now()), later)
-
-    def test_no_grant(self) -> None:
-        """Without a grant there is nothing to have."""
-        self.assertRaises(Forbidden, rules.permit, [], None, now())
-
-    def test_narrowed(self) -> None:
-        """A delegation narrowed to other messages does not reach the grant (S-12)."""
-        self.assertIs(rules.permit([GRANT], frozenset({"m1", "m9"}), now()), GRANT)
-        self.assertRaises(Forbidden, rules.permit, [GRANT], frozenset({"m9"}), now())
-        self.assertRaises(Forbidden, rules.permit, [GRANT], frozenset(), now())
-
-    def test_ended(self) -> None:
-        """Withdrawn and expired grants are gone, and gone is said only where there was one."""
-        withdrawn, over = evolve(GRANT, withdrawn=True), evolve(GRANT, not_after=now())
-        self.assertRaises(Withdrawn, rules.permit, [withdrawn, over], None, now())
-        self.assertIs(rules.permit([withdrawn, over, GRANT], None, now()), GRANT)
 
 
 class Receipts(SynchronousTestCase):

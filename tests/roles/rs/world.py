@@ -11,14 +11,16 @@ from rrsd.core.refusals import (
     Unproven,
 )
 from rrsd.core.values.addresses import Domain
-from rrsd.core.values.peers import Certificate, ClientProof, Introduction, Issuer
+from rrsd.core.values.peers import Certificate, ClientProof, Introduction, Issuer, Strength
 from rrsd.core.values.resources import Grant
 from rrsd.core.values.tokens import KeySet, VerifiedAccess
 from rrsd.roles.rs.flow.admission import Record
+from rrsd.roles.rs.flow.permission import Permission
 from rrsd.roles.rs.flow.proofs import Proofs
 from rrsd.roles.rs.flow.strangers import Caller, Reading, Strangers, Wanted
 from rrsd.roles.rs.settings import Settings
 from tests.support.domains import (
+    POLICIES,
     Bytes,
     FlowCase,
     Journal,
@@ -42,6 +44,7 @@ class World:
     refusal: Refusal | None = None
     proof_life: timedelta = timedelta(hours=1)
     client: str | None = None
+    strength: Strength = Strength.TLS
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
@@ -68,7 +71,7 @@ class World:
         client = certificate.client if self.client is None else BAR.client
         if self.client:
             client = evolve(client, unit=self.client)
-        return ClientProof(client, "webfinger", now() + self.proof_life)
+        return ClientProof(client, "webfinger", now() + self.proof_life, self.strength)
 
     async def prove_user(self, text: str) -> VerifiedAccess:
         raise Unproven("no user of ours")
@@ -82,7 +85,9 @@ class StrangersCase(FlowCase):
         self.blobs, self.ledger, self.journal = Bytes(block=4096), Ledger(), Journal()
         timers, settings = timers_of(self.clock), Settings(origin=FOO.origin)
         record = Record(self.journal, timers)
-        self.flow = Strangers(Proofs(settings, self.world, timers), self.ledger, self.blobs, timers, record)
+        permission = Permission(POLICIES, timers)
+        proofs = Proofs(settings, self.world, timers)
+        self.flow = Strangers(proofs, self.ledger, self.blobs, timers, record, permission)
         self.digest = self.blobs.put(DATA)
         self.grant = self.granted()
 

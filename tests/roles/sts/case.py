@@ -31,7 +31,7 @@ from rrsd.roles.sts.clients import Client
 from rrsd.roles.sts.flow import Flow
 from rrsd.roles.sts.own import OwnTokens
 from rrsd.roles.sts.settings import Settings
-from tests.support.domains import FlowCase
+from tests.support.domains import POLICIES, FlowCase
 from tests.support.issuer import START, ManualTime, MemoryReplays, MemoryRevocations, Quota, Serial, SigningDesk, Trail
 
 ISSUER = parse_issuer("https://id.bar.test")
@@ -138,6 +138,7 @@ class ExchangeCase(FlowCase):
             sessions=sessions,
             own=own_tokens,
             replays=self.replays,
+            policies=POLICIES,
             signer=self.desk.signer,
             now=self.time.now,
             unique=Serial(),

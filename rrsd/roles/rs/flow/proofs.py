@@ -4,7 +4,7 @@ import hashlib
 
 from attrs import define, field, frozen
 
-from rrsd.core.proof.delegation import prove_delegation, require_plausible
+from rrsd.core.proof.delegation import Pairs, prove_delegation, require_plausible
 from rrsd.core.refusals import Unknown, Unproven
 from rrsd.core.values.addresses import Domain
 from rrsd.core.values.instants import Instant
@@ -38,11 +38,13 @@ class Proofs:
     """Proves delegations and believes what it proved for up to a minute, over the same certificate only.
 
     A certificate's own dates are not looked at (RFC 7671 5.1): its owner's domain says now whether the key is good.
+    `pairs` are the clients that may act for users of another domain than their own.
     """
 
     settings: Settings
     trust: Trust
     timers: Timers
+    pairs: Pairs = frozenset()
     _known: Expiring[bytes, Proved] = field(init=False)
     _budget: Budget = field(init=False)
 
@@ -71,7 +73,7 @@ class Proofs:
 
     async def _prove(self, token: str, certificate: Certificate, peer: str) -> Proved:
         claimed = rules.believable(lambda: parse_delegation(parse_jws(token)))
-        require_plausible(claimed, self.settings.origin, certificate, self.timers.now())
+        require_plausible(claimed, self.settings.origin, certificate, self.timers.now(), self.pairs)
         self._budget.charge(peer)
         proved = await self._ask(claimed, certificate)
         self._budget.refund(peer)

@@ -8,12 +8,14 @@ from rrsd.core.proof.tokens import prove_receipt
 from rrsd.core.refusals import Forbidden, Refusal, Unknown, Withdrawn
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.peers import Certificate
+from rrsd.core.values.policies import Action
 from rrsd.core.values.resources import Blob, Grant, Receipt
 from rrsd.core.wire.fields import Span, matches_etag, parse_range
 from rrsd.core.wire.jose import parse_jws
 from rrsd.core.wire.oauth import parse_bearer
 from rrsd.roles.rs import rules
 from rrsd.roles.rs.flow.admission import Record, Trace
+from rrsd.roles.rs.flow.permission import Permission, grants_of
 from rrsd.roles.rs.flow.proofs import Proofs, Proved
 from rrsd.roles.rs.ports import Blobs, Grants, Timers
 
@@ -71,6 +73,7 @@ class Strangers:
     blobs: Blobs
     timers: Timers
     record: Record
+    permission: Permission
 
     async def retrieve(self, caller: Caller, wanted: Wanted) -> Reading:
         """The bytes, as far as a grant reaches.
@@ -81,7 +84,7 @@ class Strangers:
             Unsatisfiable: about the range.
         """
         with self.record.decision("retrieve", caller.peer, wanted.digest.ni) as trace:
-            grant = await self._permit(caller, wanted.digest, trace)
+            grant = await self._permit(caller, Action.RETRIEVE, wanted.digest, trace)
             if wanted.if_none_match is not None and matches_etag(wanted.if_none_match, wanted.digest):
                 return Reading(grant, Span(0, grant.size), whole=True, unchanged=True)
             return await self._open(grant, _select(wanted, grant.size), wanted.body)
@@ -89,7 +92,7 @@ class Strangers:
     async def chunks(self, caller: Caller, digest: Digest) -> Blob:
         """The chunk list of a granted resource; refuses as `retrieve`, and with Unknown when there is no list."""
         with self.record.decision("query", caller.peer, digest.ni) as trace:
-            await self._permit(caller, digest, trace)
+            await self._permit(caller, Action.QUERY, digest, trace)
             blob = await self._find(digest)
             if blob.size and not blob.chunks:
                 raise Unknown("no chunk list")
@@ -102,7 +105,7 @@ class Strangers:
 
         Raises:
             Unauthenticated, Unproven, Expired, Unavailable: about the delegation, or the only receipt.
-            Forbidden: the only receipt is about no grant.
+            Forbidden: the only receipt is about no grant, or about one that policy lets nobody acknowledge.
             TooLarge: there are too many.
         """
         with self.record.decision("acknowledge", caller.peer) as trace:
@@ -111,7 +114,8 @@ class Strangers:
             receipts = self._receipts(lines, proved)
             digests = list(dict.fromkeys(receipt.digest for receipt in receipts))
             grants = await self.grants.of(proved.delegation.subject, digests) if digests else ()
-            marked, accepted = rules.acknowledged(grants, receipts)
+            permitted = self.permission.select(Action.ACKNOWLEDGE, proved, grants_of(grants, receipts), trace)
+            marked, accepted = rules.acknowledged(permitted, receipts)
             if len(lines) == 1 and not accepted:
                 raise Forbidden("no grant for the receipt")
             if marked:
@@ -143,10 +147,10 @@ class Strangers:
         trace.evidence = proved.evidence
         return proved
 
-    async def _permit(self, caller: Caller, digest: Digest, trace: Trace) -> Grant:
-        delegation = (await self._prove(caller, trace)).delegation
-        grants = await self.grants.naming(digest, delegation.subject)
-        return rules.permit(grants, delegation.message_ids, self.timers.now())
+    async def _permit(self, caller: Caller, action: Action, digest: Digest, trace: Trace) -> Grant:
+        proved = await self._prove(caller, trace)
+        grants = await self.grants.naming(digest, proved.delegation.subject)
+        return self.permission.require(action, proved, grants, trace)
 
     async def _open(self, grant: Grant, span: Span | None, body: bool) -> Reading:
         chosen = Span(0, grant.size) if span is None else span

@@ -1,0 +1,1 @@
+"""Policy: who may do what, decided by Cedar over a typed schema."""
