@@ -132,6 +132,7 @@ class AuditTrail:
     def __init__(self, path: str, now: Callable[[], datetime]) -> None:
         self._path = path
         self._now = now
+        self._is_torn = False
         self._file = self._opened()
 
     def record(self, event: Mapping[str, Any]) -> None:

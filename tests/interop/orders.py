@@ -15,12 +15,12 @@ class Orders(InteropCase):
     def setUp(self) -> None:
         super().setUp()
         plan = self.stand_in(API)
-        self.api = OrdersApi(self.root, plan, self.ports[API], f"{BAR} = 127.0.0.1 {self.bar.port}")
+        self.orders = OrdersApi(self.root, plan, self.ports[API], f"{BAR} = 127.0.0.1 {self.bar.port}")
         self.start(self.bar)
         self.add_user(BOB)
-        self.api.start()
-        self.addCleanup(self.api.end)
-        self.until("the API listens", self.api.listens)
+        self.orders.start()
+        self.addCleanup(self.orders.end)
+        self.until("the API listens", self.orders.listens)
 
     def test_orders(self) -> None:
         """The very words that `rrsctl delegate` prints: bob's orders; without the certificate, 401."""
