@@ -7,7 +7,7 @@ from attrs import frozen
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 
-from rrsd.core.refusals import Malformed, UnknownClient, UnsupportedGrant
+from rrsd.core.refusals import Malformed, TooLarge, UnknownClient, UnsupportedGrant
 from rrsd.core.values.peers import Certificate
 from rrsd.core.values.tokens import Kind
 from rrsd.core.wire.oauth import Form
@@ -85,10 +85,13 @@ def _certificate_of(request: IRequest) -> Certificate | None:
     """The client's certificate; clients prove themselves by it or by the form, and public ones by nothing.
 
     Raises:
-        UnknownClient: it comes with a password instead.
+        UnknownClient: it comes with a password instead, or is none that can be understood.
         Malformed: with both (RFC 6749 2.3).
     """
-    certificate = certificate_of(request)
+    try:
+        certificate = certificate_of(request)
+    except (Malformed, TooLarge) as refusal:
+        raise UnknownClient(refusal.detail) from None
     if not request.requestHeaders.hasHeader(b"authorization"):
         return certificate
     if certificate is None:

@@ -128,9 +128,9 @@ class MailboxPages:
         bearer = bearer_of(request)
         try:
             access = await self.trust.prove_user(bearer)
+            certificate = certificate_of(request) if access.confirmation is not None else None
         except (Malformed, TooLarge) as refusal:
-            raise Unproven(f"not a token: {refusal.detail}") from None
-        certificate = certificate_of(request) if access.confirmation is not None else None
+            raise Unproven(f"not a token or a certificate: {refusal.detail}") from None
         require_reader(access, None if certificate is None else certificate.x5t)
         return access
 
