@@ -106,7 +106,7 @@ def verify(session: Session, name: str) -> int:
     afresh; the first one that is published decides, marked with *. States: + published, - absent, ! refused,
     ? unavailable.
 
-    Exit status 0: it is believed. 77: it is not. 75: nobody can tell now. 67: nothing is published.
+    Exit status 0: it is believed. 77: it is not. 75: nobody can tell now. 67: the domain publishes nothing.
 
     \b
       rrsctl identity verify bob@foo.test

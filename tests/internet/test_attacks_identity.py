@@ -6,6 +6,7 @@ from attrs import evolve
 from cryptography import x509
 
 from rrsd.core.values.digests import Digest, digest_of
+from rrsd.core.values.peers import Strength
 from rrsd.core.values.records import Verdict
 from rrsd.core.wire.texts import render_client_keys, render_issuer_text
 from rrsd.core.wire.tlsa import of_key, render_tlsa
@@ -211,9 +212,11 @@ class Text(IdentityCase):
         self.require_granted("dns-txt dnssec", self.strict)
 
     def test_o05_insecure(self) -> None:
-        """Without DNSSEC the trail says weak; a strict domain refuses it, although the issuer would vouch."""
+        """Without DNSSEC the proof is weak, and policy decides; a strict domain refuses it, whoever would vouch."""
         self.text(render_client_keys([self.spki]), verdict=Verdict.INSECURE)
-        self.require_granted("dns-txt weak", self.txt)
+        identity, certificate = self.txt.whole.people.identity, pair_of(self.bar).certificate
+        proof = self.world.result(identity.prove_client(certificate, self.bar.settings.domain.issuer))
+        self.assertEqual((proof.method, proof.strength), ("dns-txt", Strength.WEAK))
         self.require_not_granted(foo=self.strict)
 
     def test_o13_rotation(self) -> None:

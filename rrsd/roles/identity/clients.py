@@ -1,5 +1,7 @@
 """Whether a certificate's key belongs to the client that its subject names."""
 
+from collections.abc import Awaitable
+
 from attrs import define, frozen
 
 from rrsd.core.proof import binding
@@ -9,9 +11,9 @@ from rrsd.core.values.peers import Certificate, ClientProof, Issuer
 from rrsd.roles.identity import rules
 from rrsd.roles.identity.home import Home
 from rrsd.roles.identity.memory import Learned, Memory
-from rrsd.roles.identity.methods import Methods, Published
-from rrsd.roles.identity.ports import OwnAgent, Timers
-from rrsd.roles.identity.settings import Settings
+from rrsd.roles.identity.methods import Methods, Published, Reading
+from rrsd.roles.identity.ports import Flights, OwnAgent, Timers
+from rrsd.roles.identity.settings import Method, Settings
 
 Finding = Learned[ClientProof]
 
@@ -35,6 +37,7 @@ class Clients:
     memory: Memory[ClientProof]
     agent: OwnAgent
     timers: Timers
+    flights: Flights
 
     async def prove(self, certificate: Certificate, issuer: Issuer) -> ClientProof:
         """The proof.
@@ -56,13 +59,18 @@ class Clients:
         rules.require_usable(claim.client.domain, self.settings.allow_reserved)
         life = self.settings.most_kept
         for method in self.settings.methods:
-            found = await self.methods.read(method, claim.client, claim.issuer)
+            found = await self._read(method, claim)
             # The absence of a stronger method is believed for as long as DNS says, and no longer.
             life = min(life, found.life)
             if isinstance(found, Published):
                 now = self.timers.now()
                 return Learned(found.judge(claim.certificate, now, now + life), life)
         raise Unproven("nothing is published about the client")
+
+    def _read(self, method: Method, claim: Claim) -> Awaitable[Reading]:
+        """What is published; those who ask with other certificates of the client meanwhile share the question."""
+        key = f"{method} {claim.client} {claim.issuer}"
+        return self.flights.share(key, lambda: self.methods.read(method, claim.client, claim.issuer))
 
     def _by_ourselves(self, claim: Claim) -> Finding:
         life = self.settings.least_kept

@@ -53,7 +53,7 @@ class Identity:
         self.methods = Methods(settings, self._documents, self.zones)
         self.introductions = Introductions(settings, self._documents, self.zones, timers)
         proofs: Memory[ClientProof] = Memory("client", settings, flights, timers)
-        self._clients = Clients(settings, self.home, self.methods, proofs, self.agent, timers)
+        self._clients = Clients(settings, self.home, self.methods, proofs, self.agent, timers, flights)
         self._introductions = Memory("introduction", settings, flights, timers)
         self._providers = Memory("provider", settings, flights, timers)
 

@@ -18,7 +18,7 @@ from rrsd.roles.identity.memory import Learned
 from rrsd.roles.identity.methods import Absent
 from rrsd.roles.identity.ports import Timers
 from rrsd.roles.identity.settings import Settings
-from rrsd.roles.identity.zones import Zones, issuer_name
+from rrsd.roles.identity.zones import UNASKED, Zones, issuer_name
 
 METADATA = "oauth-authorization-server"
 WAYS = (Discovery.DNSSEC, Discovery.WEBFINGER, Discovery.WELL_KNOWN)
@@ -92,8 +92,7 @@ class Introductions:
         found = await self.zones.issuer(domain)
         if found.value is not None:
             return Named(found.value, found.life)
-        why = "no secure TXT record" if self.zones.validates else "not asked: [dns] names no validating resolver"
-        return Absent(found.life, why)
+        return Absent(found.life, "no secure TXT record" if self.zones.validates else UNASKED)
 
     async def _by_webfinger(self, domain: Domain) -> Named | Absent:
         link = await self.documents.finger(domain, _finger(domain))

@@ -15,7 +15,7 @@ from rrsd.core.wire.webfinger import PUBLIC_KEY_REL, client_acct, parse_public_k
 from rrsd.roles.identity import rules
 from rrsd.roles.identity.documents import Documents
 from rrsd.roles.identity.settings import Method, Settings
-from rrsd.roles.identity.zones import Zones
+from rrsd.roles.identity.zones import UNASKED, Zones
 
 Judge: TypeAlias = Callable[[Certificate, Instant, Instant], ClientProof]
 
@@ -82,12 +82,10 @@ class Methods:
         }[method]
 
     async def _dane(self, client: ClientIdentifier, issuer: Issuer | None) -> Reading:
-        if not self.zones.validates:
-            return Absent(self.settings.most_kept, "not asked: [dns] names no validating resolver")
         found = await self.zones.tlsa(client)
         records = found.value
         if not records:
-            return Absent(found.life, "no TLSA record")
+            return Absent(found.life, "no TLSA record" if self.zones.validates else UNASKED)
         return Published(
             found.life,
             tuple(map(render_tlsa, records)),

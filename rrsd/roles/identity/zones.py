@@ -15,6 +15,9 @@ from rrsd.roles.identity.memory import Learned
 from rrsd.roles.identity.ports import Names
 from rrsd.roles.identity.settings import Settings
 
+UNASKED = "not asked: [dns] has no validating resolver"
+"""Why nothing is published that has to be secure, where nothing can be."""
+
 
 @frozen
 class Keys:

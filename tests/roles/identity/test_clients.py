@@ -345,6 +345,21 @@ class Shared(ClientCase):
         self.prove()
         self.assertEqual(len(self.zone.asked), 2)
 
+    def test_f17_certificates_of_one_client(self) -> None:
+        """Those who come with many certificates of one client at once share its questions; each is judged by itself."""
+        waiting: Deferred[Records] = Deferred()
+        self.zone.answers[self.NAME, RecordType.TLSA] = waiting
+        thieves = [certificate(self.NAME, Key(f"thief {number}")) for number in range(20)]
+        asked = [
+            Deferred.fromCoroutine(self.identity.prove_client(shown, self.bar.issuer))
+            for shown in (*thieves, self.bar.certificate)
+        ]
+        waiting.callback(Records(Verdict.SECURE, DAY, (of_key(self.spki),)))
+        for each in asked[:-1]:
+            self.failureResultOf(each, Unproven)
+        self.assertEqual(self.successResultOf(asked[-1]).method, "dane")
+        self.assertEqual(self.zone.asked, [TLSA])
+
     def test_o03_host_is_the_common_name(self) -> None:
         """Nobody but the CN itself is asked, never its parent: who has a name below github has not github."""
         self.refuse_now(
