@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.values.jobs import State
+from rrsd.drivers.keys import walk
 from rrsd.roles.rra.rules import TABLE
 from tests.architecture.tree import ROOT
 
@@ -28,3 +29,10 @@ class Diagrams(SynchronousTestCase):
         picture = ElementTree.parse(DIAGRAMS / "pull_states.svg")
         words = {element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")}
         self.assertEqual({*(state.value for state in State), *(event for _, event in TABLE)} - words, set())
+
+    def test_the_walk_of_the_client_key_is_complete(self) -> None:
+        """The picture has every stage and every step of the table in it, with the keys of each stage."""
+        picture = ElementTree.parse(DIAGRAMS / "client_key.svg")
+        words = " ".join(element.text or "" for element in picture.iter("{http://www.w3.org/2000/svg}text"))
+        for word in (*walk.Stage, *walk.Step, *walk.State):
+            self.assertIn(word, words)
