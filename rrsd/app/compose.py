@@ -42,7 +42,7 @@ def compose(means: Means) -> Composition:
     async def reload() -> Sequence[str]:
         return doors.reload()
 
-    keys = KeyDesk(settings, doors, means.audit)
+    keys = KeyDesk(settings, doors, means.audit, people.inspection.verify)
     window = build_window(means, people, retrieving, keys, reload)
     public = public_site(settings, effects, people, serving, retrieving)
     return Composition(means, people, serving, retrieving, build_mail(means), keys, window, public)

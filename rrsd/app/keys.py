@@ -1,6 +1,6 @@
 """The domain's keys as the operator sees and changes them."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -9,14 +9,17 @@ from attrs import frozen
 from rrsd.app.audit import Audit
 from rrsd.app.doors import Doors
 from rrsd.config.settings import Settings
-from rrsd.core.refusals import Refusal, Unavailable, Unknown
+from rrsd.core.refusals import Conflict, Refusal, Unavailable, Unknown
 from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
 from rrsd.core.wire import texts, tlsa
 from rrsd.drivers.keys import walk
 from rrsd.drivers.keys.service import Keyring
-from rrsd.drivers.keys.walk import ClientKey, Step, Waits
+from rrsd.drivers.keys.walk import ClientKey, State, Step, Waits
 from rrsd.roles.admin.resource import WHO
+from rrsd.roles.identity.settings import Method
+
+Look = Callable[[str], Awaitable[Mapping[str, Any]]]
 
 CLOCK = "clock"
 """Who lets a key change when nobody does."""
@@ -27,11 +30,15 @@ LEAST_REMEMBERED = timedelta(minutes=1)
 
 @frozen
 class KeyDesk:
-    """The keys and their changes; each of these leaves one line in the trail."""
+    """The keys and their changes; each of these leaves one line in the trail.
+
+    `look` reports what the world has published about a name.
+    """
 
     settings: Settings
     doors: Doors
     audit: Audit
+    look: Look
 
     @property
     def keyring(self) -> Keyring:
@@ -71,13 +78,15 @@ class KeyDesk:
 
         Raises:
             Unknown: there is no such step.
-            Conflict: another step comes first, or others may still remember what contradicts this one.
+            Conflict: another step comes first, others may still remember what contradicts this one, or what the world
+                sees does not have the key that is to be used.
             Unavailable, NoSpace, Damaged, Forbidden: the folder of the keys is not as it must be.
         """
         if step not in list(Step):
             raise Unknown("the steps are publish, use and withdraw")
         if not is_forced:
             self.keyring.require_step(Step(step), self.waits)
+            await self._require_seen(Step(step))
         changed = self.keyring.take_step(Step(step))
         self.doors.present()
         if changed:
@@ -85,6 +94,15 @@ class KeyDesk:
             evidence = f"{step}{', forced' if is_forced else ''}"
             self.audit.record(Event("client_key", "granted", who=WHO, resource=hashes, evidence=evidence))
         return changed
+
+    async def _require_seen(self, step: Step) -> None:
+        clients = self.keyring.client_keys()
+        following = [each.pair.certificate for each in clients if each.state is State.NEXT]
+        if step is not Step.USE or not following:
+            return
+        missing = unseen(await self.look(str(following[0].client)), following[0].spki)
+        if missing:
+            raise Conflict(f"{missing}: publish what rrsctl keys list prints, and wait, or say --force")
 
     def _rotate(self, who: str) -> bool:
         rotated = self.keyring.rotate()
@@ -117,6 +135,25 @@ def _client_document(key: ClientKey) -> dict[str, Any]:
         "spki": certificate.spki.hex,
         "not_after": certificate.not_after.isoformat(),
     }
+
+
+def unseen(report: Mapping[str, Any], spki: Digest) -> str:
+    """Where the world does not see the key, in words; "" when every record that there is has it.
+
+    `report` is what `rrsctl identity verify` says about the client. A record that cannot be read counts too: others
+    could not read it either.
+    """
+    missing = []
+    for method in report["methods"]:
+        is_there = method["method"] in _RECORDS and method["state"] != "absent"
+        if is_there and not any(spki.hex in each for each in method["seen"]):
+            why = method["why"] if method["state"] == "unavailable" or not method["seen"] else "another key"
+            missing.append(f"{method['method']} at {method['place']} does not have the next key ({why})")
+    return "; ".join(missing)
+
+
+_RECORDS = frozenset({Method.DANE, Method.WEBFINGER, Method.TXT})
+"""The methods that look at a hash of the key."""
 
 
 def records(client: str, hashes: tuple[Digest, ...], ttl: timedelta) -> list[str]:

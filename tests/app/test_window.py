@@ -41,6 +41,7 @@ class Windows(SynchronousTestCase):
         self.bar.add_user("bob")
         whole = self.bar.whole
         self.desk = caller(local_site(whole.window, whole.retrieving, 1 << 20))
+        self.desk.pump = self.world.internet.pump
 
     def test_keys_and_their_rotation(self) -> None:
         """Names and states, never the keys themselves; a second rotation at once is none."""

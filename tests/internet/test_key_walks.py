@@ -1,6 +1,7 @@
 """Keys change while two domains exchange messages: nobody is refused, and what was withdrawn is."""
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from attrs import define, evolve, field
@@ -8,11 +9,14 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.config.settings import Settings
+from rrsd.core.refusals import Conflict
 from rrsd.core.values.jobs import State
 from rrsd.core.values.messages import Message
 from rrsd.core.values.peers import Certificate
+from rrsd.core.values.records import Verdict
 from rrsd.drivers.keys.service import SIGNING
 from rrsd.drivers.keys.settings import Signing
+from rrsd.roles.identity.settings import Method
 from rrsd.runtime.awaits import deferred_of
 from tests.support.attackers import FORM, AttackCase, Line, Response
 from tests.support.forgery import (
@@ -43,7 +47,7 @@ class Mail:
     def exchange(self) -> None:
         """One message each way."""
         self.sent += 1
-        bob, alice = f"bob@{self.bar.name}", "alice@foo.test"
+        bob, alice = f"bob@{self.bar.name}", f"alice@{self.foo.name}"
         for sender, user, receiver in ((self.foo, bob, self.bar), (self.bar, alice, self.foo)):
             data = f"message {self.sent} of {sender.name}".encode() * 50
             name = f"{self.sent}@{sender.name}"
@@ -97,11 +101,62 @@ class Walks(SynchronousTestCase):
 
     def test_client_key_and_signing_keys_change_under_way(self) -> None:
         """Publish, use, withdraw, and a rotation of the signing keys of both after each: not one refusal."""
+        self.walk()
+
+    def test_by_each_record(self) -> None:
+        """The same where only TLSA, only WebFinger, or only TXT records are looked at: one hash serves all three."""
+        for method in (Method.DANE, Method.WEBFINGER, Method.TXT):
+            with self.subTest(method):
+                self.setUp()
+                self.world.zones.sign("bar.test")
+                self.publish()
+                self.ask_only(method)
+                self.walk()
+                self.assertEqual({line["evidence"].split()[0] for line in self.foo.trail.of("retrieve")}, {method})
+
+    def test_records_that_nobody_changed(self) -> None:
+        """`use` is refused while a record as the world sees it does not have the next key, for each record."""
+        self.publish()
+        self.step("publish")
+        self.world.advance(HOUR, 600)
+        with self.assertRaisesRegex(Conflict, "dane at .* does not have the next key .*; dns-txt at .*--force"):
+            self.step("use")
+        self.publish()
+        self.world.zones.fake("_rra.bar.test", Verdict.TEMPORARY)
+        self.world.advance(HOUR, 600)
+        with self.assertRaisesRegex(Conflict, "dane at .* does not have the next key"):
+            self.step("use")
+        self.world.zones.fake("_rra.bar.test", None)
+        self.world.advance(HOUR, 600)
+        self.step("use")
+
+    def publish(self) -> None:
+        """bar.test's zone says what its administrator is told to put there."""
+        document: Any = self.bar.whole.keys.document()
+        for kind in ("TXT", "TLSA"):
+            lines = [
+                line.partition(f" IN {kind} ")[2].strip('"') for line in document["records"] if f" {kind} " in line
+            ]
+            self.world.zones.publish("_rra.bar.test", kind, *lines, ttl=HOUR)
+
+    def ask_only(self, method: Method) -> None:
+        """foo.test proves clients by that method alone."""
+
+        def only(settings: Settings) -> Settings:
+            return evolve(settings, identity=evolve(settings.identity, methods=(method,)))
+
+        self.foo = self.mail.foo = self.world.domain("one.test", only)
+        self.foo.add_user("alice")
+
+    def walk(self) -> None:
+        """bar.test's client key goes all the way while mail goes both ways and signing keys change."""
         first = self.presented()
         self.mail.go_on(600)
         for step, wait in (("publish", HOUR), ("use", DAY), ("withdraw", HOUR)):
             self.mail.exchange()
             self.step(step)
+            if self.world.zones.signed:
+                self.publish()
             for domain in (self.foo, self.bar):
                 self.assertTrue(domain.whole.keys.rotate())
             self.mail.exchange()

@@ -1,6 +1,7 @@
 """A caller of routes in memory: one connection, requests as bytes, responses taken apart."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field, frozen
@@ -28,11 +29,15 @@ class Response:
 
 @define(eq=False)
 class Caller:
-    """One kept connection to `routes`, with or without a client certificate."""
+    """One kept connection to `routes`, with or without a client certificate.
+
+    `pump` lets everything happen that the response waits for.
+    """
 
     routes: Klein
     certificate: Certificate | None = None
     host: str = "192.0.2.1"
+    pump: Callable[[], None] = lambda: None
     transport: StringTransport = field(factory=StringTransport, init=False)
     _channel: Any = field(init=False)
 
@@ -51,6 +56,7 @@ class Caller:
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         self.transport.clear()
         self._channel.dataReceived("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+        self.pump()
         return _parse(self.transport.value())
 
     def send(self, method: str, target: str, document: Any, **headers: str) -> Response:
