@@ -8,9 +8,10 @@ import tempfile
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from attrs import evolve
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from typing_extensions import override
@@ -20,6 +21,8 @@ from rrsd.config.settings import parse_settings
 from rrsd.core.refusals import Malformed, Unavailable
 from rrsd.core.values.records import Host, Records, RecordType, Service, Text, Tlsa, Verdict
 from rrsd.drivers.dns import probe as probing
+from rrsd.drivers.dns.client import Client
+from rrsd.drivers.dns.exchange import Exchange
 from rrsd.drivers.dns.libunbound import MISSING, open_libunbound
 from rrsd.drivers.dns.lookup import Lookup
 from rrsd.drivers.dns.places import Place
@@ -216,6 +219,22 @@ class Library(ServersCase):
         await lookup.stop()
 
 
+class Ways(TestCase):
+    """There is no way to the server at all."""
+
+    async def test_no_way(self) -> None:
+        """A place that the system does not send to is an outage like any other, and leaves no socket open."""
+        from twisted.internet import reactor
+
+        before = _sockets()
+        exchange = Exchange(reactor, Timers(cast(IReactorTime, reactor)))
+        client = Client(exchange, lambda: (Place("255.255.255.255", 53),), True)
+        found = await client.ask("foo.test", RecordType.TXT)
+        self.assertEqual((found.verdict, found.reason), (TEMPORARY, "the resolver cannot be asked (PermissionError)"))
+        await deferLater(cast(IReactorTime, reactor), 0)
+        self.assertEqual(_sockets(), before)
+
+
 class Absence(SynchronousTestCase):
     """What is not there is said so."""
 
@@ -242,3 +261,16 @@ class Absence(SynchronousTestCase):
         self.patch(shutil, "which", lambda *_, **__: None)
         missing = self.assertRaises(Missing, require_installed)
         self.assertIn("install knot unbound", str(missing))
+
+
+def _sockets() -> set[str]:
+    """The sockets that are open in this process."""
+    held = (each for each in Path("/proc/self/fd").iterdir() if each.is_symlink())
+    return {name for name in map(_target, held) if name.startswith("socket:")}
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""

@@ -45,7 +45,9 @@ class Exchange:
         asking = _Datagram(server, query)
         try:
             self.reactor.listenUDP(0, asking, interface=_here(server))
+            asking.send()
         except (OSError, CannotListenError) as error:
+            asking.abandon()
             raise Unavailable(f"the resolver cannot be asked ({type(error).__name__})") from None
         return await asking.answered
 
@@ -77,10 +79,14 @@ class _Datagram(DatagramProtocol):
     def __init__(self, server: Place, query: Query) -> None:
         self._server = (server.address, server.port)
         self._query = query
-        self.answered: Deferred[Answer | None] = Deferred(lambda _: self._close())
+        self.answered: Deferred[Answer | None] = Deferred(lambda _: self.close())
 
-    @override
-    def startProtocol(self) -> None:
+    def send(self) -> None:
+        """Ask; only now, as the reactor has to know the socket before anything can go wrong.
+
+        Raises:
+            OSError: there is no way to the server.
+        """
         self.transport.connect(*self._server)
         self.transport.write(self._query.wire)
 
@@ -88,11 +94,11 @@ class _Datagram(DatagramProtocol):
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         if tuple(addr[:2]) == self._server and not self.answered.called:
             self.answered.callback(_accepted(self._query, datagram))
-            self._close()
+            self.close()
 
     @override
     def connectionRefused(self) -> None:
-        self._close()
+        self.close()
 
     @override
     def stopProtocol(self) -> None:
@@ -100,7 +106,13 @@ class _Datagram(DatagramProtocol):
         if not self.answered.called:
             self.answered.errback(Unavailable("the resolver is not there"))
 
-    def _close(self) -> None:
+    def abandon(self) -> None:
+        """Nobody waits for the answer."""
+        self.answered.addErrback(lambda _: None)
+        self.close()
+
+    def close(self) -> None:
+        """Hear no more."""
         if self.transport is not None:
             self.transport.stopListening()
 

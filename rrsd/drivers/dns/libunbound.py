@@ -21,8 +21,8 @@ from rrsd.drivers.dns.settings import Settings
 
 MODULE = "unbound"
 MISSING = (
-    "[dns] backend = libunbound needs the Python module unbound: install python3-unbound and let this Python see it "
-    "(PYTHONPATH=/usr/lib/python3/dist-packages), or run Unbound and write [dns] resolver = 127.0.0.1 53"
+    "[dns] backend = libunbound needs the Python module unbound: install python3-unbound and link its two files into "
+    "the site-packages of this Python (see docs/operator/dns.rst), or run Unbound and write [dns] resolver = 127.0.0.1"
 )
 
 
@@ -40,7 +40,7 @@ def open_libunbound(settings: Settings, reactor: Any) -> "Libunbound":
     key, path = ("anchors", settings.anchors) if given is None else ("libunbound", given)
     # The library itself would say so to each question only.
     if not os.access(path, os.R_OK):
-        raise Malformed(f"[dns] {key}: {path} cannot be read")
+        raise Malformed(f"[dns] {key}: {path} cannot be read: install dns-root-data, or write another file")
     context = module.ub_ctx()
     context.set_async(True)
     here = os.getcwd()

@@ -68,7 +68,10 @@ class Lookup:
         late = lambda: Unavailable("name resolution is slow")  # noqa: E731
         try:
             found = await self.timers.within(self.settings.deadline, self._in_turn(name, kind), late)
-        except (Unavailable, TooMany) as refusal:
+        except TooMany as refusal:
+            # Nothing was heard about this name: the next one who asks may have a turn.
+            return nothing(Verdict.TEMPORARY, refusal.detail)
+        except Unavailable as refusal:
             found = nothing(Verdict.TEMPORARY, refusal.detail)
         records = self._believable(found)
         self._keep(key, records)

@@ -42,7 +42,7 @@ class Settings:
     system: str = key("The file that names the servers that are asked when there is no resolver.", "/etc/resolv.conf")
     deadline: timedelta = key("How long a name may take to resolve.", timedelta(seconds=10))
     patience: timedelta = key("How long one server has for one try; there are three.", timedelta(seconds=3))
-    at_once: int = key("The most questions that are asked at one time.", 64)
+    at_once: int = key("The most questions that are asked at one time.", 128)
     waiting: int = key("The most questions that wait for their turn; more are refused at once.", 1000)
     most_addresses: int = key("The most addresses of one name that are tried.", 8)
     most_records: int = key("The most records of one name; an answer with more is not believed.", 32)

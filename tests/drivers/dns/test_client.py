@@ -301,6 +301,37 @@ class Silence(ClientCase):
         self.require_tidy()
 
 
+class Signatures(SynchronousTestCase):
+    """What signatures say that the resolver does not: a wildcard's record, an algorithm that proves nothing."""
+
+    def read(self, kind: str, data: str, *, algorithm: int = 13, labels: int = 3, owner: str = NAME) -> Answer:
+        """An authentic answer with one signature like that."""
+        query = write_query(NAME, kind, 1)
+        response = dns.message.make_response(dns.message.from_wire(query.wire))
+        response.flags |= dns.flags.AD
+        signature = f"{kind} {algorithm} {labels} 300 20300101000000 20200101000000 1 bar.test. AAAA"
+        response.answer += [
+            dns.rrset.from_text(f"{owner}.", 300, "IN", kind, data),
+            dns.rrset.from_text(f"{owner}.", 300, "IN", "RRSIG", signature),
+        ]
+        return read_answer(query, response.to_wire())
+
+    def test_o06_wildcards(self) -> None:
+        """A TXT or TLSA record of a wildcard is not seen, an address is, and so is what stands at the name itself."""
+        records = {"TXT": "x", "TLSA": f"3 1 1 {CERTIFICATE}", "A": "20.0.0.1", "SRV": "0 0 443 rs.bar.test."}
+        for kind, data in records.items():
+            seen = len(self.read(kind, data, labels=2).records)
+            self.assertEqual(seen, 0 if kind in ("TXT", "TLSA") else 1, kind)
+            self.assertEqual(len(self.read(kind, data).records), 1, kind)
+
+    def test_o06_weak_algorithms(self) -> None:
+        """RSA with MD5 or SHA-1, DSA and GOST prove nothing, whatever the resolver accepts."""
+        for algorithm in (1, 3, 5, 6, 7, 12):
+            self.assertFalse(self.read("TXT", "x", algorithm=algorithm).authentic, algorithm)
+        for algorithm in (8, 10, 13, 14, 15, 16):
+            self.assertTrue(self.read("TXT", "x", algorithm=algorithm).authentic, algorithm)
+
+
 class Reading(SynchronousTestCase):
     """The reader of answers."""
 

@@ -138,8 +138,10 @@ class Limits(LookupCase):
         waiting = [self.begin(f"{number}.test") for number in range(4)]
         self.assertEqual(len(self.oracle.asked), 2)
         self.assertEqual(self.successResultOf(waiting[3]).verdict, Verdict.TEMPORARY)
-        self.oracle.answer(secure())
+        for _ in range(3):
+            self.oracle.answer(secure())
         self.assertEqual(len(self.oracle.asked), 3)
+        self.assertEqual(self.ask(secure(), "3.test"), secure())
 
     def test_deadline(self) -> None:
         """A question that takes too long is temporary, also one that waits for its turn, and makes room."""
