@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import attrs
-from attrs import define
+from attrs import define, field
+from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
 from rrsd.core.refusals import Refusal, Unavailable
@@ -28,11 +29,17 @@ def note_on(audit: "Audit") -> Callable[[IRequest, Refusal], None]:
 
 @define(eq=False)
 class Audit:
-    """Writes events down, with decoded claims only where `claims` says so."""
+    """Writes events down, with decoded claims only where `claims` says so.
+
+    The log says once when the trail cannot be written, and once when it can be again.
+    """
+
+    _log = Logger()
 
     trail: Trail
     meters: Meters
     claims: bool = False
+    trouble: str = field(default="", init=False)
 
     def record(self, event: Event) -> None:
         """Append the event and count it.
@@ -46,5 +53,23 @@ class Audit:
         try:
             self.trail.record({name: value for name, value in line.items() if value})
         except OSError as problem:
-            raise Unavailable(f"audit trail: {problem.strerror}") from None
+            self._say(problem.strerror or "it cannot be written")
+            raise Unavailable(f"audit trail: {self.trouble}") from None
+        self._say("")
         self.meters.record(event)
+
+    async def check(self) -> None:
+        """Returns None if the trail can be written, as far as the last line tells; what failed is tried again.
+
+        Raises:
+            Unavailable: it cannot.
+        """
+        if self.trouble:
+            self.record(Event("probe", "granted"))
+
+    def _say(self, trouble: str) -> None:
+        before, self.trouble = self.trouble, trouble
+        if trouble and not before:
+            self._log.critical("audit trail: {trouble}; nothing is decided until it can be written", trouble=trouble)
+        if before and not trouble:
+            self._log.info("audit trail: it works again")

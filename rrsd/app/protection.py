@@ -125,6 +125,7 @@ def protect(
         Gate(serving, RateLimit(serving.rate, serving.burst, outside.reactor), audit),
         Record(audit, outside.timers),
         policy,
+        settings.api.weak,
     )
     return ProtectedApi(settings, protection, outside, tls, strangers, names, kept, audit)
 

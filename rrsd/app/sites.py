@@ -123,7 +123,7 @@ def build_window(means: Means, people: People, retrieving: Retrieving, keys: Key
         keys=keys,
         pulls=retrieving.operations,
         identity=people.inspection,
-        checks={"store": means.store.check, "keys": KeysCheck(means.doors.keyring)},
+        checks={"store": means.store.check, "keys": KeysCheck(means.doors.keyring), "audit": means.audit.check},
         reload=reload,
         meters=means.audit.meters,
     )

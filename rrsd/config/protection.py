@@ -23,6 +23,7 @@ class Api:
     listen: tuple[str, ...] = key("Twisted endpoint descriptions, one per line; TLS is spoken there.", ("tcp6:443",))
     certificate: str = key("The server's certificate chain in PEM, leaf first.", example="/etc/orders/fullchain.pem")
     audit: str = key("The file that each decision is appended to.", example="/var/lib/orders/audit.jsonl")
+    weak: bool = key("Let clients in that only unauthenticated DNS proves; who can forge it can be them.", False)
     concurrent: int = key("Requests of one address that are answered at the same time.", 64)
     concurrent_all: int = key("And of all addresses together.", 1000)
     rate: int = key("Requests of one address per second, on average.", 200)

@@ -109,7 +109,8 @@ class Record(Protocol):
 class Protection:
     """Lets proved callers through to the handlers of one API, whose origin is the audience of their delegations.
 
-    `policy` is asked about every request, before the policy of the route.
+    `policy` is asked about every request, before the policy of the route. A client that only unauthenticated DNS proves
+    is let in where `weak` says so: whoever can forge an answer can forge that proof.
     """
 
     origin: Origin
@@ -117,6 +118,7 @@ class Protection:
     gate: Gate
     record: Record
     policy: Policy | None = None
+    weak: bool = False
 
     @property
     def resource_metadata(self) -> str:
@@ -141,6 +143,8 @@ class Protection:
             caller = _caller(proved)
             trace.who, trace.subject, trace.evidence = str(caller.client), str(caller.user), proved.evidence
             _require_whole(proved.delegation)
+            if caller.strength is Strength.WEAK and not self.weak:
+                raise Forbidden("only unauthenticated DNS proves the client")
             for policy in (self.policy, *policies):
                 if policy is not None:
                     trace.policy = _joined(trace.policy, _word_for(policy))

@@ -5,9 +5,11 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
@@ -196,6 +198,24 @@ class Trails(SynchronousTestCase):
         with self.assertRaisesRegex(Unavailable, "No space left"):
             Audit(Paper(full=True), meters).record(self.EVENT)
         self.assertNotIn(b"retrieve", meters.text(Counts()))
+
+    def test_z08_trouble_is_told_and_ends_by_itself(self) -> None:
+        """The log says it once, `/ready` says it while it lasts and tries again."""
+        said: list[str] = []
+        observer = cast(ILogObserver, lambda event: said.append(formatEvent(event)))
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        paper = Paper(full=True)
+        audit = Audit(paper, Meters())
+        self.successResultOf(Deferred.fromCoroutine(audit.check()))
+        for _ in range(2):
+            self.assertRaises(Unavailable, audit.record, self.EVENT)
+            self.failureResultOf(Deferred.fromCoroutine(audit.check()), Unavailable)
+        paper.full = False
+        self.successResultOf(Deferred.fromCoroutine(audit.check()))
+        self.assertEqual([line["what"] for line in paper.lines], ["probe"])
+        self.assertEqual([line.partition(";")[0] for line in said if line.startswith("audit trail")],
+                         ["audit trail: No space left on device", "audit trail: it works again"])  # fmt: skip
 
 
 class Notifications(SynchronousTestCase):

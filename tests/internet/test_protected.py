@@ -10,6 +10,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from typing_extensions import override
 
+from rrsd.core.values.records import Verdict
 from rrsd.protect import (
     Caller,
     Forbidden,
@@ -190,6 +191,27 @@ class Refusals(ApiCase):
         fake = client("_rra", "bar.test").credential
         token = delegation(self.bar, self.bar, credential=fake).text({}, aud=ORIGIN)
         self.require_refused(self.ask(token, credential=fake), 401, "invalid_token", "unproven", token)
+
+    def test_m12_certificate_without_end(self) -> None:
+        """One that is too large to be read is none."""
+        large = client("_rra", "bar.test", padding=12_000).credential
+        token = delegation(self.bar, self.bar, credential=large).text({}, aud=ORIGIN)
+        self.require_refused(self.ask(token, credential=large), 401, "invalid_token", "unproven", token)
+
+    def test_weak_proof(self) -> None:
+        """Whoever can forge DNS can forge a TXT record; the API has to say that this is enough."""
+        text = f"v=DANCE1; h=sha256; p={pair_of(self.bar).certificate.spki.hex}"
+        for verdict, weak, status in (
+            (Verdict.INSECURE, "no", 403), (Verdict.INSECURE, "yes", 200), (Verdict.SECURE, "no", 200),
+        ):  # fmt: skip
+            with self.subTest(verdict=verdict, weak=weak):
+                self.world.zones.publish("_rra.bar.test", "TXT", text, verdict=verdict)
+                host = f"{verdict.name.lower()}-{weak}.baz.test"
+                api = api_of(self.world, orders(), host, more=f"weak = {weak}\n", methods="dns-txt")
+                token = delegation(self.bar, self.bar).text({}, aud=f"https://{host}")
+                self.assertEqual(self.ask(token, api=api).status, status)
+                (line,) = api.trail.lines
+                self.assertEqual((line["who"], line["subject"]), ("_rra.bar.test", "bob@bar.test"))
 
     def test_nobody(self) -> None:
         """The API itself speaks for no domain, not even for the one that stands in its place."""

@@ -14,6 +14,7 @@ from rrsd.protect import Build, Outside, Policy, ProtectedApi, parse_api_setting
 from rrsd.runtime.timers import Timers
 from tests.architecture.tree import ROOT
 from tests.support.world import Lines, NamedReactor, World
+from tests.support.zones import RESOLVER
 
 
 @define(eq=False)
@@ -48,12 +49,17 @@ def orders() -> Build:
 
 
 def api_of(
-    world: World, build: Build, host: str = "api.baz.test", policy: Policy | None = None, more: str = ""
+    world: World,
+    build: Build,
+    host: str = "api.baz.test",
+    policy: Policy | None = None,
+    more: str = "",
+    methods: str = "webfinger issuer",
 ) -> MemoryApi:
-    """The API at work at https://`host`; `more` goes to the end of its INI file."""
+    """The API at work at https://`host`; `more` goes to the end of `[api]` in its INI file."""
     folder = world.folder / host
     folder.mkdir(parents=True)
-    settings = parse_api_settings(_ini(world, host) + more)
+    settings = parse_api_settings(_ini(world, host, methods) + more)
     _issue(world, host)
     machine = world.internet.host(host, f"20.0.9.{len(world.internet.hosts) + 1}")
     reactor = NamedReactor(world.internet, machine.address)
@@ -64,13 +70,16 @@ def api_of(
     return MemoryApi(host, api, trail)
 
 
-def _ini(world: World, host: str) -> str:
+def _ini(world: World, host: str, methods: str) -> str:
     folder = world.folder / host
     return f"""\
 [tls]
 roots = {world.folder / "authority" / "ca.pem"}
 [identity]
 allow_reserved = yes
+methods = {methods}
+[dns]
+resolver = {RESOLVER}
 [api]
 origin = https://{host}
 certificate = {folder / "server.pem"}

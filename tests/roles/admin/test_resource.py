@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from attrs import define, field, frozen
 from twisted.trial.unittest import SynchronousTestCase
 
-from rrsd.core.refusals import Conflict, Malformed, NoSpace, Unavailable, Unknown
+from rrsd.core.refusals import Conflict, Malformed, NoSpace, Refusal, Unavailable, Unknown
 from rrsd.core.values.addresses import Address, parse_address
 from rrsd.core.values.calls import Event
 from rrsd.core.values.instants import Instant, instant
@@ -97,8 +97,11 @@ class Trail:
     """The audit trail."""
 
     events: list[Event] = field(factory=list)
+    refusal: Refusal | None = None
 
     def record(self, event: Event) -> None:
+        if self.refusal is not None:
+            raise self.refusal
         self.events.append(event)
 
 
@@ -221,3 +224,9 @@ class Windows(SynchronousTestCase):
             [(each.what, each.resource, each.refusal) for each in self.trail.events],
             [("administer", "POST /users/eve@bar.test/suspend", "unknown"), ("administer", "POST /users", "malformed")],
         )
+
+    def test_z08_trail_is_down(self) -> None:
+        """A refusal that cannot be written down is a 503, not an error of ours."""
+        self.trail.refusal = Unavailable("audit trail: No space left on device")
+        answer = self.desk.ask("POST", "/users/eve@bar.test/suspend")
+        self.assertEqual((answer.status, answer.json()["reason"]), (503, "unavailable"))
