@@ -11,7 +11,7 @@ from rrsd.cli.output import table
 from tests.interop.case import RECORD
 from tests.interop.peers import all_peers
 
-SUITES = ("presence", "provider", "exchange", "signatures", "retrieval", "names", "orders")
+SUITES = ("presence", "provider", "exchange", "tokens", "signatures", "retrieval", "names", "orders")
 
 
 def main() -> int:

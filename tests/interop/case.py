@@ -101,10 +101,11 @@ class InteropCase(HouseCase):
         keys = (self.foo if name == FOO else self.bar).plan.folder / "keys"
         return Program(f"_rra.{name}", keys / CLIENT_CERTIFICATE, keys / CLIENT_KEY)
 
-    def register(self, unit: str) -> Program:
+    def register(self, unit: str, **more: str) -> Program:
         """A program at bar.test, in the INI file of its STS: for users of bar.test, with or without their tokens."""
         made = _credential(unit, self.root / unit)
-        given = {"certificate": str(made.certificate), "impersonate": BAR, "audiences": f"https://{BAR}"}
+        given = {"certificate": str(made.certificate), "impersonate": BAR, "audiences": f"https://{BAR}", **more}
+        given = {key: value for key, value in given.items() if value}
         self.say(f"sts.client.{made.name}", **given)
         self.secrets.add(made.key.read_text().splitlines()[1])
         return made

@@ -19,6 +19,7 @@ PROGRAMS = {
     "node": ("20.0", "nodejs", "--version"),
     "npm": ("9.0", "npm", "--version"),
     "curl": ("7.83", "curl", "--version"),
+    "openssl": ("3.0", "openssl", "version"),
     "knotd": ("3.2", "knot", "--version"),
     "unbound": ("1.17", "unbound", "-V"),
 }

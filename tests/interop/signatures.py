@@ -26,6 +26,7 @@ class Signed:
     audience: str
     token: str
     is_of_client: bool = False
+    required: tuple[str, ...] = ("exp", "iat", "iss", "aud", "sub")
 
 
 class Signatures(InteropCase):
@@ -59,7 +60,14 @@ class Signatures(InteropCase):
             self._sent("impersonation assertion", "rrs-impersonation+jwt", BAR, AGENT, ISSUER),
             self._sent("delegation", "rrs-delegation+jwt", FOO, ISSUER, f"https://{FOO}"),
             self._sent("receipt", "rrs-receipt+jwt", FOO, AGENT, f"https://{FOO}"),
+            self._introspection(said["access_token"]),
         ]
+
+    def _introspection(self, about: str) -> Signed:
+        said = self.node("tokens.mjs", self.agent(BAR), issuer=ISSUER, token=about, signed=True)
+        token, typ = said["jwt"], "token-introspection+jwt"
+        self.secrets.add(token)
+        return Signed("introspection answer", typ, ISSUER, AGENT, token, required=("iat", "iss", "aud"))
 
     def _sent(self, kind: str, typ: str, to: str, issuer: str, audience: str) -> Signed:
         def there() -> list[str]:
@@ -93,7 +101,7 @@ class Signatures(InteropCase):
             key = jwt.PyJWKSet.from_dict(json.loads(published))[jwt.get_unverified_header(token)["kid"]]
         found = jwt.decode_complete(
             token, key, ["ES256"], issuer=each.issuer, audience=each.audience,
-            options={"require": ["exp", "iat", "iss", "aud", "sub"], "strict_aud": True},
+            options={"require": list(each.required), "strict_aud": True},
         )  # fmt: skip
         return found["header"], found["payload"]
 

@@ -2,7 +2,7 @@
 // signs the impersonation assertion; a token is sent as it is. The library knows `token_type` N_A for this grant.
 import { createPrivateKey, randomUUID } from 'node:crypto';
 import * as client from 'openid-client';
-import { SignJWT } from 'jose';
+import { importPKCS8, SignJWT } from 'jose';
 import { answer, connected } from './peer.mjs';
 
 const TYPE = 'urn:ietf:params:oauth:token-type';
@@ -15,9 +15,16 @@ function assertion({ client: name, issuer, user, key, x5t }) {
     .sign(createPrivateKey(key));
 }
 
+async function method({ assertion_key: text, kid }) {
+  if (!text) return client.TlsClientAuth();
+  const key = await importPKCS8(text, 'ES256');
+  const typed = (header) => { header.typ = 'client-authentication+jwt'; };
+  return client.PrivateKeyJwt({ key, kid }, { [client.modifyAssertion]: typed });
+}
+
 await answer(async (job) => {
   const options = { algorithm: 'oauth2', [client.customFetch]: connected(job) };
-  const config = await client.discovery(new URL(job.issuer), job.client, undefined, client.TlsClientAuth(), options);
+  const config = await client.discovery(new URL(job.issuer), job.client, undefined, await method(job), options);
   const said = await client.genericGrantRequest(config, 'urn:ietf:params:oauth:grant-type:token-exchange', {
     subject_token: job.token ?? await assertion(job),
     subject_token_type: `${TYPE}:${job.kind ?? 'jwt'}`,
