@@ -63,7 +63,7 @@ class _Line(Protocol):
             self.transport.loseConnection()
 
 
-class Introductions(AttackCase):
+class IntroductionCase(AttackCase):
     """evil.test's delegation for its own eve is good only while everything that evil.test publishes is."""
 
     def setUp(self) -> None:
@@ -130,6 +130,10 @@ class Introductions(AttackCase):
                 break
             self.world.advance(1)
         return line.response()
+
+
+class Introductions(IntroductionCase):
+    """What is published is believed whole or not at all."""
 
     def test_f12_f13_webfinger(self) -> None:
         """The answer is about who was asked for, with exactly one issuer."""
