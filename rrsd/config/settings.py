@@ -141,6 +141,7 @@ def contradictions(settings: Settings) -> Iterator[Mistake]:
         if getattr(room, shorter) > getattr(room, longer):
             yield Mistake(section, shorter, 0, f"it is more than {longer}", f"write no more than {longer} has")
     yield from _short_lived_keys(settings)
+    yield from _mistaken_methods(settings.identity)
     if not settings.front.listen:
         yield Mistake("front", "listen", 0, "nobody could connect", "write an endpoint, as in tcp6:443")
     for section, listens in (("front", settings.front.listen), ("admin", (settings.admin.listen or "",))):
@@ -148,6 +149,14 @@ def contradictions(settings: Settings) -> Iterator[Mistake]:
             port = _PORT.match(each)
             if port is not None and int(port[1]) > 65535:
                 yield Mistake(section, "listen", 0, f"{each} names no port", "write a port from 0 to 65535")
+
+
+def _mistaken_methods(identity: Identity) -> Iterator[Mistake]:
+    methods = identity.methods
+    if not methods:
+        yield Mistake("identity", "methods", 0, "nobody could be proved", "write at least one, as in webfinger")
+    if len(set(methods)) < len(methods):
+        yield Mistake("identity", "methods", 0, "a method is there twice", "write each method once")
 
 
 _PORT = re.compile(r"tcp[46]?:(?:port=)?([0-9]+)", re.ASCII)

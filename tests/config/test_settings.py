@@ -58,6 +58,13 @@ class Whole(SynchronousTestCase):
         )
         self.assertEqual(len(errors), 4)
 
+    def test_methods_of_proof(self) -> None:
+        """At least one, and none twice: the order decides."""
+        for methods, said in (("", "nobody could be proved"), ("dane\n  webfinger\n  dane", "twice")):
+            (error,) = self.errors_of(LEAST + f"[identity]\nmethods = {methods}\n")
+            self.assertIn(said, error)
+        parse_settings(LEAST + "[identity]\nmethods = issuer\n")
+
     def test_w05_a_key_that_is_gone_before_what_it_signed(self) -> None:
         """The grace of a signing key covers every token, to the second; rotation leaves time to learn the next key."""
         for grace, said in (("599s", ["[idp] access_life"]), ("299s", ["[idp] access_life", "[sts] life"])):

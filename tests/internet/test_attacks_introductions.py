@@ -257,8 +257,10 @@ class Introductions(IntroductionCase):
     def test_f16_f09_hung(self) -> None:
         """A domain that never answers costs its caller a wait with an end, and nobody else anything."""
         self.world.internet.silent.add(self.world.internet.hosts["evil.test"].address)
+        before = self.world.clock.seconds()
         response = self.answered()
         self.assertEqual((response.status, response.json()["reason"]), (503, "unavailable"))
+        self.assertLessEqual(self.world.clock.seconds() - before, 6)
         self.assertEqual(self.agent_line(self.foo).ask("GET", "/jwks").status, 200)
 
     def test_o10_published_keys_are_final(self) -> None:

@@ -92,7 +92,7 @@ class Propagation(ApiCase):
         self.assertEqual([line["resource"] for line in lines], ["POST /orders", "GET /orders"])
         self.assertEqual(
             {(line["who"], line["subject"], line["outcome"], line["evidence"]) for line in lines},
-            {("_rra.bar.test", "bob@bar.test", "granted", "webfinger tls https://bar.test")},
+            {("_rra.bar.test", "bob@bar.test", "granted", "webfinger tls https://bar.test webfinger")},
         )
 
     def test_three_legged(self) -> None:

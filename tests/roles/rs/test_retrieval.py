@@ -88,7 +88,7 @@ class Retrieve(StrangersCase):
         (event,) = self.journal.events
         self.assertEqual((event.what, event.outcome, event.who), ("retrieve", "granted", "_rra.bar.test"))
         self.assertEqual((event.subject, event.resource), ("bob@bar.test", self.digest.ni))
-        self.assertEqual((event.evidence, event.peer), ("webfinger tls https://as.bar.test", "192.0.2.1"))
+        self.assertEqual((event.evidence, event.peer), ("webfinger tls https://as.bar.test webfinger", "192.0.2.1"))
 
     def test_audit_holds_no_token(self) -> None:
         """No event holds a token, granted or refused (S-21)."""

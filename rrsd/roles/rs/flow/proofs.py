@@ -8,7 +8,7 @@ from rrsd.core.proof.delegation import Pairs, prove_delegation, require_plausibl
 from rrsd.core.refusals import Unknown, Unproven
 from rrsd.core.values.addresses import Domain
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.peers import Certificate, ClientProof, Introduction
+from rrsd.core.values.peers import Certificate, ClientProof, Discovery, Introduction
 from rrsd.core.values.tokens import ClaimedDelegation, VerifiedDelegation
 from rrsd.core.wire.delegation import parse_delegation
 from rrsd.core.wire.jose import parse_jws
@@ -26,11 +26,12 @@ class Proved:
     delegation: VerifiedDelegation
     client: ClientProof
     certificate: Certificate
+    found_by: Discovery
 
     @property
     def evidence(self) -> str:
-        """What was believed, for the audit trail: method, what it rests on, issuer."""
-        return f"{self.client.method} {self.client.strength} {self.delegation.issuer}"
+        """What was believed, for the audit trail: method, what it rests on, issuer, how that was found."""
+        return f"{self.client.method} {self.client.strength} {self.delegation.issuer} {self.found_by}"
 
 
 @define(eq=False)
@@ -86,7 +87,7 @@ class Proofs:
         client = await self.trust.prove_client(certificate, introduction.issuer)
         if client.client != delegation.actor:
             raise Unproven("the certificate's client is not the actor")
-        return Proved(delegation, client, certificate)
+        return Proved(delegation, client, certificate, introduction.found_by)
 
     async def _introduce(self, claimed: ClaimedDelegation) -> Introduction:
         domain: Domain = claimed.subject.domain
