@@ -1,6 +1,6 @@
 """The domain's keys as the operator sees and changes them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +13,8 @@ from rrsd.core.refusals import Conflict, Refusal, Unavailable, Unknown
 from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
 from rrsd.core.wire import texts, tlsa
-from rrsd.drivers.keys import walk
+from rrsd.drivers.keys import rotation, walk
+from rrsd.drivers.keys.rotation import SigningKey
 from rrsd.drivers.keys.service import Keyring
 from rrsd.drivers.keys.walk import ClientKey, State, Step, Waits
 from rrsd.roles.admin.resource import WHO
@@ -30,7 +31,7 @@ LEAST_REMEMBERED = timedelta(minutes=1)
 
 @frozen
 class KeyDesk:
-    """The keys and their changes; each of these leaves one line in the trail.
+    """The keys and their changes; each of these leaves one line in the trail, before it is made (Z-08).
 
     `look` reports what the world has published about a name.
     """
@@ -87,13 +88,14 @@ class KeyDesk:
         if not is_forced:
             self.keyring.require_step(Step(step), self.waits)
             await self._require_seen(Step(step))
-        changed = self.keyring.take_step(Step(step))
+        evidence = f"{step}{', forced' if is_forced else ''}"
+        changed = self.keyring.take_step(Step(step), lambda keys: self._tell_clients(keys, evidence))
         self.doors.present()
-        if changed:
-            hashes = " ".join(each.hex for each in self._published())
-            evidence = f"{step}{', forced' if is_forced else ''}"
-            self.audit.record(Event("client_key", "granted", who=WHO, resource=hashes, evidence=evidence))
         return changed
+
+    def _tell_clients(self, keys: Sequence[ClientKey], evidence: str) -> None:
+        hashes = " ".join(each.pair.certificate.spki.hex for each in keys)
+        self.audit.record(Event("client_key", "granted", who=WHO, resource=hashes, evidence=evidence))
 
     async def _require_seen(self, step: Step) -> None:
         clients = self.keyring.client_keys()
@@ -105,10 +107,11 @@ class KeyDesk:
             raise Conflict(f"{missing}: publish what rrsctl keys list prints, and wait, or say --force")
 
     def _rotate(self, who: str) -> bool:
-        rotated = self.keyring.rotate()
-        if rotated:
-            self.audit.record(Event("rotate", "granted", who=who, resource=self.keyring.signer.kid))
-        return rotated
+        def tell(keys: Sequence[SigningKey]) -> None:
+            active = next(each.kid for each in keys if each.state is rotation.State.ACTIVE)
+            self.audit.record(Event("rotate", "granted", who=who, resource=active))
+
+        return self.keyring.rotate(tell)
 
     def _published(self) -> tuple[Digest, ...]:
         return self.keyring.agent.published()

@@ -90,6 +90,9 @@ def _keys(settings: Settings, now: Instant) -> Iterator[Finding]:
         yield Finding("error", "client certificate", f"it names {certificate.client}, not {wanted}: run rrsctl init")
     else:
         yield _life("client certificate", f"{certificate.client}", certificate.not_after, now)
+    for key in keyring.client_keys()[1:]:
+        on_the_way = f"the {key.state} one is published since {key.since:%Y-%m-%d}: rrsctl keys list says what to do"
+        yield Finding("note", "client key", on_the_way)
 
 
 def _certificate(settings: Settings, now: Instant) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """The administrator's window on a whole domain."""
 
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,14 @@ class Windows(SynchronousTestCase):
         response = self.desk.send("POST", f"/keys/client/{step}", {"force": force})
         said = response.json().get("detail", "")
         return response.status, next((each for each in ("publish comes before use", "wait until") if each in said), "")
+
+    def test_z08_no_line_no_change(self) -> None:
+        """Keys stay as they are when the trail cannot be written."""
+        before = self.desk.ask("GET", "/keys").json()
+        self.bar.trail.broken = OSError(ENOSPC, "no space")
+        for path in ("rotate", "client/publish"):
+            self.assertEqual(self.desk.send("POST", f"/keys/{path}", {}).status, 503)
+        self.assertEqual(self.desk.ask("GET", "/keys").json(), before)
 
     def test_rotation_by_itself(self) -> None:
         """It leaves a line as the administrator's does, and one when it fails, since nobody asked who could be told."""

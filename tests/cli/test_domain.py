@@ -13,6 +13,9 @@ from rrsd.cli.main import run
 from rrsd.config.settings import parse_settings
 from rrsd.core.values.addresses import parse_domain
 from rrsd.core.values.instants import instant
+from rrsd.drivers.keys.service import Keyring
+from rrsd.drivers.keys.settings import Settings as KeySettings
+from rrsd.drivers.keys.walk import Step
 from tests.cli.doubles import NOW, Bench, bench
 
 
@@ -126,6 +129,16 @@ class Check(Case):
         self.assertEqual(status, os.EX_UNAVAILABLE)
         self.assertIn("rrsctl init", text)
         self.assertIn("server certificate", text)
+
+    def test_a_client_key_on_its_way(self) -> None:
+        """A walk that was begun and not ended is a note."""
+        self.init("--development")
+        self.assertNotIn("client key", self.check(now=NOW + 60)[1])
+        keyring = Keyring(KeySettings(path=str(self.folder / "keys")), lambda: instant(NOW))
+        keyring.take_step(Step.PUBLISH)
+        status, text = self.check(now=NOW + 60)
+        self.assertEqual(status, 0, text)
+        self.assertRegex(text, "client key .*the next one is published since 2027-01-15: rrsctl keys list")
 
     def test_ends(self) -> None:
         """A certificate that ends soon is a note, one that has ended an error."""

@@ -3,7 +3,7 @@
 import json
 
 from rrsd.cli.demo.trail import read_trail
-from tests.processes.houses import MIB, HouseCase, set_key
+from tests.processes.houses import MIB, HouseCase, set_key, trail_of
 
 
 class Changing(HouseCase):
@@ -48,6 +48,23 @@ class Changing(HouseCase):
         self.secrets |= {key["key"].splitlines()[1] for key in json.loads(path.read_text())["keys"]}
         self.start(self.bar)
         self.assertEqual(self._keys(), before)
+
+    def test_a_signing_key_that_is_old(self) -> None:
+        """It is changed as soon as the daemon starts, in one line of the log and one of the trail, and never twice."""
+        path = self.bar.plan.folder / "keys" / "signing.json"
+        document = json.loads(path.read_text())
+        for key in document["keys"]:
+            key["since"] -= 91 * 86_400
+        path.write_text(json.dumps(document))
+        old = next(key["jwk"]["kid"] for key in document["keys"] if key["state"] == "active")
+        for _ in range(2):
+            self.start(self.bar)
+            states = {key["kid"]: key["state"] for key in json.loads(json.dumps(self._keys()["keys"]))}
+            self.assertEqual((states[old], len(states)), ("retired", 3))
+            self.bar.stop()
+        (line,) = trail_of(self.bar, "rotate")
+        self.assertEqual((line["who"], line["outcome"]), ("clock", "granted"))
+        self.assertEqual(self.bar.log.read_text().count("the signing key was changed"), 1)
 
     def test_w05_grace_that_is_too_short(self) -> None:
         """A configuration that would forget a key before its tokens does not start."""

@@ -87,16 +87,18 @@ class Keyring:
                 self._write_pair(self_signed_client(client, self._now()))
         self.reload()
 
-    def rotate(self) -> bool:
+    def rotate(self, decided: Callable[[tuple[SigningKey, ...]], None] = lambda _: None) -> bool:
         """Let the next key sign, retire the active one, make a new next one; False if that just happened.
 
-        The new state is on disk before anything is signed with it. Raises as `start`, and NoSpace.
+        The new state is on disk before anything is signed with it, and `decided` hears of it before that; what it
+        raises prevents the rotation. Raises as `start`, and NoSpace.
         """
         files.require_folder(self.folder)
         with files.locked(self.folder):
             before = self._read_signing()
             after = rotation.rotated(before, self._moment(), self.settings.grace, self._make)
             if after != before:
+                decided(after)
                 files.replace(self.folder / SIGNING, rotation.render(after))
         self._use(after)
         return after != before
@@ -105,11 +107,12 @@ class Keyring:
         """Returns None if the step on the client keys hurts nobody now; refuses with Conflict."""
         walk.require_due(self._clients, step, self._now(), waits)
 
-    def take_step(self, step: Step) -> bool:
+    def take_step(self, step: Step, decided: Callable[[tuple[ClientKey, ...]], None] = lambda _: None) -> bool:
         """Publish, use or withdraw a client key; False if that was done already.
 
-        The new state is on disk before anybody sees it. Raises as `start`, NoSpace, Conflict where another step comes
-        first, and Unavailable where there is no client certificate at all.
+        The new state is on disk before anybody sees it, and `decided` hears of it before that; what it raises prevents
+        the step. Raises as `start`, NoSpace, Conflict where another step comes first, and Unavailable where there is
+        no client certificate at all.
         """
         files.require_folder(self.folder)
         with files.locked(self.folder):
@@ -118,6 +121,7 @@ class Keyring:
                 raise Unavailable("no client certificate; run: rrsctl init")
             after = walk.walked(before, step, self._moment(), lambda: self._another(before[0].pair))
             if after != before:
+                decided(after)
                 files.replace(self.folder / CLIENTS, walk.render(after))
             self._forget_first_pair()
         self._use_clients(after)
