@@ -67,6 +67,7 @@ class ServersCase(TestCase):
     """Real servers, and the real reactor."""
 
     timeout = 60
+    extended = True
 
     @override
     def setUp(self) -> None:
@@ -75,7 +76,7 @@ class ServersCase(TestCase):
         self.reactor: Any = reactor
         folder = Path(tempfile.mkdtemp(prefix="rrsd-"))
         self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
-        self.servers = Nameservers(folder)
+        self.servers = Nameservers(folder, extended=self.extended)
         self.addCleanup(self.servers.stop)
         self.servers.start()
         # A socket that was closed is gone after one more turn.
@@ -158,6 +159,16 @@ class Resolver(ServersCase):
         lookup = self.lookup_by(self.servers.resolver, deadline=timedelta(seconds=2), patience=timedelta(seconds=1))
         for name in ("_proof.foo.test", "rs.bar.test"):
             self.assertEqual((await self.ask(f"TXT {name}", lookup)).verdict, TEMPORARY)
+
+
+class Taciturn(ServersCase):
+    """Unbound as it comes: without extended errors."""
+
+    extended = False
+
+    async def test_o05_o06_verdicts(self) -> None:
+        """What is bogus is found out by asking without validation."""
+        await self.require_verdicts(self.lookup)
 
 
 class Check(ServersCase):

@@ -118,7 +118,7 @@ _VALIDATION = """\
 server:
     directory: "{folder}"
     do-ip6: no
-    ede: yes
+    ede: {extended}
     do-not-query-localhost: no
     module-config: "validator iterator"
     trust-anchor-file: "{folder}/test.anchor"
@@ -154,10 +154,14 @@ class Missing(AssertionError):
 
 @define(eq=False)
 class Nameservers:
-    """The servers of `zones`, all below `test.`, in a folder of their own."""
+    """The servers of `zones`, all below `test.`, in a folder of their own.
+
+    `extended`: Unbound says with extended errors why it fails, which is not its default.
+    """
 
     folder: Path
     zones: Mapping[str, Kind] = field(factory=lambda: dict(ZONES))
+    extended: bool = True
     authority: Place = field(factory=lambda: Place(LOOPBACK, _free_port()))
     resolver: Place = field(factory=lambda: Place(LOOPBACK, _free_port()))
     _running: dict[str, "subprocess.Popen[bytes]"] = field(factory=dict)
@@ -218,6 +222,7 @@ class Nameservers:
         for each in ("zones", "run", "db"):
             (self.folder / each).mkdir(parents=True, exist_ok=True)
         place: dict[str, Any] = {"folder": self.folder, "address": LOOPBACK}
+        extended = "yes" if self.extended else "no"
         parent = "".join(f"{name.removesuffix('.test')} NS ns.test.\n" for name in self.zones)
         records = _RECORDS.format(zone="test", large='"x"', many='"x"')
         (self.folder / "zones" / "test.zone").write_text(f"$ORIGIN test.\n{records}ns A {LOOPBACK}\n{parent}")
@@ -231,7 +236,7 @@ class Nameservers:
             f'stub-zone:\n    name: "{name}."\n    stub-addr: {LOOPBACK}@{self.authority.port}\n'
             for name in ("test", *self.zones)
         )
-        validation = _VALIDATION.format(**place)
+        validation = _VALIDATION.format(extended=extended, **place)
         (self.folder / "library.conf").write_text(validation + stubs)
         unbound = _UNBOUND.format(port=self.resolver.port, **place)
         (self.folder / "unbound.conf").write_text(validation + unbound + stubs)

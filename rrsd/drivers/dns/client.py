@@ -51,8 +51,7 @@ class Client:
             return nothing(Verdict.TEMPORARY, wrong.detail)
         if answer.rcode not in _PLAIN:
             return await self._failed(name, kind, answer)
-        verdict = Verdict.SECURE if answer.authentic and self.validating else Verdict.INSECURE
-        return Records(verdict, answer.life, answer.records)
+        return self._plain(answer)
 
     async def stop(self) -> None:
         """Nothing is held between questions."""
@@ -88,13 +87,24 @@ class Client:
             return nothing(Verdict.TEMPORARY, said)
         if answer.extended & BOGUS:
             return nothing(Verdict.BOGUS, f"validation failed (extended error {min(answer.extended & BOGUS)})")
+        return await self._without_a_word(name, kind, said)
+
+    async def _without_a_word(self, name: str, kind: RecordType, said: str) -> Records:
+        """The resolver does not say why. An outage that has just ended is no forgery: it is asked once more."""
         try:
             unchecked = await self._answer(write_query(name, kind, self.number(), unchecked=True))
+            if unchecked.rcode not in _PLAIN:
+                return nothing(Verdict.TEMPORARY, said)
+            again = await self._answer(write_query(name, kind, self.number()))
         except Unavailable as wrong:
             return nothing(Verdict.TEMPORARY, wrong.detail)
-        if unchecked.rcode in _PLAIN:
-            return nothing(Verdict.BOGUS, "validation failed (there is an answer without it)")
-        return nothing(Verdict.TEMPORARY, said)
+        if again.rcode in _PLAIN:
+            return self._plain(again)
+        return nothing(Verdict.BOGUS, "validation failed (there is an answer without it)")
+
+    def _plain(self, answer: Answer) -> Records:
+        verdict = Verdict.SECURE if answer.authentic and self.validating else Verdict.INSECURE
+        return Records(verdict, answer.life, answer.records)
 
 
 def nothing(verdict: Verdict, reason: str) -> Records:

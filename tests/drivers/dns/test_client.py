@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import dns.flags
 import dns.message
+import dns.rcode
 import dns.rrset
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -100,6 +101,20 @@ class Verdicts(ClientCase):
         self.assertEqual(self.ask().verdict, Verdict.BOGUS)
         self.zones.fake(NAME, Verdict.TEMPORARY)
         self.assertEqual(self.ask().verdict, Verdict.TEMPORARY)
+
+    def test_outage_that_ends(self) -> None:
+        """An outage that is over by the time of the next question is not taken for a forgery."""
+        self.zones.publish(NAME, "TXT", "x")
+
+        def spoil(answer: bytes) -> bytes:
+            self.zones.spoil = None
+            failed = dns.message.from_wire(answer)
+            failed.answer.clear()
+            failed.set_rcode(dns.rcode.SERVFAIL)
+            return failed.to_wire()
+
+        self.zones.spoil = spoil
+        self.assertEqual(self.ask(), Records(Verdict.SECURE, timedelta(minutes=5), (Text(b"x"),)))
 
     def test_temporary(self) -> None:
         """A resolver that reaches nobody is no proof of anything."""
