@@ -8,7 +8,7 @@ from tests.support.attackers import FORM, REASONS, AttackCase, Line, Response
 from tests.support.forgery import access
 
 ROUTES = (
-    "/token", "/authorize", "/revoke", "/rrs/code", "/jwks", "/.well-known/webfinger", "/rrs/receipts",
+    "/token", "/authorize", "/revoke", "/introspect", "/rrs/code", "/jwks", "/.well-known/webfinger", "/rrs/receipts",
     "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/api/openapi.json",
     "/.well-known/oauth-protected-resource", "/.well-known/oauth-authorization-server/x/y", "/api/uploads",
     "/api/uploads/x", "/api/outgoing", "/api/outgoing/x", "/api/messages", "/api/messages/x", "/api/messages/x/raw",

@@ -47,6 +47,17 @@ _EXCHANGE = {
     },
 }
 
+_ABOUT = {
+    "type": "object",
+    "required": ["token", "client_id"],
+    "properties": {"token": _TEXT, "client_id": _TEXT, "token_type_hint": _TEXT},
+}
+
+
+def _form(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": schema}}}
+
+
 STRANGERS: dict[str, Any] = {
     "openapi": "3.1.1",
     "info": {"title": "What strangers may ask", "version": "1"},
@@ -60,11 +71,10 @@ STRANGERS: dict[str, Any] = {
             "post": _operation({}, requestBody={"required": True, "content": {"application/jose": {"schema": _TEXT}}}),
         },
         "/token": {
-            "post": _operation(
-                {},
-                requestBody={"required": True, "content": {"application/x-www-form-urlencoded": {"schema": _EXCHANGE}}},
-            ),
+            "post": _operation({}, requestBody=_form(_EXCHANGE)),
         },
+        "/introspect": {"post": _operation({}, requestBody=_form(_ABOUT))},
+        "/revoke": {"post": _operation({"200": {"description": "Done"}}, requestBody=_form(_ABOUT))},
         "/.well-known/webfinger": {
             "get": _operation(
                 {"200": _answer("subject", "links", media_type="application/jrd+json")},
