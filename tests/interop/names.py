@@ -25,6 +25,11 @@ from tests.support.nameservers import Kind, Nameservers
 CLIENT = "_rra"
 SIGNED: Mapping[str, Kind] = {FOO: Kind.SIGNED, BAR: Kind.SIGNED}
 OTHER = digest_of(b"another key")
+OWN_POLICY = """\
+@id("weak-will-do-for-bar")
+permit (principal is User, action == Action::"retrieve", resource is Grant)
+when { resource.recipient == principal.address && resource.recipient like "*@bar.test" };
+"""
 
 
 class NamesCase(Retrieval):
@@ -145,20 +150,29 @@ class Unsigned(NamesCase):
     kinds: Mapping[str, Kind] = {**SIGNED, BAR: Kind.UNSIGNED}
 
     def test_txt(self) -> None:
-        """O-05: a TXT record without DNSSEC is weak, and refused where DNSSEC is required; TLSA is refused always."""
+        """O-05: a TXT record without DNSSEC is weak: no policy that comes with rrsd permits it, an operator's may."""
         self.publish("TXT")
         self.only("dane", "dns-txt")
         self.begin(1000)
-        self.assertEqual(self.status(), "200")
+        self.assertEqual(self.status(), "403")
+        own = self.root / "policy.cedar"
+        own.write_text(OWN_POLICY)
+        set_key(self.foo, "policy", "path", str(own))
+        self.assertEqual(self.asked_again(), "200")
         self.require_proved("dns-txt weak")
+        self.assertIn("weak-will-do-for-bar", str(trail_of(self.foo, "retrieve")[-1]["policy"]))
         self.only("dane", "dns-txt", require_dnssec="yes")
         self.assertEqual(self.asked_again(), "401")
         self.require_refused("records without DNSSEC")
-        self.only("dane", "dns-txt", require_dnssec="no")
+        self.did("unbound", "insecure zone: a TXT record is weak, and for a policy to permit, or refused")
+
+    def test_tlsa(self) -> None:
+        """O-05: a TLSA record without DNSSEC is refused, and nothing weaker is asked instead."""
         self.publish("TLSA")
-        self.assertEqual(self.asked_again(), "401")
+        self.begin(1000)
+        self.assertEqual(self.status(), "401")
         self.require_refused("records without DNSSEC")
-        self.did("unbound", "insecure zone: TXT weak or refused, TLSA refused")
+        self.did("unbound", "insecure zone: a TLSA record is refused")
 
 
 class Bogus(NamesCase):
