@@ -243,10 +243,11 @@ def registered_clients(settings: Settings) -> dict[str, Client]:
     Raises:
         Malformed: one cannot be registered so: a file cannot be read, or values do not fit its method.
     """
-    return {str(each.client): _registered(each) for each in settings.sts.clients}
+    return {str(each.client): registered_client(each) for each in settings.sts.clients}
 
 
-def _registered(section: ClientSettings) -> Client:
+def registered_client(section: ClientSettings) -> Client:
+    """The client of one section; refuses as `registered_clients`."""
     try:
         return parse_client(str(section.client), document_of(section))
     except Malformed as refusal:

@@ -12,6 +12,7 @@ from rrsd.app.urls import Mount, Switchboard, switchboard
 from rrsd.config.settings import Settings
 from rrsd.roles.admin.flow import Window
 from rrsd.roles.admin.ports import Keys, Reload
+from rrsd.roles.admin.register import Register
 from rrsd.roles.admin.resource import Desk, Status
 from rrsd.roles.identity.resource import IdentityPages
 from rrsd.roles.idp.resource import LoginPages
@@ -106,6 +107,7 @@ def local_site(window: Window, retrieving: Retrieving, most_message: int) -> Swi
             Mount(
                 Desk(window, retrieving.operations.audit).routes.resource(), ("/users", "/keys", "/identity", "/reload")
             ),
+            Mount(Register(window, retrieving.operations.audit).routes.resource(), ("/clients",)),
             Mount(operator.routes.resource(), ("/queue", "/pulls", "/deliver", "/delegations")),
         )
     )
@@ -123,6 +125,7 @@ def build_window(means: Means, people: People, retrieving: Retrieving, keys: Key
         keys=keys,
         pulls=retrieving.operations,
         identity=people.inspection,
+        clients=people.registry,
         checks={"store": means.store.check, "keys": KeysCheck(means.doors.keyring), "audit": means.audit.check},
         reload=reload,
         meters=means.audit.meters,

@@ -12,6 +12,7 @@ from attrs import asdict, frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from rrsd.app.people import registered_client
 from rrsd.cli.names import look_at_names
 from rrsd.cli.session import Session, pass_session
 from rrsd.config.ini import Misconfigured
@@ -67,7 +68,7 @@ def _read(path: Path) -> tuple[Settings | None, list[Finding]]:
 def look(settings: Settings, now: Instant, status: Callable[[str], tuple[bool, object]]) -> list[Finding]:
     """Everything around a configuration that is right in itself."""
     level, text = look_at_names(settings)
-    findings = [*_keys(settings, now), *_certificate(settings, now), Finding(level, "names", text)]
+    findings = [*_keys(settings, now), *_certificate(settings, now), *_clients(settings), Finding(level, "names", text)]
     running = _daemon(status)
     findings.append(running)
     if running.level == "note":
@@ -113,6 +114,19 @@ def _certificate(settings: Settings, now: Instant) -> Iterator[Finding]:
     if missing:
         yield Finding("error", about, f"it does not name {', '.join(missing)}: get one that does")
     yield _life(about, ", ".join(_names(parsed)), parsed.not_valid_after_utc, now)
+
+
+def _clients(settings: Settings) -> Iterator[Finding]:
+    """Whether each client of the settings can be registered: its files are read here as the daemon reads them."""
+    for section in settings.sts.clients:
+        about = f"client {section.client}"
+        try:
+            client = registered_client(section)
+        except (Refusal, OSError) as problem:
+            detail = problem.detail if isinstance(problem, Refusal) else str(problem)
+            yield Finding("error", about, f"{detail}: put it right in the settings")
+        else:
+            yield Finding("ok", about, client.method.value)
 
 
 def _served(settings: Settings) -> list[str]:

@@ -20,6 +20,10 @@ DELETE /users/<address>                     204 or {"address"}
 POST /deliver?sender=&recipient=&…          body message/rfc822, sender empty for a bounce, recipient once or more
                                             -> {"accepted": [{"recipient", "message", "pulls": [number]}]}
 POST /delegations                           body {"user", "resource"} -> {"user", "resource", "delegation": a token}
+GET /clients, GET /clients/<name>           {"clients": [client]}, client: "name", "from", "disabled", "auth", …
+POST /clients                               body {"name", and as `rrsd.roles.sts.clients.parse_client`} -> client
+POST /clients/<name>/disable, /enable       client
+DELETE /clients/<name>                      {"name"}
 GET /keys                                   {"keys": [{"kid", "state", "since"}], "client": client, "clients":
                                             [client], "following": {"step", "due"}, "records": [lines of a zone]}
 POST /keys/rotate                           as GET /keys, with "rotated": boolean
@@ -137,6 +141,26 @@ class Local:
     def verify(self, name: str) -> dict[str, Any]:
         """What the world publishes about a name, and whether it would be believed."""
         return self._post("/identity/verify", {"name": name}, f"verify {name}")
+
+    def clients(self) -> dict[str, Any]:
+        """Every client of the token service."""
+        return self._get("/clients", "list clients")
+
+    def client(self, name: str) -> dict[str, Any]:
+        """One of them."""
+        return self._get(f"/clients/{quote(name)}", f"show {name}")
+
+    def add_client(self, name: str, registration: Mapping[str, object]) -> dict[str, Any]:
+        """Register one."""
+        return self._post("/clients", {"name": name, **registration}, f"add {name}")
+
+    def change_client_of(self, name: str, act: str) -> dict[str, Any]:
+        """Disable or enable one."""
+        return self._post(f"/clients/{quote(name)}/{act}", {}, f"{act} {name}")
+
+    def remove_client(self, name: str) -> dict[str, Any]:
+        """Forget one."""
+        return self._document(self._line.ask("DELETE", f"/clients/{quote(name)}"), f"remove {name}")
 
     def _get(self, target: str, what: str) -> dict[str, Any]:
         return self._document(self._line.ask("GET", target), what)

@@ -48,6 +48,7 @@ VERBS = {
     "inbox": "rrsd.cli.mailbox",
     "get": "rrsd.cli.mailbox",
     "pulls": "rrsd.cli.pulls",
+    "clients": "rrsd.cli.clients",
     "keys": "rrsd.cli.keys",
     "identity": "rrsd.cli.identity",
     "delegate": "rrsd.cli.delegate",

@@ -55,7 +55,10 @@ form brings (password, code, refresh token, subject token with a certificate) is
 token. HEAD goes with GET."""
 
 LOCAL = """
+socket      DELETE  /clients/<name>
 socket      DELETE  /users/<text>
+socket      GET     /clients
+socket      GET     /clients/<name>
 socket      GET     /keys
 socket      GET     /pulls
 socket      GET     /pulls/<int:number>
@@ -63,6 +66,9 @@ socket      GET     /pulls/<int:number>/explain
 socket      GET     /queue
 socket      GET     /users
 socket      POST    /delegations
+socket      POST    /clients
+socket      POST    /clients/<name>/disable
+socket      POST    /clients/<name>/enable
 socket      POST    /deliver
 socket      POST    /identity/verify
 socket      POST    /keys/client/<step>

@@ -6,7 +6,7 @@ from attrs import define
 
 from rrsd.core.refusals import Refusal
 from rrsd.roles.admin.meters import Meters
-from rrsd.roles.admin.ports import Check, Inspection, Keys, Pulls, Reload, Users
+from rrsd.roles.admin.ports import Check, Clients, Inspection, Keys, Pulls, Reload, Users
 
 
 @define(eq=False, kw_only=True)
@@ -17,6 +17,7 @@ class Window:
     keys: Keys
     pulls: Pulls
     identity: Inspection
+    clients: Clients
     checks: Mapping[str, Check]
     reload: Reload
     meters: Meters

@@ -1,7 +1,7 @@
 """What the operator's window shows and moves."""
 
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.instants import Instant
@@ -80,6 +80,34 @@ class Pulls(Protocol):
     """The queue in numbers."""
 
     async def counts(self) -> Counts: ...
+
+
+class Clients(Protocol):
+    """The clients of the token service."""
+
+    async def list(self) -> Sequence[Mapping[str, Any]]:
+        """Every client, by name."""
+        ...
+
+    async def show(self, name: str) -> Mapping[str, Any]:
+        """One of them; refuses with Unknown."""
+        ...
+
+    async def add(self, name: str, document: Mapping[str, Any]) -> None:
+        """Register one; refuses with Malformed or Conflict."""
+        ...
+
+    async def disable(self, name: str) -> None:
+        """Nothing more for it; refuses with Unknown."""
+        ...
+
+    async def enable(self, name: str) -> None:
+        """Undo it; refuses with Unknown."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """Forget it; refuses with Unknown."""
+        ...
 
 
 class Check(Protocol):

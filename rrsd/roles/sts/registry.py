@@ -57,7 +57,8 @@ class Registry:
         """
         kept = await self._load()
         if name in kept and name not in self.configured:
-            return {**self._line(name, kept), "document": dict(kept[name].document)}
+            row = kept[name]
+            return {**self._line(name, kept), "created": row.created.isoformat(), "document": dict(row.document)}
         if name != self.own_name and name not in self.configured:
             raise Unknown(f"no client {name}")
         return self._line(name, kept)

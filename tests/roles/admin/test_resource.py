@@ -1,6 +1,7 @@
 """The operator's window over HTTP."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from attrs import define, field, frozen
 from twisted.trial.unittest import SynchronousTestCase
@@ -53,6 +54,28 @@ class People:
 
     async def list(self) -> Sequence[Somebody]:
         return [Somebody(parse_address("bob@bar.test"))]
+
+
+class Nobody:
+    """Clients, none."""
+
+    async def list(self) -> Sequence[Mapping[str, Any]]:
+        return []
+
+    async def show(self, name: str) -> Mapping[str, Any]:
+        raise Unknown(name)
+
+    async def add(self, name: str, document: Mapping[str, Any]) -> None:
+        raise Malformed(name)
+
+    async def disable(self, name: str) -> None:
+        raise Unknown(name)
+
+    async def enable(self, name: str) -> None:
+        raise Unknown(name)
+
+    async def remove(self, name: str) -> None:
+        raise Unknown(name)
 
 
 class World:
@@ -130,8 +153,8 @@ class Windows(SynchronousTestCase):
             return ["certificates"]
 
         window = Window(
-            users=users, keys=keys, pulls=pulls, identity=World(), checks={"store": store, "keys": fine}, reload=reload,
-            meters=self.meters,
+            users=users, keys=keys, pulls=pulls, identity=World(), clients=Nobody(),
+            checks={"store": store, "keys": fine}, reload=reload, meters=self.meters,
         )  # fmt: skip
         self.status, self.desk = Caller(Status(window).routes), Caller(Desk(window, self.trail).routes)
 
