@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from rrsd.config.settings import Settings
 from tests.support import spoiled
 from tests.support.attackers import AttackCase, Response
 from tests.support.forgery import (
@@ -48,6 +49,7 @@ class Tokens(AttackCase):
             Gate("3-legged", self.bar, lambda: access(self.bar), self.three_legs, *subject, 200),
             Gate("retrieve", self.foo, lambda: delegation(self.bar, self.foo), self.retrieve, *bearer, 200),
             Gate("sender", self.foo, lambda: access(self.foo, "alice@foo.test"), self.sender, *bearer, 200),
+            Gate("mailbox", self.bar, lambda: access(self.bar), self.mailbox, *bearer, 200),
             Gate("receipt", self.foo, lambda: receipt(self.bar, self.foo, self.DATA), self.acknowledge, 0, "", message,
                  201, True),
         ]  # fmt: skip
@@ -67,6 +69,10 @@ class Tokens(AttackCase):
     def sender(self, token: str) -> Response:
         """Look after what was sent with it."""
         return self.line(self.foo).ask("GET", "/api/outgoing", Authorization=f"Bearer {token}")
+
+    def mailbox(self, token: str) -> Response:
+        """Read one's mail with it."""
+        return self.line(self.bar).ask("GET", "/api/messages", Authorization=f"Bearer {token}")
 
     def acknowledge(self, token: str) -> Response:
         """Send it as a receipt, under a good delegation."""
@@ -114,7 +120,7 @@ class Tokens(AttackCase):
         """A key that is not there, is not named, or is another issuer's, where tokens name their key."""
         self.attack(spoiled.kids, pinned=False)
         other = signing_key_of(self.foo)
-        for forge, gate in ((gate.forge(), gate) for gate in self.gates() if not gate.pinned and gate.name != "sender"):
+        for forge, gate in ((gate.forge(), gate) for gate in self.gates() if not gate.pinned and gate.name not in OWN):
             self.require_gate_refuses(gate, jws({**forge.header, "kid": other.kid}, forge.claims, other.private))
 
     def test_j11_keys_in_the_header(self) -> None:
@@ -169,3 +175,50 @@ RECEIPT = {
     "expired": (401, "invalid_token"),
     "too_large": (413, "invalid_request"),
 }
+OWN = ("sender",)
+"""Gates at foo.test itself, whose keys are the others' strangers."""
+
+
+class Asked(AttackCase):
+    """Whoever introspects a spoiled token hears that it is not active, and not why (RFC 7662 2.2)."""
+
+    def setUp(self) -> None:
+        """A domain whose own agent may ask as often as it likes."""
+        super().setUp()
+        self.baz = self.world.domain("baz.test", often)
+        self.baz.add_user("bob")
+
+    def ask(self, token: str) -> Response:
+        """What baz.test's token service says about it to its own agent."""
+        form = {"client_id": "_rra.baz.test", "token": token}
+        return self.agent_line(self.baz, self.baz).form("/introspect", form)
+
+    def test_i02_every_spoiled_token(self) -> None:
+        """Of an access token and of a delegation, in every way that J knows."""
+        spoilers = (spoiled.algorithms, spoiled.signatures, spoiled.shapes, spoiled.headers, spoiled.types,
+                    spoiled.kids, spoiled.parties, spoiled.times, spoiled.names)  # fmt: skip
+        for forge in (access(self.baz, "bob@baz.test"), delegation(self.baz, self.baz, "bob@baz.test")):
+            self.assertIs(self.ask(forge.text()).json()["active"], True)
+            for name, token in (each for spoil in spoilers for each in spoil(forge)):
+                if name == "j13 'at+jwt'":
+                    continue  # that is a good access token: only the issuer could have made it
+                with self.subTest(case=name):
+                    self.baz.trail.lines.clear()
+                    self.require_inactive(token)
+
+    def require_inactive(self, token: str) -> None:
+        """The same answer for all, one line with the reason; too much or nothing at all is no token."""
+        response = self.ask(token)
+        if response.status == 200:
+            self.assertEqual(response.json(), {"active": False})
+        else:
+            self.assertEqual((response.status, response.json()["reason"]), (400, "malformed"))
+        self.assertEqual(response.headers["cache-control"], "no-store")
+        (line,) = self.baz.trail.of("introspect")
+        self.assertEqual((line["outcome"], line.get("subject")), ("refused", None))
+        self.require_silent(self.baz, response, token)
+
+
+def often(settings: Settings) -> Settings:
+    """No limit on tokens that are not active."""
+    return evolve(settings, sts=evolve(settings.sts, inactive_per_client=10**6, exchanges_per_second=10**6))
