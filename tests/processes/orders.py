@@ -12,6 +12,7 @@ from rrsd.cli.init import Plan
 from tests.architecture.tree import ROOT
 
 API = "api.baz.test"
+_TWISTD = "from twisted.scripts.twistd import run; run()"
 
 
 @define(eq=False)
@@ -22,6 +23,7 @@ class OrdersApi:
     plan: Plan
     port: int
     hosts: str
+    is_under_twistd: bool = False
     _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
 
     @property
@@ -48,19 +50,22 @@ class OrdersApi:
     @property
     def command(self) -> list[str]:
         """How it is started."""
+        if self.is_under_twistd:
+            tac = str(ROOT / "examples" / "orders.tac")
+            return [sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "--python", tac]
         return [sys.executable, str(ROOT / "examples" / "orders_api.py"), str(self.config)]
 
     @property
     def environ(self) -> dict[str, str]:
         """With this checkout's rrsd."""
-        return {**os.environ, "PYTHONPATH": str(ROOT)}
+        return {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'examples'}"}
 
     def start(self) -> None:
         """Write the INI file and start; it does not listen yet."""
         self.config.write_text(self.ini())
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environ
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environ, cwd=self.root
             )
 
     def listens(self) -> bool:

@@ -80,6 +80,16 @@ class Orders(HouseCase):
         self.api.process.send_signal(signal.SIGTERM)
         self.assertEqual(self.api.process.wait(20), 0)
 
+    def test_twistd(self) -> None:
+        """Under twistd it is the same API."""
+        self.api.end()
+        self.api.is_under_twistd = True
+        self.api.start()
+        self.until("the API listens", self.api.listens)
+        self.assertEqual(self.ask("GET")[0], 401)
+        self.api.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.api.process.wait(20), 0)
+
     def test_mistakes(self) -> None:
         """An INI file that cannot be used ends it with status 78 and a line for each mistake."""
         self.api.config.write_text(self.api.ini().replace("origin = https", "origin = http").replace("audit", "autit"))
