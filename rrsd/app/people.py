@@ -94,10 +94,11 @@ def _require_own_name(settings: Settings, keyring: Keyring) -> None:
 def members_of(settings: Settings) -> dict[str, Any]:
     """The further members of the metadata document: those of the token service, and of the provider if it is ours."""
     issuer = settings.domain.issuer
-    exchange = exchange_metadata(issuer)
+    algorithms = signing_algorithms(settings)
+    exchange = exchange_metadata(issuer, algorithms)
     if settings.idp.issuer is not None:
         return exchange
-    login = login_metadata(issuer, signing_algorithms(settings))
+    login = login_metadata(issuer, algorithms)
     return {name: _merged(exchange.get(name), login.get(name)) for name in (*exchange, *login)}
 
 

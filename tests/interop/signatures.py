@@ -8,6 +8,10 @@ from attrs import frozen
 from cryptography.x509 import load_pem_x509_certificate
 from typing_extensions import override
 
+from rrsd.core.values.instants import instant
+from rrsd.drivers.keys.service import Keyring
+from rrsd.drivers.keys.settings import Settings as KeySettings
+from rrsd.drivers.keys.settings import Signing
 from tests.interop.case import BAR, BOB, FOO, InteropCase, claims_of, tampered
 from tests.interop.relay import Relay, Way
 from tests.processes.houses import SENDER, change
@@ -127,6 +131,41 @@ class Signatures(InteropCase):
     def _job(self, each: Signed, token: str) -> dict[str, Any]:
         key = {"certificate": self.certificate} if each.is_of_client else {"jwks": JWKS}
         return {"token": token, "typ": each.typ, "issuer": each.issuer, "audience": each.audience, **key}
+
+
+class OtherAlgorithm(InteropCase):
+    """bar.test signs with RS256, for clients that know nothing else."""
+
+    def test_rs256(self) -> None:
+        """openid-client takes the login and the signed introspection; PyJWT and jose prove both by RS256."""
+        folder = self.bar.plan.folder / "keys"
+        (folder / "signing.json").unlink()
+        settings = KeySettings(path=str(folder), algorithm=Signing.RS256)
+        Keyring(settings, lambda: instant(self.session.now())).create(self.bar.plan.client)
+        self.say("keys", algorithm="RS256")
+        self.start(self.bar)
+        password = self.add_user(BOB)
+        metadata = json.loads(self.curl(f"{ISSUER}/.well-known/oauth-authorization-server").stdout)
+        for what in ("id_token", "introspection"):
+            self.assertIn("RS256", metadata[f"{what}_signing_alg_values_supported"])
+        said = self.log_in(ISSUER, BOB, password)
+        about = {"issuer": ISSUER, "token": said["access_token"], "signed": True, "alg": "RS256"}
+        answer = self.node("tokens.mjs", self.agent(BAR), **about)
+        self.assertNotIn("refused", answer)
+        introspection = answer["jwt"]
+        self.secrets.add(introspection)
+        keys = jwt.PyJWKSet.from_dict(json.loads(self.curl(JWKS).stdout))
+        tokens = {ISSUER: said["access_token"], "rrsctl": said["id_token"], AGENT: introspection}
+        for audience, token in tokens.items():
+            key = keys[jwt.get_unverified_header(token)["kid"]]
+            found = jwt.decode(token, key, ["RS256"], issuer=ISSUER, audience=audience)
+            self.assertEqual(found, claims_of(token))
+        wanted = {"issuer": ISSUER, "jwks": JWKS, "algorithms": ["RS256"]}
+        jobs = [{"token": token, "audience": audience, **wanted} for audience, token in tokens.items()]
+        for one in self.node("verify.mjs", tokens=jobs):
+            self.assertEqual(one.get("header", {}).get("alg"), "RS256", one)
+        for peer in ("openid-client", "PyJWT", "jose"):
+            self.did(peer, "the same of a domain that signs with RS256")
 
 
 def spoiled(each: Signed) -> str:

@@ -1,6 +1,6 @@
 """Who may exchange what for what (RFC 8693, RFC 8705 2.2, RFC 8707 2)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -248,11 +248,14 @@ def description(claims: Mapping[str, Any], token_type: str) -> dict[str, Any]:
     return {"active": True, "token_type": token_type, **told}
 
 
-def metadata(issuer: Issuer) -> dict[str, Any]:
-    """What this role adds to the issuer's metadata (RFC 8414 2, RFC 8705 3.3, RFC 9701 7)."""
+def metadata(issuer: Issuer, algorithms: Sequence[str]) -> dict[str, Any]:
+    """What this role adds to the issuer's metadata (RFC 8414 2, RFC 8705 3.3, RFC 9701 7).
+
+    `algorithms` are those that its answers are signed with.
+    """
     document: dict[str, Any] = {
         "grant_types_supported": [GRANT_TYPE],
-        "introspection_signing_alg_values_supported": [Algorithm.ES256.value],
+        "introspection_signing_alg_values_supported": list(algorithms),
         "tls_client_certificate_bound_access_tokens": True,
     }
     for endpoint, path in (("token", "token"), ("introspection", "introspect"), ("revocation", "revoke")):

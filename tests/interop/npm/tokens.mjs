@@ -15,7 +15,7 @@ await answer(async (job) => {
       return response;
     },
   };
-  const metadata = job.signed ? { introspection_signed_response_alg: 'ES256' } : undefined;
+  const metadata = job.signed ? { introspection_signed_response_alg: job.alg ?? 'ES256' } : undefined;
   const method = job.cert ? client.TlsClientAuth() : client.None();
   const config = await client.discovery(new URL(job.issuer), job.client, metadata, method, options);
   client.enableNonRepudiationChecks(config);

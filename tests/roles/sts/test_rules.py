@@ -70,11 +70,12 @@ class MetadataTests(SynchronousTestCase):
 
     def test_client_authentication_and_binding_are_announced(self) -> None:
         """Clients find how to prove themselves and that tokens are bound."""
-        document = rules.metadata(parse_issuer("https://id.bar.test"))
+        document = rules.metadata(parse_issuer("https://id.bar.test"), ["RS256", "ES256"])
         self.assertEqual(document["token_endpoint"], "https://id.bar.test/token")
         methods = ["self_signed_tls_client_auth", "tls_client_auth", "private_key_jwt"]
         for endpoint in ("token", "introspection", "revocation"):
             self.assertIn(f"{endpoint}_endpoint", document)
             self.assertEqual(document[f"{endpoint}_endpoint_auth_methods_supported"], methods)
             self.assertNotIn("none", document[f"{endpoint}_endpoint_auth_signing_alg_values_supported"])
+        self.assertEqual(document["introspection_signing_alg_values_supported"], ["RS256", "ES256"])
         self.assertIs(document["tls_client_certificate_bound_access_tokens"], True)
