@@ -57,7 +57,7 @@ def has_identity_encoding(fields: Sequence[Field]) -> bool:
 
 
 def _leaves(raw: bytes, fields: Sequence[Field], span: tuple[int, int], depth: int, most: int) -> Iterator[Part]:
-    boundary = _boundary(fields)
+    boundary = boundary_of(fields)
     if boundary is None:
         return
     if depth > MOST_DEPTH:
@@ -65,7 +65,7 @@ def _leaves(raw: bytes, fields: Sequence[Field], span: tuple[int, int], depth: i
     edges = _edges(raw, span, boundary, most)
     for (delimiter, start), (end, _) in pairwise(edges):
         inner, body = _header(raw, start, end)
-        if _boundary(inner) is None:
+        if boundary_of(inner) is None:
             yield Part(delimiter, start, body, end, inner, depth == 1 and end == edges[-1][0])
         else:
             yield from _leaves(raw, inner, (body, end), depth + 1, most)
@@ -79,8 +79,12 @@ def _header(raw: bytes, start: int, end: int) -> tuple[tuple[Field, ...], int]:
         return (), start
 
 
-def _boundary(fields: Sequence[Field]) -> str | None:
-    """The boundary to look for, None where there is nothing to look into."""
+def boundary_of(fields: Sequence[Field]) -> str | None:
+    """The boundary that divides the body under these fields; None where there is nothing to look into.
+
+    Raises:
+        Malformed: it is a multipart without a boundary that one can have.
+    """
     if len(named(fields, "content-type")) != 1 or not has_identity_encoding(fields):
         return None
     text = first_text(fields, "content-type")
