@@ -6,6 +6,7 @@ from rrsd.app.effects import Effects
 from rrsd.app.keys import KeysCheck
 from rrsd.app.means import Means
 from rrsd.app.people import People, home_of
+from rrsd.app.policies import PolicyDesk
 from rrsd.app.resources import Retrieving, Serving
 from rrsd.app.token_endpoint import TokenEndpoint
 from rrsd.app.urls import Mount, Switchboard, switchboard
@@ -105,7 +106,8 @@ def local_site(window: Window, retrieving: Retrieving, most_message: int) -> Swi
         (
             Mount(Status(window).routes.resource(), ("/health", "/ready", "/metrics")),
             Mount(
-                Desk(window, retrieving.operations.audit).routes.resource(), ("/users", "/keys", "/identity", "/reload")
+                Desk(window, retrieving.operations.audit).routes.resource(),
+                ("/users", "/keys", "/identity", "/policy", "/reload"),
             ),
             Mount(Register(window, retrieving.operations.audit).routes.resource(), ("/clients",)),
             Mount(operator.routes.resource(), ("/queue", "/pulls", "/deliver", "/delegations")),
@@ -120,12 +122,14 @@ def status_site(window: Window) -> Switchboard:
 
 def build_window(means: Means, people: People, retrieving: Retrieving, keys: Keys, reload: Reload) -> Window:
     """The operator's window on all of it."""
+    settings = means.settings
     return Window(
         users=people.administration,
         keys=keys,
         pulls=retrieving.operations,
         identity=people.inspection,
         clients=people.registry,
+        policy=PolicyDesk(settings.policy, means.doors.policies, means.store, people.registry, means.effects.timers),
         checks={"store": means.store.check, "keys": KeysCheck(means.doors.keyring), "audit": means.audit.check},
         reload=reload,
         meters=means.audit.meters,

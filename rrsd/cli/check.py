@@ -20,6 +20,7 @@ from rrsd.config.settings import Settings, parse_settings
 from rrsd.core.refusals import Malformed, Refusal, Unavailable
 from rrsd.core.values.instants import Instant, instant
 from rrsd.drivers.keys.service import Keyring
+from rrsd.drivers.policy.service import find_policies, read_schema
 
 SOON = timedelta(days=14)
 
@@ -36,7 +37,7 @@ class Finding:
 @click.command(short_help="Look for everything that is wrong.")
 @pass_session
 def check(session: Session) -> int:
-    """Read the INI file and report every error in it at once; then look at keys, certificates and listeners.
+    """Read the INI file and report every error in it at once; then look at keys, certificates, policies and listeners.
 
     Exit status 0: nothing is wrong. 78: the configuration is. 69: something around it is.
 
@@ -68,12 +69,29 @@ def _read(path: Path) -> tuple[Settings | None, list[Finding]]:
 def look(settings: Settings, now: Instant, status: Callable[[str], tuple[bool, object]]) -> list[Finding]:
     """Everything around a configuration that is right in itself."""
     level, text = look_at_names(settings)
-    findings = [*_keys(settings, now), *_certificate(settings, now), *_clients(settings), Finding(level, "names", text)]
+    names = Finding(level, "names", text)
+    findings = [*_keys(settings, now), *_certificate(settings, now), *_clients(settings), names, *_policies(settings)]
     running = _daemon(status)
     findings.append(running)
     if running.level == "note":
         findings += _listeners(settings)
     return findings
+
+
+def _policies(settings: Settings) -> Iterator[Finding]:
+    try:
+        policies, flaws = find_policies(settings.policy, read_schema())
+    except Refusal as refusal:
+        yield Finding("error", "policies", refusal.detail)
+        return
+    for flaw in flaws:
+        yield Finding("error", "policies", f"{settings.policy.path} {flaw}")
+    if not policies and not flaws:
+        yield Finding(
+            "error", "policies", "there are none, so that nothing is permitted: write some, or defaults = yes"
+        )
+    elif not flaws:
+        yield Finding("ok", "policies", f"{len(policies)} that fit the schema")
 
 
 def _keys(settings: Settings, now: Instant) -> Iterator[Finding]:

@@ -32,6 +32,11 @@ POST /keys/client/<step>                    body {"force": boolean} -> as GET /k
 POST /identity/verify                       body {"name"} -> {"name", "kind", "believed", "refusal", "sentence",
                                             "methods": [{"method", "place", "state", "seen", "strength", "why",
                                             "refusal", "decides"}]}
+POST /policy/explain                        body {"user", "resource", "action", "client", "method", "strength",
+                                            "issuer", "at"}, or {"client", "target", "user", "evidence", "chain",
+                                            "at"} -> {"asked", "permitted", "because", "answer", "note",
+                                            "looked_at": [{"about", "state", "permitted", "because", "policies":
+                                            [{"name", "file", "line", "text"}], "errors", "question"}]}
 POST /reload                                {"reloaded": [names]}
 ==========================================  =========================================================================
 
@@ -113,6 +118,10 @@ class Local:
         """Forget a user."""
         answer = self._line.ask("DELETE", f"/users/{quote(address, safe='@')}")
         require_good(answer, f"remove {address}", _WHO)
+
+    def explain_policy(self, asked: Mapping[str, object]) -> dict[str, Any]:
+        """What policy would say about a request that is described, and why."""
+        return self._post("/policy/explain", asked, "explain policy")
 
     def deliver(self, sender: str, recipients: Sequence[str], message: bytes) -> dict[str, Any]:
         """Accept a message for its recipients; durable when this returns."""

@@ -51,6 +51,7 @@ VERBS = {
     "clients": "rrsd.cli.clients",
     "keys": "rrsd.cli.keys",
     "identity": "rrsd.cli.identity",
+    "policy": "rrsd.cli.policy",
     "delegate": "rrsd.cli.delegate",
     "demo": "rrsd.cli.demo.verb",
 }

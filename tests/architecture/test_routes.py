@@ -73,6 +73,7 @@ socket      POST    /deliver
 socket      POST    /identity/verify
 socket      POST    /keys/client/<step>
 socket      POST    /keys/rotate
+socket      POST    /policy/explain
 socket      POST    /pulls/<int:number>/<verb>
 socket      POST    /pulls/<verb>
 socket      POST    /reload

@@ -217,6 +217,8 @@ class Text(IdentityCase):
         identity, certificate = self.txt.whole.people.identity, pair_of(self.bar).certificate
         proof = self.world.result(identity.prove_client(certificate, self.bar.settings.domain.issuer))
         self.assertEqual((proof.method, proof.strength), ("dns-txt", Strength.WEAK))
+        self.assertEqual(self.fetch(self.txt).status, 403)
+        self.assertTrue(self.evidence.startswith("policy; dns-txt weak https://bar.test"), self.evidence)
         self.require_not_granted(foo=self.strict)
 
     def test_o13_rotation(self) -> None:

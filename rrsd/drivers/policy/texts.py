@@ -47,6 +47,30 @@ class Policy:
     form: Mapping[str, Any]
 
 
+EVERYTHING = "*"
+"""Stands for all names where a policy looks at the context as a whole."""
+
+
+def names_in(form: object) -> Iterator[str]:
+    """The attributes that a policy in Cedar's JSON form looks at, of whatever, and `EVERYTHING` where it compares the
+    whole context. Entities have no such whole: they are equal by their names."""
+    if form == _CONTEXT:
+        yield EVERYTHING
+    elif isinstance(form, Mapping):
+        for operator, operand in form.items():
+            if operator in (".", "has") and isinstance(operand, Mapping) and operand.keys() == {"left", "attr"}:
+                yield operand["attr"]
+                yield from () if operand["left"] == _CONTEXT else names_in(operand["left"])
+            else:
+                yield from names_in(operand)
+    elif isinstance(form, list):
+        for each in form:
+            yield from names_in(each)
+
+
+_CONTEXT = {"Var": "context"}
+
+
 @frozen
 class Schema:
     """The types that policies are checked against."""

@@ -6,7 +6,7 @@ from attrs import define
 
 from rrsd.core.refusals import Refusal
 from rrsd.roles.admin.meters import Meters
-from rrsd.roles.admin.ports import Check, Clients, Inspection, Keys, Pulls, Reload, Users
+from rrsd.roles.admin.ports import Check, Clients, Inspection, Keys, Pulls, Reasons, Reload, Users
 
 
 @define(eq=False, kw_only=True)
@@ -18,6 +18,7 @@ class Window:
     pulls: Pulls
     identity: Inspection
     clients: Clients
+    policy: Reasons
     checks: Mapping[str, Check]
     reload: Reload
     meters: Meters

@@ -76,6 +76,15 @@ class Inspection(Protocol):
         ...
 
 
+class Reasons(Protocol):
+    """What policy would say."""
+
+    async def explain(self, given: Mapping[str, object]) -> Mapping[str, object]:
+        """The decision about what is described, its question, and the policies that decide; refuses with Malformed or
+        Unknown."""
+        ...
+
+
 class Pulls(Protocol):
     """The queue in numbers."""
 

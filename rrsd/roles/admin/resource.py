@@ -124,6 +124,11 @@ class Desk:
         given = bodies.read_object(request)
         return answer(request, dict(await self.window.identity.verify(_text(given.get("name")))))
 
+    @routes.route("/policy/explain", methods=["POST"])
+    async def explain(self, request: IRequest) -> bytes:
+        """What policy would say, and why; nothing is decided by it."""
+        return answer(request, dict(await self.window.policy.explain(bodies.read_object(request))))
+
     @routes.route("/reload", methods=["POST"])
     async def reload(self, request: IRequest) -> bytes:
         """Take up what changed on disk."""

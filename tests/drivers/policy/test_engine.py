@@ -72,6 +72,17 @@ class Decisions(SynchronousTestCase):
         early = question(now=instant(1_790_000_000 - 9 * 3600))
         self.assertEqual(engine(ANYBODY + night).decide(early), Decision(False, ("night",)))
 
+    def test_nothing_that_is_looked_at_is_left_out(self) -> None:
+        """Each attribute alone decides, and so does the context as a whole."""
+        asked = question()
+        for condition in (
+            'principal.client.domain == "bar.test"', 'resource["filename"] == "a.txt"', "resource has sender",
+            'context.proof.method == "dane"', "context.size == resource.size", "resource.not_after == context.now",
+            'context == {now: context.now, proof: context.proof, issuer: "https://bar.test", size: 10}',
+        ):  # fmt: skip
+            only = engine(f'@id("only") permit {USER} when {{ {condition} }};')
+            self.assertEqual(only.decide(asked), Decision(True, ("only",)), condition)
+
     def test_replaced(self) -> None:
         """New policies decide from then on."""
         changed = engine(ANYBODY)
@@ -102,13 +113,16 @@ class Failures(SynchronousTestCase):
         self.assertEqual(asked, Decision(False, ("never", "error:too-far")))
 
     def test_questions_that_cedar_cannot_read(self) -> None:
-        """Numbers beyond 64 bits, halves of characters, and what is missing."""
+        """Numbers beyond 64 bits, halves of characters, and what is missing; of all that some policy looks at."""
+        looks = 'resource.size > 0 || resource.filename != "x" || [context] == [context]'
+        curious = engine(f'@id("curious") permit {USER} when {{ {looks} }};')
+        self.assertTrue(curious.decide(question()).is_permitted)
         nothing: Any = None
         half: Any = 1.5
         for bad in (question(2**63), question(name="\ud800"), question(filename="\udfff"), question(issuer="\ud83d"),
-                    evolve(question(), context={"now": nothing}), evolve(question(), context={"x": half}),
+                    evolve(question(), context={"proof": nothing}), evolve(question(), context={"size": half}),
                     evolve(question(), principal=Entity("No Type", "x"))):  # fmt: skip
-            self.assertEqual(engine(ANYBODY).decide(bad), Decision(False, (QUESTION,)))
+            self.assertEqual(curious.decide(bad), Decision(False, (QUESTION,)))
 
     def test_missing_attributes(self) -> None:
         """A policy about what the question does not have fails, and that refuses."""

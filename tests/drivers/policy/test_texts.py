@@ -1,11 +1,14 @@
 """Policy files taken apart, and every error in them."""
 
+import json
+
+import cedarpy
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.drivers.policy.service import read_schema
-from rrsd.drivers.policy.texts import MOST_POLICIES, Flaw, Policy, parse_policies, split
+from rrsd.drivers.policy.texts import EVERYTHING, MOST_POLICIES, Flaw, Policy, names_in, parse_policies, split
 
 SCHEMA = read_schema()
 
@@ -79,6 +82,25 @@ class Texts(SynchronousTestCase):
         self.flaw(start + ' { context.subject == "x" };', 1, "subject")
         self.flaw('@id("a") permit (principal is Grant, action, resource);', 1, "applicable action")
         self.flaw('@id("a") permit (principal, action == Action::"retreive", resource);', 1, "retreive", "retrieve?")
+
+    def test_names(self) -> None:
+        """Which attributes are looked at, in whatever way."""
+        for condition, names in (
+            ("resource.size > 3", {"size"}),
+            ('resource["size"] > 3', {"size"}),
+            ('context.proof.strength == "weak"', {"proof", "strength"}),
+            ('context has proof && context.proof has method && {"Var": "context"} == {".": "x"}', {"proof", "method"}),
+            ('if context.size > 1 then [principal.domain].contains("x") else principal.client.name like "x*"',
+             {"size", "domain", "client", "name"}),
+            ("[context] == [context]", {EVERYTHING}),
+            ("context == {now: context.now}", {EVERYTHING, "now"}),
+            ('{"attr": 1, "left": 2, ".": {"attr": context, "left": resource.size}}.left == 2',
+             {"left", EVERYTHING, "size"}),
+            ("principal == resource", set()),
+        ):  # fmt: skip
+            text = f'@id("a") permit (principal, action, resource) when {{ {condition} }};'
+            document = json.loads(cedarpy.policies_to_json_str(text))
+            self.assertEqual(set(names_in(document["staticPolicies"]["policy0"])), names, condition)
 
     def test_too_many(self) -> None:
         """Every policy costs every decision something."""

@@ -86,6 +86,9 @@ class World:
             raise Malformed("domain length")
         return {"name": name, "believed": True}
 
+    async def explain(self, given: Mapping[str, object]) -> Mapping[str, object]:
+        return {**given, "permitted": True}
+
 
 @define(eq=False)
 class Ring:
@@ -153,7 +156,7 @@ class Windows(SynchronousTestCase):
             return ["certificates"]
 
         window = Window(
-            users=users, keys=keys, pulls=pulls, identity=World(), clients=Nobody(),
+            users=users, keys=keys, pulls=pulls, identity=World(), clients=Nobody(), policy=World(),
             checks={"store": store, "keys": fine}, reload=reload, meters=self.meters,
         )  # fmt: skip
         self.status, self.desk = Caller(Status(window).routes), Caller(Desk(window, self.trail).routes)
@@ -164,6 +167,8 @@ class Windows(SynchronousTestCase):
 
     def test_verify(self) -> None:
         """A name that is none is refused; the report is passed on as it is."""
+        response = self.desk.send("POST", "/policy/explain", {"user": "bob@bar.test"})
+        self.assertEqual(response.json(), {"user": "bob@bar.test", "permitted": True})
         response = self.desk.send("POST", "/identity/verify", {"name": "_rra.bar.test"})
         self.assertEqual(response.json(), {"name": "_rra.bar.test", "believed": True})
         for given in ({"name": ""}, {"name": 7}, {}):

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from rrsd.core.refusals import Forbidden, Withdrawn
-from rrsd.core.values.addresses import Address
+from rrsd.core.values.addresses import Address, ClientIdentifier
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.peers import ClientProof, Issuer
+from rrsd.core.values.peers import Issuer, Strength
 from rrsd.core.values.policies import Action, Attribute, Decision, Entity, Question
 from rrsd.core.values.resources import Grant, Receipt
 from rrsd.roles.rs.flow.admission import Trace
@@ -37,18 +37,19 @@ class Asked:
     """Who asks for a resource: a user, through a client that was proved, on the word of an issuer, at an instant."""
 
     subject: Address
-    client: ClientProof
+    client: ClientIdentifier
+    method: str
+    strength: Strength
     issuer: Issuer
     now: Instant
 
 
 def question(action: Action, asked: Asked, grant: Grant) -> Question:
     """What policy is asked about one grant; every name and type is one of `schema.cedarschema`."""
-    client, proof = asked.client.client, asked.client
     user: dict[str, Attribute] = {
         "address": asked.subject.key,
         "domain": asked.subject.domain.name,
-        "client": {"name": str(client), "domain": client.domain.name},
+        "client": {"name": str(asked.client), "domain": asked.client.domain.name},
     }
     about: dict[str, Attribute] = {
         "digest": grant.digest.b64,
@@ -62,7 +63,7 @@ def question(action: Action, asked: Asked, grant: Grant) -> Question:
     }
     context: dict[str, Attribute] = {
         "now": asked.now,
-        "proof": {"method": proof.method, "strength": proof.strength.value},
+        "proof": {"method": asked.method, "strength": asked.strength.value},
         "issuer": str(asked.issuer),
         "size": grant.size,
     }
@@ -103,7 +104,7 @@ class Permission:
                     raise Withdrawn("every grant has ended")
                 return grant
             trace.policy = trace.policy or decision.because
-        raise Forbidden("policy" if live or ended else "no grant names the requester")
+        raise Forbidden(f"policy; {proved.evidence}" if live or ended else "no grant names the requester")
 
     def select(self, action: Action, proved: Proved, grants: Sequence[Grant], trace: Trace) -> list[Grant]:
         """Those of the grants that policy permits."""
@@ -113,5 +114,8 @@ class Permission:
 
     def decide(self, action: Action, proved: Proved, grant: Grant) -> Decision:
         """What policy says about one of them."""
-        asked = Asked(proved.delegation.subject, proved.client, proved.delegation.issuer, self.timers.now())
+        delegation, client = proved.delegation, proved.client
+        asked = Asked(
+            delegation.subject, client.client, client.method, client.strength, delegation.issuer, self.timers.now()
+        )
         return self.policies.decide(question(action, asked, grant))
