@@ -10,6 +10,7 @@ from attrs import frozen
 from rrsd.config.ini import Misconfigured, Mistake, parse_ini
 from rrsd.config.load import load
 from rrsd.config.resolver import mistaken_resolver
+from rrsd.core.proof.times import SKEW
 from rrsd.core.values.addresses import Domain
 from rrsd.core.values.peers import Issuer
 from rrsd.core.values.settings import key
@@ -176,9 +177,9 @@ def _short_lived_keys(settings: Settings) -> Iterator[Mistake]:
     keys = settings.keys
     lives = {"[idp] access_life": settings.idp.access_life, "[sts] life": settings.sts.life}
     for name, life in lives.items():
-        if keys.grace < life:
+        if keys.grace < life + SKEW:
             wrong = f"tokens outlive the key that signed them: {name} is longer"
-            yield Mistake("keys", "grace", 0, wrong, f"write no less than {name} has")
+            yield Mistake("keys", "grace", 0, wrong, f"write {SKEW.seconds}s more than {name} has, or longer")
     if timedelta(0) < keys.rotate_every < max(keys.grace, settings.identity.max_age):
         wrong = "the next key would sign before everybody knows it"
         yield Mistake("keys", "rotate_every", 0, wrong, "write no less than [keys] grace and [identity] max_age have")

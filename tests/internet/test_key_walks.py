@@ -9,11 +9,13 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.config.settings import Settings
+from rrsd.core.proof.times import SKEW
 from rrsd.core.refusals import Conflict
 from rrsd.core.values.jobs import State
 from rrsd.core.values.messages import Message
 from rrsd.core.values.peers import Certificate
 from rrsd.core.values.records import Verdict
+from rrsd.core.wire.jose import parse_jws
 from rrsd.drivers.keys.service import SIGNING
 from rrsd.drivers.keys.settings import Signing
 from rrsd.roles.identity.settings import Method
@@ -286,6 +288,28 @@ class SigningKeys(AttackCase):
             "GET", self.target, Authorization=f"Bearer {issued.json()['access_token']}"
         )
         self.assertEqual((answer.status, answer.body), (200, self.DATA))
+
+    def test_j24_signed_just_before_a_rotation(self) -> None:
+        """With the shortest grace that may be configured, a token is good until it ends, and its key not longer."""
+
+        def short(settings: Settings) -> Settings:
+            return evolve(settings, keys=evolve(settings.keys, grace=settings.idp.access_life + SKEW))
+
+        domain = self.world.domain("short.test", short)
+        domain.add_user("bob")
+        token = access(domain, "bob@short.test").text()
+
+        def messages() -> Response:
+            return Line.to(self.world, "short.test").ask("GET", "/api/messages", Authorization=f"Bearer {token}")
+
+        self.assertTrue(domain.whole.keys.rotate())
+        self.world.advance(599, 60)
+        self.assertEqual(messages().status, 200)
+        domain.trail.lines.clear()
+        self.world.advance(31, 31)
+        self.require_refused(domain, messages(), 401, "invalid_token", "expired", token)
+        kids = {key.kid for key in domain.whole.means.doors.keyring.published().keys}
+        self.assertNotIn(parse_jws(token).kid, kids)
 
     def test_j24_key_not_yet_active(self) -> None:
         """What the next key signs is believed by nobody at home, although everybody can see the key."""

@@ -72,6 +72,7 @@ class MetadataTests(SynchronousTestCase):
         """Clients find how to prove themselves and that tokens are bound."""
         document = rules.metadata(parse_issuer("https://id.bar.test"), ["RS256", "ES256"])
         self.assertEqual(document["token_endpoint"], "https://id.bar.test/token")
+        self.assertEqual(document["introspection_signing_alg_values_supported"], ["RS256", "ES256"])
         methods = ["self_signed_tls_client_auth", "tls_client_auth", "private_key_jwt"]
         for endpoint in ("token", "introspection", "revocation"):
             self.assertIn(f"{endpoint}_endpoint", document)
