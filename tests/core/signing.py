@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any
 
 from cryptography import x509
@@ -115,6 +116,26 @@ def der_certificate(key: Any = CLIENT_KEY, subject: x509.Name | None = None, ser
     builder = builder.serial_number(serial).not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1))
     edwards = isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
     return builder.sign(key, None if edwards else hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def der_certificates_with_names() -> tuple[bytes, ...]:
+    """Certificates in DER with alternative names: each kind that is known, and a kind that nobody reads (X.400)."""
+    known = x509.SubjectAlternativeName(
+        [
+            x509.DNSName("bar.test"),
+            x509.UniformResourceIdentifier("https://bar.test/agent"),
+            x509.IPAddress(ip_address("192.0.2.1")),
+            x509.RFC822Name("agent@bar.test"),
+        ]
+    )
+    unread = x509.UnrecognizedExtension(known.oid, bytes.fromhex("3002a300"))
+    found = []
+    for extension in (known, unread):
+        builder = x509.CertificateBuilder().subject_name(client_name()).issuer_name(client_name())
+        builder = builder.public_key(ED_KEY.public_key()).serial_number(7)
+        builder = builder.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1))
+        found.append(builder.add_extension(extension, critical=False).sign(ED_KEY, None).public_bytes(Encoding.DER))
+    return tuple(found)
 
 
 def certificate(key: Any = CLIENT_KEY, subject: x509.Name | None = None, serial: int = 7) -> Certificate:

@@ -9,9 +9,13 @@ from attrs import evolve
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from rrsd.core.values.addresses import parse_client_identifier
+from rrsd.core.values.clients import Method
 from rrsd.drivers.tls.credentials import Credential
+from rrsd.roles.sts.settings import ClientSettings
 from tests.support.attackers import AttackCase, Line, Response, client_context
 from tests.support.certificates import END, START
 from tests.support.forgery import agent_of, delegation, exchange_form, impersonation
@@ -130,3 +134,24 @@ class Certificates(AttackCase):
             token = delegation(self.bar, self.foo).text()
             self.assertEqual(line.ask("GET", self.target, Authorization=f"Bearer {token}").status, 200)
         self.require_nobody(evolve(other, chain=other.chain + agent.chain))
+
+    def test_names_that_nobody_reads(self) -> None:
+        """An alternative name of a kind that is not read (X.400, EDI) is no name and no fault, before any proof."""
+        pem = agent_of(self.foo).chain[0].public_bytes(Encoding.PEM)
+        path = self.foo.plan.folder / "ca.pem"
+        path.write_bytes(pem)
+        partner = ClientSettings(
+            parse_client_identifier("_rra.partner.test"),
+            auth=Method.AUTHORITY,
+            ca=(str(path),),
+            san_dns="agent.partner.test",
+        )
+        domain = self.world.domain("baz.test", lambda each: evolve(each, sts=evolve(each.sts, clients=(partner,))))
+        for raw in ("3002a300", "3002a500", "30028100", "3000", "0500", "30048202ffff", "ff"):
+            with self.subTest(raw=raw):
+                names = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, bytes.fromhex(raw))
+                line = self.lax_line(
+                    domain, issued(ec.generate_private_key(ec.SECP256R1()), extensions=((names, False),))
+                )
+                form = exchange_form(self.bar, self.foo, impersonation(self.bar).text(), client_id="_rra.partner.test")
+                self.require_refused(domain, line.form("/token", form), *UNKNOWN)

@@ -33,7 +33,7 @@ def prove_chain(certificate: Certificate, anchors: Sequence[bytes], now: Instant
         others = [x509.load_der_x509_certificate(each) for each in certificate.chain]
         roots = [x509.load_der_x509_certificate(each) for each in anchors]
         path = _builder(roots, now).build_client_verifier().verify(leaf, others).chain
-    except (VerificationError, ValueError, x509.DuplicateExtension):
+    except (VerificationError, ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise Unproven("no certification path to a CA that is trusted for this") from None
     if len(path) < 2:
         raise Unproven("the certificate is its own anchor")

@@ -51,7 +51,7 @@ def has_name(der: bytes, name: CertificateName) -> bool:
         return certificate.subject == name.value
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return False
     return name.value in [_read(name.kind, str(each.value)) for each in names if isinstance(each, _TYPES[name.kind])]
 

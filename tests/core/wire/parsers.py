@@ -4,14 +4,12 @@ A new parser comes in with one entry of `TABLE`; `tests.architecture.test_fuzz` 
 """
 
 import json
-from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from attrs import evolve, field, frozen
-from hypothesis import strategies as st
+from attrs import evolve
 
 from rrsd.core.values.addresses import parse_address, parse_client_identifier, parse_domain
 from rrsd.core.values.digests import parse_digest, parse_hex_digest, parse_ni
@@ -44,56 +42,12 @@ from rrsd.core.wire import (
 from tests.core import signing
 from tests.core.vectors import published
 from tests.core.wire import mutations
+from tests.core.wire.fuzzing import Parser
+from tests.core.wire.fuzzing import document as _document
+from tests.core.wire.fuzzing import octets as _octets
+from tests.core.wire.fuzzing import text as _text
 from tests.core.wire.mime_cases import OUTGOING, external, lines, message, prototype
-from tests.core.wire.worst import DOCUMENT, HEAD, MESSAGE, long_jsons, long_messages, long_texts
-
-
-@frozen
-class Parser:
-    """One parser: `call` gives it one input, `inputs` are near good ones, `samples` are good, `worst` are long.
-
-    `again` is an input that says what the result says: parsed, it has to come to the same.
-    """
-
-    function: Callable[..., object]
-    samples: Sequence[Any]
-    inputs: st.SearchStrategy[Any] = field(repr=False)
-    call: Callable[[Any], Any]
-    worst: Sequence[Any] = field(default=(), repr=False)
-    again: Callable[[Any], Any] | None = None
-
-    @property
-    def name(self) -> str:
-        """Module and function."""
-        return f"{self.function.__module__.rpartition('.')[2]}.{self.function.__name__}"
-
-
-def _text(function: Any, *samples: str, most: int = HEAD, **more: Any) -> Parser:
-    """A parser of one text of at most `most` characters, tried with each character of the samples without end."""
-    worst = [*long_texts(samples, most), *more.pop("worst", ())]
-    return Parser(
-        function, samples, mutations.texts(samples), more.pop("call", function), worst, more.pop("again", None)
-    )
-
-
-def _octets(function: Any, *samples: bytes, most: int = DOCUMENT, **more: Any) -> Parser:
-    plain = [sample.decode("latin-1") for sample in samples]
-    worst = [*(each.encode("latin-1") for each in long_texts(plain, most)), *more.pop("worst", ())]
-    return Parser(
-        function, samples, mutations.octets(samples), more.pop("call", function), worst, more.pop("again", None)
-    )
-
-
-def _document(function: Any, *samples: Any, **more: Any) -> Parser:
-    return Parser(
-        function,
-        samples,
-        mutations.documents(samples),
-        more.pop("call", function),
-        more.pop("worst", ()),
-        more.pop("again", None),
-    )
-
+from tests.core.wire.worst import DOCUMENT, MESSAGE, long_jsons, long_messages
 
 _DIGEST = signing.CERTIFICATE.x5t
 _BLOB = Blob(_DIGEST, CHUNK + 1, (_DIGEST, _DIGEST))

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.refusals import Refusal
-from tests.core.wire.parsers import TABLE, VALUES, Parser
+from tests.core.wire.deeper import ALSO
+from tests.core.wire.fuzzing import Parser
+from tests.core.wire.parsers import TABLE, VALUES
 
 EXAMPLES = int(os.environ.get("RRSD_FUZZ", "0"))
 PROFILE = settings(
@@ -55,7 +57,7 @@ class Fuzz(SynchronousTestCase):
 
     def each(self, check: Callable[[Parser], None]) -> None:
         """The check, for all of them."""
-        for parser in (*VALUES, *TABLE):
+        for parser in (*VALUES, *TABLE, *ALSO):
             try:
                 check(parser)
             except Exception as error:
