@@ -174,7 +174,7 @@ def _sentence(name: str, look: Look) -> str:
 
 def _expectation(strength: Strength) -> str:
     if strength is Strength.WEAK:
-        return "a certificate with one of these keys is believed where policy lets DNS without DNSSEC be enough"
+        return "no DNSSEC protects it: the policies that come with rrsd refuse it, unless one of yours permits it"
     if strength is Strength.ISSUER:
         return "whatever certificate this issuer names in a delegation is believed"
     return "a certificate that these match is believed"

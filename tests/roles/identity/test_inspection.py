@@ -142,7 +142,7 @@ class Clients(InspectionCase):
         self.assertEqual(list(self.states), ["dane", "webfinger", "dns-txt", "issuer"])
         self.assertEqual(self.by["dane"]["seen"], [f"3 1 1 {self.spki.hex}"])
         self.assertEqual((self.by["dns-txt"]["seen"], self.by["dns-txt"]["strength"]), ([other.hex], "weak"))
-        self.assertIn("policy", self.by["dns-txt"]["why"])
+        self.assertIn("policies", self.by["dns-txt"]["why"])
         self.assertEqual((self.by["webfinger"]["place"], self.by["webfinger"]["strength"]), (CLIENT, "tls"))
         self.assertEqual(self.states["issuer"], "absent")
 
