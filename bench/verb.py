@@ -95,6 +95,7 @@ def bench(contests: tuple[str, ...], quick: bool, runs: int | None, **given: Any
       python -m bench                            the real thing, about ten minutes on a quiet machine
       python -m bench large --runs 9 --huge
       python -m bench --page docs/operator/performance.rst
+      python -m bench.replays                    the memory of what may be used once, alone, up to 10^6 entries
 
     Compare figures of one run only. Nothing else should run: the load of the machine is measured before and after.
     """

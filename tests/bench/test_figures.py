@@ -6,6 +6,7 @@ from pathlib import Path
 from docutils.core import publish_string  # type: ignore[import-untyped]
 from twisted.trial.unittest import SynchronousTestCase
 
+from bench import replays
 from bench.figures import Sheet, ratio
 from bench.load import read_requests, write_requests
 from bench.page import render
@@ -47,3 +48,16 @@ class Figures(SynchronousTestCase):
         path = Path(self.mktemp())
         write_requests(path, [b"one", b"", b"three"])
         self.assertEqual(read_requests(str(path)), [b"one", b"", b"three"])
+
+
+class Memories(SynchronousTestCase):
+    """The benchmark of the replay memory runs."""
+
+    def test_replays(self) -> None:
+        """Small: every size is measured, and both goals are judged."""
+        self.patch(replays, "SIZES", (10, 100))
+        said: list[str] = []
+        sheet = replays.main(None, said.append, uses=5)
+        self.assertEqual(len(sheet.verdicts), 2)
+        self.assertIsNotNone(sheet.find(replays.NAME, replays.RRSD, "processor time at 100"))
+        self.assertIn("insert time flat", "".join(said))

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from rrsd.core.refusals import Conflict, Malformed, Refusal, Unknown
 from rrsd.core.values.addresses import parse_client_identifier
-from rrsd.core.values.clients import Method
+from rrsd.core.values.clients import ClientRow, Method
 from rrsd.core.wire.strictjson import render
 from rrsd.roles.sts.settings import ClientSettings
 from tests.internet.test_attacks_clients import NAME, ClientCase
@@ -92,6 +92,16 @@ class Registration(ClientCase):
         for act in (registry.disable, registry.enable, registry.remove, registry.show):
             with self.assertRaises(Unknown):
                 self.world.result(act(NAME))
+
+    def test_a_registration_of_another_version(self) -> None:
+        """What would not be registered today proves nothing, and is shown as it is."""
+        pair = client("_api", "partner.test")
+        row = ClientRow(NAME, {"auth": "carrier pigeon"}, False, self.world.now)
+        self.world.result(self.bar.store.clients.save(row))
+        self.refuse(self.line(self.bar, credential=pair.credential).form("/token", self.form()))
+        registry = self.bar.whole.people.registry
+        self.assertNotIn("auth", self.world.result(registry.show(NAME)))
+        self.assertEqual(self.world.result(registry.show("_rra.bar.test"))["from"], "own")
 
     def test_settings_win(self) -> None:
         """What the settings say about a name counts, whatever the administrator added under it before."""

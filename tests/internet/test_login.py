@@ -283,6 +283,16 @@ class ExternalProvider(AttackCase):
         self.assertEqual(self.ask(access(self.away, "bob@away.test").text()).status, 401)
         self.assertEqual(self.ask(delegation(self.away, self.foo, "bob@away.test").text()).status, 401)
 
+    def test_its_tokens_are_not_ours(self) -> None:
+        """They become no access token of ours, and are not active here; whoever asks about one asks there."""
+        form = exchange_form(self.away, self.away, self.token(), ACCESS_TOKEN, requested_token_type=ACCESS_TOKEN)
+        line = self.agent_line(self.away, self.away)
+        self.assertEqual(line.form("/token", form).json()["error"], "invalid_target")
+        asked = {"token": self.token(), "client_id": "_rra.away.test"}
+        self.assertEqual(line.form("/introspect", asked).json(), {"active": False})
+        self.assertEqual(line.form("/revoke", asked).status, 200)
+        self.assertEqual(self.ask(self.token()).status, 200)
+
     def test_no_login_here(self) -> None:
         """The embedded provider's pages and grants are not there, and metadata does not promise them."""
         for target in ("/authorize", "/rrs/code"):

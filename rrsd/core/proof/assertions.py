@@ -12,8 +12,9 @@ from rrsd.core.values.peers import Issuer
 from rrsd.core.values.tokens import ClaimedJws, Kind
 from rrsd.core.wire import claims as claim
 
-LIFE = timedelta(minutes=10)
-"""The longest life of an assertion: its `jti` is remembered until its end."""
+LIFE = timedelta(minutes=4)
+"""The longest life of an assertion: its `jti` is remembered until its end. With the clocks' difference on both sides it
+is over within 5 minutes, which is as long as nothing is believed after a backup was put back."""
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 KINDS = (Kind.CLIENT, "JWT")

@@ -4,6 +4,7 @@ from attrs import evolve
 
 from rrsd.core.refusals import NotGranted, Replayed, Unknown
 from rrsd.core.values.addresses import parse_address
+from rrsd.core.values.clients import ClientRow
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.logins import Code, RefreshGrant, User
 from tests.drivers.store.contract import StoreCase
@@ -84,6 +85,39 @@ class PeopleContract(StoreCase):
         self.done(self.store.replays.first_use("a", "x", later(99999)))
         self.assertTrue(self.done(self.store.replays.first_use("a", "1", later(99999))))
         self.assertFalse(self.done(self.store.replays.first_use("a", "0", later(99999))))
+
+    def test_clients(self) -> None:
+        """Clients are kept as they were added, replaced and forgotten."""
+        first = ClientRow("_a.test", {"auth": "private_key_jwt", "jwks": {"keys": [1]}}, False, NOW)
+        self.done(self.store.clients.save(ClientRow("_b.test", {}, True, NOW)))
+        self.done(self.store.clients.save(first))
+        self.done(self.store.clients.save(evolve(first, disabled=True)))
+        kept = self.done(self.store.clients.all())
+        self.assertEqual(kept, [evolve(first, disabled=True), ClientRow("_b.test", {}, True, NOW)])
+        self.done(self.store.clients.remove("_a.test"))
+        self.done(self.store.clients.remove("_a.test"))
+        self.assertEqual([each.name for each in self.done(self.store.clients.all())], ["_b.test"])
+
+    def test_revocations(self) -> None:
+        """A name is revoked from the moment that it was, and longest where it was said twice."""
+        revocations = self.store.revocations
+        self.assertFalse(self.done(revocations.is_revoked("a", "b")))
+        self.done(revocations.revoke("b", later(60)))
+        self.done(revocations.revoke("b", later(30)))
+        self.assertTrue(self.done(revocations.is_revoked("a", "b")))
+        self.assertFalse(self.done(revocations.is_revoked("a")))
+
+    def test_revocations_are_swept(self) -> None:
+        """What could not be taken any more is forgotten, the rest stays."""
+        revocations = self.store.revocations
+        self.done(revocations.revoke("long", later(99999)))
+        for n in range(254):
+            self.done(revocations.revoke(f"short {n}", later(60)))
+        self.pass_seconds(7200)
+        self.done(revocations.revoke("new", later(99999)))
+        self.assertFalse(self.done(revocations.is_revoked("short 1")))
+        self.assertTrue(self.done(revocations.is_revoked("long")))
+        self.assertTrue(self.done(revocations.is_revoked("new")))
 
     def test_grants(self) -> None:
         """A grant is found by resource and recipient, and stays as it was first given."""

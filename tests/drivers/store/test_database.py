@@ -91,6 +91,22 @@ class DatabaseTests(SynchronousTestCase):
         self.assertRaises(sqlite3.OperationalError, old.execute, "SELECT x FROM added")
         old.close()
 
+    def test_upgrade_from_the_first(self) -> None:
+        """A database of the first version keeps its rows and gets what came later: epoch, clients, revocations."""
+        self.database = FileDatabase(self.path, migrations()[:1])
+        connection = self.database.writer()
+        connection.execute("INSERT INTO users VALUES ('bob@bar.test', 'bob@bar.test', '', 0, 1.0)")
+        connection.execute("INSERT INTO replays VALUES (x'00', 1.0)")
+        connection.close()
+        connection = FileDatabase(self.path).writer()
+        self.assertEqual(connection.execute("SELECT key FROM users").fetchall(), [("bob@bar.test",)])
+        self.assertEqual(connection.execute("SELECT count(*) FROM replays").fetchall(), [(1,)])
+        for table in ("epoch", "clients", "revocations"):
+            connection.execute(f"SELECT count(*) FROM {table}")
+        self.assertEqual(connection.execute("PRAGMA user_version").fetchone(), (len(migrations()),))
+        connection.close()
+        self.assertTrue(Path(f"{self.path}.schema-1").exists())
+
     def test_upgrade_that_fails(self) -> None:
         """An upgrade that fails half-way changes nothing."""
         self.database.writer().close()

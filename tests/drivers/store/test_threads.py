@@ -13,7 +13,10 @@ from rrsd.core.values.resources import Checkpoint
 from rrsd.core.values.settings import Size
 from rrsd.drivers.store.service import Store, Threads
 from rrsd.drivers.store.settings import Settings
-from rrsd.runtime.workers import ThreadWorkers
+from rrsd.drivers.store.sql.database import FileDatabase
+from rrsd.drivers.store.sql.engine import Engine
+from rrsd.drivers.store.sql.replays import Replays
+from rrsd.runtime.workers import InlineWorkers, ThreadWorkers
 from tests.drivers.store.bytes_contract import joined
 from tests.drivers.store.samples import NOW, RS, job, later
 
@@ -61,6 +64,33 @@ class ThreadTests(TestCase):
             self.assertEqual((await gatherResults(uses)).count(True), 1)
 
         return Deferred.fromCoroutine(race())
+
+    def test_z02_two_writers_one_winner(self) -> "Deferred[None]":
+        """Two processes at one database, as two engines: of many uses of one identifier exactly one is the first."""
+
+        async def race() -> None:
+            path, inline = f"{self.store.settings.path}/rrsd.sqlite", InlineWorkers()
+            other = Engine(FileDatabase(path), inline, inline)
+            await other.start()
+            both = (self.store.replays, Replays(other, lambda: NOW))
+            uses = [Deferred.fromCoroutine(both[n % 2].first_use("a", "1", later(60))) for n in range(40)]
+            self.assertEqual((await gatherResults(uses)).count(True), 1)
+            await other.stop()
+
+        return Deferred.fromCoroutine(race())
+
+    def test_z01_revocations_survive(self) -> "Deferred[None]":
+        """What was revoked is revoked after a restart."""
+
+        async def again() -> None:
+            await self.store.revocations.revoke("token", later(60))
+            await self.store.stop()
+            self.store = Store(self.store.settings, Threads(*self.threads), lambda: NOW, lambda: 0.0)
+            await self.store.start()
+            self.assertTrue(await self.store.revocations.is_revoked("token"))
+            self.assertFalse(await self.store.revocations.is_revoked("other"))
+
+        return Deferred.fromCoroutine(again())
 
     def test_many_transfers(self) -> "Deferred[None]":
         """Transfers of many sizes at once, two of each digest, all end as what they are."""
