@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from rrsd.cli.demo.daemons import Daemon
 from rrsd.core.values.digests import digest_of
-from rrsd.core.values.peers import parse_issuer
+from rrsd.core.values.peers import Discovery, parse_issuer
 from rrsd.core.wire.texts import render_client_keys, render_issuer_text
 from rrsd.core.wire.tlsa import of_key, render_tlsa
 from rrsd.drivers.keys.certificates import load_pair
@@ -76,10 +76,10 @@ class NamesCase(Retrieval):
         self.start(self.foo)
         return self.status()
 
-    def require_proved(self, evidence: str) -> None:
-        """The newest granted line of foo.test's trail says what was believed."""
+    def require_proved(self, evidence: str, way: Discovery = Discovery.WEBFINGER) -> None:
+        """The newest granted line of foo.test's trail says what was believed, and how the issuer was found."""
         lines = [each for each in trail_of(self.foo, "retrieve") if each["outcome"] == "granted"]
-        self.assertEqual(lines[-1]["evidence"], f"{evidence} https://{BAR}")
+        self.assertEqual(lines[-1]["evidence"], f"{evidence} https://{BAR} {way}")
 
     def require_refused(self, why: str) -> None:
         """So does the newest refused one."""
@@ -138,6 +138,7 @@ class Proofs(NamesCase):
         change(self.foo, line, f"{line}\n    id.{line}")
         self.begin(1000)
         self.assertEqual(self.status(), "200")
+        self.require_proved("webfinger tls", Discovery.DNSSEC)
         self.servers.set(BAR, "_rrs", 60, "TXT", f'"{render_issuer_text(parse_issuer(f"https://id.{BAR}"))}"')
         self.assertEqual(self.asked_again(), "401")
         self.require_refused("issuer")
@@ -161,7 +162,7 @@ class Unsigned(NamesCase):
         self.assertEqual(self.asked_again(), "200")
         self.require_proved("dns-txt weak")
         self.assertIn("weak-will-do-for-bar", str(trail_of(self.foo, "retrieve")[-1]["policy"]))
-        self.only("dane", "dns-txt", require_dnssec="yes")
+        set_key(self.foo, "identity", "require_dnssec", "yes")
         self.assertEqual(self.asked_again(), "401")
         self.require_refused("records without DNSSEC")
         self.did("unbound", "insecure zone: a TXT record is weak, and for a policy to permit, or refused")
