@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.values.jobs import State
 from rrsd.drivers.keys import walk
+from rrsd.roles.identity.settings import Settings
 from rrsd.roles.rra.rules import TABLE
 from tests.architecture.tree import ROOT
 
@@ -23,6 +24,11 @@ class Diagrams(SynchronousTestCase):
         for script in scripts:
             drawn = runpy.run_path(str(script))["draw"]()
             self.assertEqual(script.with_suffix(".svg").read_text(encoding="utf-8"), drawn, script.name)
+
+    def test_the_methods_of_proof_are_those_of_the_settings(self) -> None:
+        """The picture has the methods in the order in which they are asked unless an operator says otherwise."""
+        methods = runpy.run_path(str(DIAGRAMS / "client_proof.py"))["METHODS"]
+        self.assertEqual(tuple(row[0] for row in methods), Settings().methods)
 
     def test_the_life_of_a_pull_is_complete(self) -> None:
         """The picture has every state and every event of the table in it."""
