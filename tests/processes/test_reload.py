@@ -1,14 +1,15 @@
-"""SIGHUP: new connections see the new certificate, a transfer that runs goes on over the old one."""
+"""SIGHUP: new connections see the new certificate, a transfer that runs goes on over the old one; policies change."""
 
 import os
 import signal
 import ssl
+from pathlib import Path
 
 from rrsd.cli.session import clock
 from rrsd.core.values.instants import instant
 from rrsd.drivers.keys import files
 from rrsd.drivers.keys.certificates import DevelopmentAuthority
-from tests.processes.houses import MIB, HouseCase
+from tests.processes.houses import MIB, HouseCase, set_key
 
 
 class Reload(HouseCase):
@@ -46,6 +47,30 @@ class Reload(HouseCase):
         self._renew()
         self._hang_up()
         self.until("the good one is served", lambda: self._served() != before)
+
+    def test_policies(self) -> None:
+        """New policies decide from SIGHUP on; a file with an error is named in one line, and the old ones hold."""
+        own = self.root / "policy.cedar"
+        self._write(own, "")
+        set_key(self.foo, "policy", "path", str(own))
+        self.start(self.foo)
+        question = ("policy", "explain", "--client", "_rra.foo.test", "--target", "https://rs.bar.test", "--user")
+        asked = (*question, "alice@foo.test")
+        self.assertEqual(self.rrsctl(self.foo, *asked)[0], 0)
+        self._write(own, '@id("never") forbid (principal is Client, action, resource is Server);')
+        self._hang_up()
+        self.until("the new one decides", lambda: self.rrsctl(self.foo, *asked)[0] == os.EX_NOPERM)
+        self._write(own, "permit;\nforbid;")
+        self._hang_up()
+        said = self.until("it complains", lambda: [line for line in self._log() if "everything is as it was" in line])
+        self.assertEqual(len(said), 1)
+        self.assertIn(f"{own} line 1", said[0])
+        self.assertEqual(self.rrsctl(self.foo, *asked)[0], os.EX_NOPERM)
+        self.assertEqual(self.rrsctl(self.foo, "check")[0], os.EX_UNAVAILABLE)
+
+    def _write(self, path: Path, text: str) -> None:
+        path.write_text(text)
+        path.chmod(0o644)
 
     def _renew(self) -> None:
         plan = self.foo.plan

@@ -25,7 +25,7 @@ def build_engine(settings: Settings) -> Engine:
     """The engine that the settings describe.
 
     Raises:
-        Malformed: the operator's file cannot be read, or something in it is wrong; the detail has every error.
+        Malformed: the operator's file cannot be read, or something in it is wrong; the detail has the first error.
         Forbidden: others may write to it.
     """
     schema = read_schema()
@@ -40,7 +40,8 @@ def read_policies(settings: Settings, schema: Schema) -> Policies:
     """
     policies, flaws = find_policies(settings, schema)
     if flaws:
-        raise Malformed("\n".join(f"{settings.path} {flaw}" for flaw in flaws))
+        more = f" (and {len(flaws) - 1} more: rrsctl check lists them)" if len(flaws) > 1 else ""
+        raise Malformed(f"{settings.path} {flaws[0]}{more}")
     return compile_policies(policies)
 
 

@@ -62,4 +62,5 @@ class Files(SynchronousTestCase):
         text = f"{OWN}permit;\n{OWN.replace('own', 'grant-names-user')}{OWN}"
         flaws = find_policies(self.write(text), read_schema())[1]
         self.assertEqual([each.line for each in flaws], [2, 3, 4])
-        self.refused(text, "line 4")
+        self.refused(text, "line 2: ")
+        self.refused(text, "and 2 more: rrsctl check lists them")
