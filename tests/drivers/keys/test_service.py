@@ -21,6 +21,7 @@ from rrsd.drivers.keys.service import CLIENT_CERTIFICATE, CLIENT_KEY, CLIENTS, S
 from rrsd.drivers.keys.settings import Settings, Signing
 from rrsd.drivers.keys.signer import Signer
 from rrsd.drivers.keys.walk import Step, Waits
+from tests.support.certificates import Authority
 
 CLIENT = parse_client_identifier("_rra.bar.test")
 
@@ -222,9 +223,24 @@ class KeyringTests(SynchronousTestCase):
         self.assertIn(str(self.folder / CLIENTS), self.refused(Damaged))
 
     def test_no_client_key_to_follow(self) -> None:
-        """Without a client certificate there is nothing to change."""
+        """Without a client certificate there is nothing to change, and nothing is published."""
         (self.folder / CLIENT_KEY).unlink()
-        self.assertRaises(Unavailable, self.reopened().take_step, Step.PUBLISH)
+        keyring = self.reopened()
+        self.assertRaises(Unavailable, keyring.take_step, Step.PUBLISH)
+        self.assertEqual(keyring.agent.published(), ())
+
+    def test_withdraw_before_any_walk(self) -> None:
+        """There is no old key: nothing changes, and the files that `create` wrote stay."""
+        before = {path.name for path in self.folder.iterdir()}
+        self.assertFalse(self.keyring.take_step(Step.WITHDRAW))
+        self.assertEqual({path.name for path in self.folder.iterdir()}, before)
+
+    def test_a_certificate_without_a_client(self) -> None:
+        """No other certificate can follow one that names no client."""
+        pair = Authority().server("foo.test")
+        (self.folder / CLIENT_CERTIFICATE).write_bytes(pair.certificate_pem)
+        (self.folder / CLIENT_KEY).write_bytes(pair.key_pem)
+        self.assertRaises(Damaged, self.reopened().take_step, Step.PUBLISH)
 
     def test_another_algorithm(self) -> None:
         """The keys that wait and sign keep theirs: after two rotations the other algorithm is at work."""
@@ -291,3 +307,9 @@ class ReplaceTests(SynchronousTestCase):
     def test_no_place_to_write(self) -> None:
         """A file system that takes nothing is said to have no space."""
         self.assertRaises(NoSpace, files.replace, Path(self.mktemp()) / "none" / "a", b"")
+
+    def test_what_cannot_be_removed(self) -> None:
+        """A name under something that is no folder is not taken for a file that is gone."""
+        path = Path(self.mktemp())
+        files.write_new(path, b"one")
+        self.assertRaises(NoSpace, files.remove, path / "a")
