@@ -218,6 +218,19 @@ class Asked(AttackCase):
         self.assertEqual((line["outcome"], line.get("subject")), ("refused", None))
         self.require_silent(self.baz, response, token)
 
+    def test_i12_empty_fields(self) -> None:
+        """Fields of a form that are there and empty are absent; a password, however empty, is no proof of a client."""
+        token = access(self.baz, "bob@baz.test").text()
+        line = self.agent_line(self.baz, self.baz)
+        form = {"client_id": "_rra.baz.test", "token": token, "client_secret": "", "client_assertion": ""}
+        self.assertIs(line.form("/introspect", form).json()["active"], True)
+        for value in ("Basic Og==", "Basic X3JyYS5iYXoudGVzdDo=", "Basic ", "Basic"):
+            with self.subTest(value=value):
+                self.baz.trail.lines.clear()
+                empty = {"client_id": "", "client_secret": "", "token": token}
+                response = self.line(self.baz).form("/introspect", empty, Authorization=value)
+                self.require_refused(self.baz, response, 401, "invalid_client", "unknown_client", token)
+
 
 def often(settings: Settings) -> Settings:
     """No limit on tokens that are not active."""
