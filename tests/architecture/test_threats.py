@@ -28,10 +28,7 @@ THREATS = {
 }
 """The cases by group. The other groups are about parts that are not built: UMA, DPoP, registration, SASL."""
 
-NOT_APPLICABLE: dict[str, str] = {
-    "C-07": "The agent sends assertions to its own domain's token service only, whose issuer the settings name.",
-    "I-12": "No client has a password, so that Basic never comes with a form; empty parameters are absent ones (T-05).",
-}
+NOT_APPLICABLE: dict[str, str] = {}
 """Cases without a test, each with the reason why it cannot occur here."""
 
 
