@@ -11,8 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from rrsd.cli.init import Plan, first_values, make
 from rrsd.cli.main import run
 from rrsd.config.settings import parse_settings
-from rrsd.core.values.addresses import parse_domain
+from rrsd.core.values.addresses import parse_client_identifier, parse_domain
 from rrsd.core.values.instants import instant
+from rrsd.drivers.keys.certificates import self_signed_client
 from rrsd.drivers.keys.service import Keyring
 from rrsd.drivers.keys.settings import Settings as KeySettings
 from rrsd.drivers.keys.walk import Step
@@ -120,6 +121,27 @@ class Check(Case):
         self.assertEqual(status, os.EX_CONFIG)
         for word in ("nmae", "issuer", "nonsense"):
             self.assertIn(word, text)
+
+    def test_clients_of_the_token_service(self) -> None:
+        """Each client of the settings is tried as the daemon would register it, and its files are read."""
+        self.init("--development")
+        config, good = self.folder / "rrsd.ini", self.folder / "good.pem"
+        name = parse_client_identifier("_rra.partner.test")
+        good.write_bytes(self_signed_client(name, instant(NOW)).certificate_pem)
+        config.write_text(
+            config.read_text()
+            + f"\n[sts.client.{name}]\ncertificate = {good}\n"
+            + f"[sts.client._other.partner.test]\ncertificate = {good}\n"
+            + "[sts.client._lost.partner.test]\nauth = tls_client_auth\nca = /nowhere/ca.pem\nsan_dns = a.test\n"
+            + "[sts.client._two.partner.test]\nauth = private_key_jwt\njwks_uri = https://partner.test/jwks\n"
+            + f"certificate = {good}\n"
+        )
+        status, text = self.check(now=NOW + 60)
+        self.assertEqual(status, os.EX_UNAVAILABLE)
+        for words in ("needs certificates with its own OU and CN", "/nowhere/ca.pem: No such file",
+                      "certificates is nothing that a client with private_key_jwt has"):  # fmt: skip
+            self.assertIn(words, text)
+        self.assertIn("self_signed_tls_client_auth", text)
 
     def test_missing(self) -> None:
         """Missing keys and certificates are errors that say what to do."""

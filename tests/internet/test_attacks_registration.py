@@ -46,7 +46,7 @@ class Registration(ClientCase):
         """Zero or two names, members of another method, no proof at all, and words that are not known."""
         pem, jwks = client("_api", "partner.test").certificate_pem.decode(), Signing(NAME).jwks
         ca = root().pem.decode()
-        private = {**jwks["keys"][0], "d": "AAAA"}
+        mixed = [jwks["keys"][0], {**jwks["keys"][0], "d": "AAAA", "kid": "2"}]
         document: dict[str, Any]
         for document in (
             {}, {"auth": "none"}, {"auth": "client_secret_basic"}, {"auth": 7}, {"certificates": []},
@@ -63,7 +63,7 @@ class Registration(ClientCase):
             {"auth": "tls_client_auth", "ca": [ca], "san_uri": "no uri"},
             {"auth": "tls_client_auth", "ca": [ca], "san_email": 7},
             {"auth": "private_key_jwt"}, {"auth": "private_key_jwt", "jwks": jwks, "jwks_uri": "https://a.test/jwks"},
-            {"auth": "private_key_jwt", "jwks": {"keys": []}}, {"auth": "private_key_jwt", "jwks": {"keys": [private]}},
+            {"auth": "private_key_jwt", "jwks": {"keys": []}}, {"auth": "private_key_jwt", "jwks": {"keys": mixed}},
             {"auth": "private_key_jwt", "jwks": "x"}, {"auth": "private_key_jwt", "jwks_uri": "http://a.test/jwks"},
             {"auth": "private_key_jwt", "jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}},
         ):  # fmt: skip

@@ -150,9 +150,10 @@ def _keys(document: Mapping[str, Any]) -> dict[str, Any]:
         raise Malformed("private_key_jwt needs either jwks or jwks_uri")
     if isinstance(address, str):
         return {"keys_at": parse_url(address)}
-    keys = parse_key_set(given) if isinstance(given, dict) else KeySet(())
-    if not keys.keys:
-        raise Malformed("jwks holds no public key that could verify an assertion")
+    document = given if isinstance(given, dict) else {"keys": []}
+    keys = parse_key_set(document)
+    if not keys.keys or len(keys.keys) != len(document["keys"]):
+        raise Malformed("jwks is a set of public keys, each of which could verify an assertion; never a private one")
     return {"keys": keys}
 
 
