@@ -76,6 +76,7 @@ def home_of(settings: Settings) -> Home:
             token_endpoint=Url(issuer.origin, f"{issuer.path}/token"),
             protected_resources=(settings.rs.origin,),
             authorization_endpoint=authorize if settings.idp.issuer is None else None,
+            agent=agent_name(settings),
         ),
         resource=settings.rs.origin,
         client=agent_name(settings),

@@ -97,6 +97,7 @@ def prove_introduction(
         until=until,
         claims_endpoint=metadata.claims_endpoint,
         found_by=found_by,
+        agent=metadata.agent,
     )
 
 

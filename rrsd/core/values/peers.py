@@ -142,7 +142,10 @@ class Discovery(StrEnum):
 
 @frozen
 class Introduction:
-    """Who speaks for a mail domain, as its own records and documents said; good until `until`."""
+    """Who speaks for a mail domain, as its own records and documents said; good until `until`.
+
+    `agent` is the client that pulls attachments for its users, None where nobody does.
+    """
 
     domain: Domain
     issuer: Issuer
@@ -152,6 +155,7 @@ class Introduction:
     until: Instant
     claims_endpoint: Url | None = None
     found_by: Discovery = Discovery.WEBFINGER
+    agent: ClientIdentifier | None = None
 
 
 @frozen

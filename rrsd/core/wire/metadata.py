@@ -6,14 +6,19 @@ from typing import Any
 from attrs import frozen
 
 from rrsd.core.refusals import Malformed
+from rrsd.core.values.addresses import ClientIdentifier, parse_client_identifier
 from rrsd.core.values.peers import Issuer, Origin, Url, parse_issuer, parse_origin, parse_url
 
 MOST_LISTED = 1000
+AGENT = "rrs_retrieval_agent"
 
 
 @frozen
 class IssuerMetadata:
-    """What an issuer says about itself. `protected_resources` are those that are plain origins (RFC 9728 4)."""
+    """What an issuer says about itself. `protected_resources` are those that are plain origins (RFC 9728 4).
+
+    `agent` is the client that pulls attachments for the issuer's users, None where nobody does.
+    """
 
     issuer: Issuer
     jwks_uri: Url
@@ -22,6 +27,7 @@ class IssuerMetadata:
     authorization_endpoint: Url | None = None
     claims_endpoint: Url | None = None
     introspection_endpoint: Url | None = None
+    agent: ClientIdentifier | None = None
 
 
 @frozen
@@ -49,6 +55,7 @@ def parse_issuer_metadata(document: Mapping[str, Any]) -> IssuerMetadata:
         authorization_endpoint=_endpoint(document, "authorization_endpoint"),
         claims_endpoint=_endpoint(document, "claims_endpoint"),
         introspection_endpoint=_endpoint({**document, **aliases}, "introspection_endpoint"),
+        agent=_client(document, AGENT),
     )
 
 
@@ -65,6 +72,8 @@ def render_issuer_metadata(metadata: IssuerMetadata) -> dict[str, Any]:
         "token_endpoint": str(metadata.token_endpoint),
     }
     document |= {name: str(url) for name, url in endpoints.items() if url is not None}
+    if metadata.agent is not None:
+        document[AGENT] = str(metadata.agent)
     if metadata.protected_resources:
         document["protected_resources"] = [str(origin) for origin in metadata.protected_resources]
     return {**document, "tls_client_certificate_bound_access_tokens": True}
@@ -104,6 +113,15 @@ def _texts(document: Mapping[str, Any], name: str) -> list[str]:
 
 def _endpoint(document: Mapping[str, Any], name: str) -> Url | None:
     return parse_url(_text(document, name)) if name in document else None
+
+
+def _client(document: Mapping[str, Any], name: str) -> ClientIdentifier | None:
+    if name not in document:
+        return None
+    client = parse_client_identifier(_text(document, name))
+    if str(client) != document[name]:
+        raise Malformed(f"metadata {name} is not in its canonical form")
+    return client
 
 
 def _origins(document: Mapping[str, Any]) -> tuple[Origin, ...]:

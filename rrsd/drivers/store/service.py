@@ -7,10 +7,12 @@ from attrs import define, field, frozen
 from rrsd.core.refusals import Refusal, Unavailable
 from rrsd.core.values.instants import Instant
 from rrsd.drivers.store.blobs.blobs import Blobs
+from rrsd.drivers.store.blobs.deposits import Deposits
 from rrsd.drivers.store.blobs.files import DiskFiles, Files, refusing
 from rrsd.drivers.store.blobs.partial import Desk
 from rrsd.drivers.store.blobs.small import Writer
 from rrsd.drivers.store.blobs.space import Space
+from rrsd.drivers.store.blobs.spools import Spools
 from rrsd.drivers.store.blobs.uploads import Uploads
 from rrsd.drivers.store.blobs.vault import Vault
 from rrsd.drivers.store.lock import FolderLock
@@ -64,6 +66,8 @@ class Store:
     mailbox: Mailbox = field(init=False)
     blobs: Blobs = field(init=False)
     uploads: Uploads = field(init=False)
+    deposits: Deposits = field(init=False)
+    spools: Spools = field(init=False)
     _engine: Engine = field(init=False)
     _epoch: Epoch = field(init=False)
     _vault: Vault = field(init=False)
@@ -83,6 +87,8 @@ class Store:
         writer = Writer(self._vault, disk, self._space)
         self.blobs = Blobs(self._engine, desk, writer, settings.small)
         self.uploads = Uploads(self._engine, writer, self._now)
+        self.deposits = Deposits(self._engine, desk)
+        self.spools = Spools(desk)
 
     def _add_rows(self) -> None:
         self.users = Users(self._engine)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.refusals import Malformed
+from rrsd.core.values.addresses import parse_client_identifier
 from rrsd.core.values.peers import parse_issuer, parse_origin, parse_url
 from rrsd.core.wire.metadata import (
     MOST_LISTED,
@@ -29,6 +30,7 @@ MOST = IssuerMetadata(
     parse_url("https://bar.test/authorize"),
     parse_url("https://bar.test/claims"),
     parse_url("https://bar.test/introspect"),
+    parse_client_identifier("_rra.bar.test"),
 )
 RESOURCE = ResourceMetadata(parse_origin("https://rs.bar.test"), (ISSUER,))
 
@@ -67,7 +69,7 @@ class IssuerMetadataTests(SynchronousTestCase):
         changes += [{name: "http://bar.test/x"} for name in good if name.endswith(("endpoint", "uri", "issuer"))]
         changes += [
             {"mtls_endpoint_aliases": []}, {"mtls_endpoint_aliases": {"token_endpoint": 5}},
-            {"protected_resources": "x"},
+            {"protected_resources": "x"}, {"rrs_retrieval_agent": "_RRA.bar.test"}, {"rrs_retrieval_agent": "bar"},
             {"protected_resources": [5]}, {"protected_resources": ["https://x.test"] * (MOST_LISTED + 1)},
         ]  # fmt: skip
         for change in changes:

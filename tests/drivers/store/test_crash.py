@@ -60,6 +60,13 @@ class CrashTests(StoreCase):
             with self.subTest(lose=lose):
                 self.every_crash(self.send, True, lose)
 
+    def test_deposit(self) -> None:
+        """No crash leaves a final name without its content, and what a crash left does not stay."""
+        for lose in (True, False):
+            with self.subTest(lose=lose):
+                self.every_crash(self.deposit, True, lose)
+                self.assertEqual([name for name in self.files.nodes if "/uploads/" in name], [])
+
     def every_crash(self, run: "Callable[[Store], None]", small: bool, lose: bool) -> None:
         """End the world before call 1, 2, 3 … until a run needs fewer calls than that."""
         calls, crashed = 0, True
@@ -138,6 +145,14 @@ class CrashTests(StoreCase):
         while going.digest is None:
             going = self.done(store.uploads.append(going, DATA[going.offset : going.offset + BLOCK]))
         self.assertEqual(going.digest, DIGEST)
+
+    def deposit(self, store: Store) -> None:
+        """What the way out does with an attachment that passes."""
+        deposit = self.done(store.deposits.begin())
+        for offset in range(0, len(DATA), BLOCK):
+            self.done(deposit.append(DATA[offset : offset + BLOCK]))
+        self.assertEqual(self.done(deposit.finish()).digest, DIGEST)
+        self.assertIn(DIGEST, self.finals())
 
 
 class DamageTests(StoreCase):

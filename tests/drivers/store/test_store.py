@@ -11,7 +11,7 @@ from rrsd.drivers.store.memory import MemoryStore
 from rrsd.drivers.store.service import Store, Threads
 from rrsd.drivers.store.settings import Settings
 from rrsd.runtime.workers import InlineWorkers
-from tests.drivers.store import bytes_contract, people_contract, queue_contract
+from tests.drivers.store import bytes_contract, deposits_contract, people_contract, queue_contract
 from tests.drivers.store.contract import StoreCase
 from tests.drivers.store.samples import ALICE, NOW
 
@@ -68,12 +68,20 @@ class MemoryBytesTests(_InMemory, bytes_contract.BytesContract):
     """Bytes in memory."""
 
 
+class MemoryDepositsTests(_InMemory, deposits_contract.DepositsContract):
+    """Deposits in memory."""
+
+
 class DiskPeopleTests(_OnDisk, people_contract.PeopleContract):
     """People on disk."""
 
 
 class DiskQueueTests(_OnDisk, queue_contract.QueueContract):
     """The queue on disk."""
+
+
+class DiskDepositsTests(_OnDisk, deposits_contract.DepositsContract):
+    """Deposits on disk."""
 
 
 class DiskBytesTests(_OnDisk, bytes_contract.BytesContract):

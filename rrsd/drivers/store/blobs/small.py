@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from errno import EINVAL, EISDIR, EOPNOTSUPP
 from itertools import count
 
 from attrs import define, field
@@ -12,11 +11,10 @@ from rrsd.core.refusals import Conflict, Damaged
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.resources import CHUNK, Blob
 from rrsd.drivers.store.blobs.files import refusing
+from rrsd.drivers.store.blobs.nameless import NO_NAMELESS
 from rrsd.drivers.store.blobs.space import Space
 from rrsd.drivers.store.blobs.vault import Vault
 from rrsd.runtime.workers import Workers
-
-_NO_NAMELESS = (EOPNOTSUPP, EISDIR, EINVAL)  # what file systems say that have no O_TMPFILE
 
 
 @define(eq=False)
@@ -52,7 +50,7 @@ class Writer:
         try:
             descriptor = files.create_nameless(self.vault.folder(digest))
         except OSError as error:
-            if error.errno not in _NO_NAMELESS:
+            if error.errno not in NO_NAMELESS:
                 raise
             path = self.vault.whole(next(self._numbers))
             descriptor = self.vault.fresh(path)

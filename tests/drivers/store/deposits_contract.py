@@ -1,0 +1,134 @@
+"""The contract of deposits and spools: bytes whose number nobody knows before they have come."""
+
+from collections.abc import Sequence
+from errno import ENOSPC, EOPNOTSUPP
+
+from rrsd.core.refusals import Conflict, Damaged, NoSpace, Unknown
+from rrsd.core.values.digests import digest_of
+from rrsd.core.values.resources import CHUNK, Blob
+from rrsd.drivers.store.blobs import deposits
+from rrsd.drivers.store.blobs.deposits import Deposit
+from rrsd.drivers.store.blobs.spools import IN_MEMORY, Spool
+from tests.drivers.store.bytes_contract import LARGE, joined
+from tests.drivers.store.contract import StoreCase
+
+
+class DepositsContract(StoreCase):
+    """What the store promises about them."""
+
+    def begun(self, *blocks: bytes) -> Deposit:
+        """A deposit of the blocks."""
+        deposit = self.done(self.store.deposits.begin())
+        for block in blocks:
+            self.done(deposit.append(block))
+        return deposit
+
+    def test_deposit(self) -> None:
+        """Bytes of any number become a blob, known by digest and size; of nothing as well."""
+        for data in (b"", b"x", LARGE):
+            cut = [data[at : at + 100_000] for at in range(0, len(data), 100_000)]
+            blob = self.done(self.begun(*cut).finish())
+            self.assertEqual(blob, Blob(digest_of(data), len(data), (digest_of(data),)))
+            self.assertEqual(self.done(self.store.blobs.find(blob.digest)), blob)
+            self.assertEqual(self.done(joined(self.store.blobs.read(blob.digest, 0, len(data)))), data)
+
+    def test_chunks(self) -> None:
+        """A large one has the digests of its chunks, whatever the blocks were, and is synced on its way."""
+        self.patch(deposits, "SYNC_EVERY", CHUNK)
+        data = LARGE * 4 + b"more"
+        blob = self.done(self.begun(data[:CHUNK], data[CHUNK : CHUNK + 2], data[CHUNK + 2 :]).finish())
+        self.assertEqual(blob.chunks, (digest_of(data[:CHUNK]), digest_of(data[CHUNK:])))
+        self.assertEqual(self.done(self.store.blobs.find(digest_of(data))), blob)
+        whole = self.done(self.begun(data[:CHUNK] * 2).finish())
+        self.assertEqual(whole.chunks, (digest_of(data[:CHUNK]),) * 2)
+
+    def test_same_bytes_twice(self) -> None:
+        """The second deposit is the first blob."""
+        self.assertEqual(self.done(self.begun(LARGE).finish()), self.done(self.begun(LARGE).finish()))
+
+    def test_read_back(self) -> None:
+        """What came so far can be had back, and more may come."""
+        deposit = self.begun(b"ab", b"cd")
+        self.assertEqual(self.done(joined(deposit.read())), b"abcd")
+        self.done(deposit.append(b"e"))
+        self.assertEqual(self.done(joined(deposit.read())), b"abcde")
+        self.assertEqual(self.done(deposit.finish()).digest, digest_of(b"abcde"))
+
+    def test_given_up(self) -> None:
+        """Nothing is left of it, and nothing more is taken."""
+        deposit = self.begun(b"abc", LARGE)
+        self.done(deposit.abort())
+        self.refused(Unknown, self.store.blobs.find(digest_of(b"abc" + LARGE)))
+        self.refused(Conflict, deposit.append(b"x"))
+        self.refused(Conflict, deposit.finish())
+        self.refused(Conflict, joined(deposit.read()))
+        self.done(deposit.abort())
+
+    def test_full_disk(self) -> None:
+        """A full disk is NoSpace, then and at every later call; nothing has a name."""
+        deposit = self.begun()
+        self.store._space._keep_free = 1 << 62
+        self.refused(NoSpace, deposit.append(LARGE))
+        self.refused(NoSpace, deposit.append(b"x"))
+        self.refused(NoSpace, joined(deposit.read()))
+        self.refused(NoSpace, deposit.finish())
+        self.refused(NoSpace, self.begun(b"small").finish())
+        self.store._space._keep_free = 0
+        self.refused(Unknown, self.store.blobs.find(digest_of(LARGE)))
+
+    def test_without_nameless_files(self) -> None:
+        """A file system that has none gives names that do not stay."""
+        files = self.store._vault.files
+
+        def refuse(folder: str) -> int:
+            raise OSError(EOPNOTSUPP, folder)
+
+        self.patch(type(files), "create_nameless", lambda _, folder: refuse(folder))
+        blob = self.done(self.begun(LARGE).finish())
+        self.assertEqual(self.done(joined(self.store.blobs.read(blob.digest, 0, blob.size))), LARGE)
+        self.done(self.begun(b"abc").abort())
+        spool = self.spooled([b"x" * (IN_MEMORY + 1)])
+        self.done(spool.close())
+        self.assertEqual(files.names(f"{self.store._vault.root}/uploads"), [])
+
+    def test_no_file_at_all(self) -> None:
+        """Without descriptors there is no deposit."""
+        files = self.store._vault.files
+
+        def refuse(folder: str) -> int:
+            raise OSError(ENOSPC, folder)
+
+        self.patch(type(files), "create_nameless", lambda _, folder: refuse(folder))
+        self.refused(NoSpace, self.store.deposits.begin())
+
+    def spooled(self, blocks: Sequence[bytes]) -> Spool:
+        """A spool of the blocks."""
+        spool = self.store.spools.begin()
+        for block in blocks:
+            self.done(spool.append(block))
+        return spool
+
+    def test_spool(self) -> None:
+        """Any span of what came, from memory and from the disk."""
+        for times in (0, 1, 3, 10):
+            spool = self.spooled([LARGE[:300_001]] * times + [b"end"])
+            whole = LARGE[:300_001] * times + b"end"
+            self.assertEqual(spool.size, len(whole))
+            for start, end in ((0, len(whole)), (1, len(whole) - 1), (300_000 * times, len(whole)), (2, 2)):
+                self.assertEqual(self.done(joined(spool.read(start, end))), whole[start:end])
+            self.done(spool.close())
+
+    def test_damaged_spool(self) -> None:
+        """Bytes that the disk has lost are not made up."""
+        spool = self.spooled([LARGE])
+        assert spool._file is not None
+        spool._file.files.truncate(spool._file.descriptor, 5)
+        self.refused(Damaged, joined(spool.read(0, 10)))
+
+    def test_full_spool(self) -> None:
+        """A full disk is NoSpace."""
+        spool = self.store.spools.begin()
+        self.store._space._keep_free = 1 << 62
+        self.done(spool.append(b"x" * IN_MEMORY))
+        self.refused(NoSpace, spool.append(b"x"))
+        self.done(spool.close())
