@@ -346,9 +346,13 @@ class Names(PolicyCase):
                 '{"__entity": {"type": "User", "id": "x"}}', "\U0001d530" * 50)  # fmt: skip
         for number, name in enumerate(hard):
             data = f"number {number}".encode()
-            digest = self.own.grant(data, "bob@bar.test", message_id=name)
+            digest = self.own.grant(data, "bob@bar.test", message_id=f"{number}@own.test")
             (grant,) = self.world.result(grants.naming(digest, self.bar.address("bob")))
+            named = evolve(grant, message_id=name, filename=name, media_type=name)
+            self.world.result(self.own.store.grants.withdraw(self.own.address("alice"), grant.message_id))
+            self.world.result(grants.add([named]))
             with self.subTest(name=name):
-                self.assertEqual(self.fetch(target=ni_path(grant.digest)).status, 200)
+                self.assertEqual(self.fetch(target=ni_path(digest)).status, 200)
+                self.assertEqual(self.own.trail.lines[-1]["policy"], "grant-names-user")
         self.own.grant(b"named", "bob@bar.test", message_id="secret")
         self.refuse("named", target=ni_path(digest_of(b"named")))

@@ -88,6 +88,7 @@ class Texts(SynchronousTestCase):
         for condition, names in (
             ("resource.size > 3", {"size"}),
             ('resource["size"] > 3', {"size"}),
+            ('resource has sender.name || !(resource has filename)', {"sender", "name", "filename"}),
             ('context.proof.strength == "weak"', {"proof", "strength"}),
             ('context has proof && context.proof has method && {"Var": "context"} == {".": "x"}', {"proof", "method"}),
             ('if context.size > 1 then [principal.domain].contains("x") else principal.client.name like "x*"',
