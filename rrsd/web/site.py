@@ -4,8 +4,9 @@ twisted.web has no limit on bodies and reads them whole before a handler runs, r
 drips in, and never gives up on a reader that has stopped reading.
 """
 
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from io import BytesIO
 from typing import Any, cast
@@ -255,16 +256,25 @@ class Site(server.Site):
 
     @override
     def getResourceFor(self, request: Any) -> Any:
-        """The resource that answers; a method, a path or a host that has two readings is refused."""
+        """The resource that answers; a method, a path or a host of two readings is refused, and a header of none."""
         request.responseHeaders.removeHeader(b"server")
-        if len(request.requestHeaders.getRawHeaders(b"host", [])) != 1:
-            return _Refusing(self.noted(request, Malformed("two readings of the host")))
+        hosts = request.requestHeaders.getRawHeaders(b"host", [])
+        if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+            return _Refusing(self.noted(request, Malformed("two readings of the host, or none")))
         if request.method != request.method.upper():
             # The routes compare without case, whoever stands in between does not (RFC 9110 9.1).
             return _Refusing(self.noted(request, Malformed("two readings of the method")))
+        if not all(map(_is_text, request.requestHeaders.getAllRawHeaders())):
+            return _Refusing(self.noted(request, Malformed("a header field is not UTF-8")))
         if not is_plain(request.path):
             return _Refusing(self.noted(request, Unknown("two readings of the path")))
         return super().getResourceFor(request)
+
+
+# RFC 9110 7.2: a name whose labels DNS could hold, or an address in brackets, and a port.
+_HOST = re.compile(
+    rb"(?:[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63}){0,126}\.?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{0,5})?"
+)
 
 
 def is_plain(path: bytes) -> bool:
@@ -274,6 +284,14 @@ def is_plain(path: bytes) -> bool:
         return False
     segments = lowered.replace(b"%2e", b".").split(b"/")
     return b"." not in segments and b".." not in segments and all(0x20 < byte < 0x7F for byte in path)
+
+
+def _is_text(field: tuple[bytes, Sequence[bytes]]) -> bool:
+    """Whether the values of a field are UTF-8, as whoever asks for one by name takes them to be."""
+    try:
+        return all(value.isascii() or value.decode("utf-8") for value in field[1])
+    except UnicodeDecodeError:
+        return False
 
 
 class _Refusing(Resource):
