@@ -12,7 +12,7 @@ from attrs import asdict, frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from rrsd.app.people import registered_client
+from rrsd.app.token_service import registered_client
 from rrsd.cli.names import look_at_names
 from rrsd.cli.session import Session, pass_session
 from rrsd.config.ini import Misconfigured
