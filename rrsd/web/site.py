@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from io import BytesIO
 from typing import Any, cast
+from urllib.parse import unquote_to_bytes
 
 from attrs import frozen
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
@@ -278,9 +279,11 @@ _HOST = re.compile(
 
 
 def is_plain(path: bytes) -> bool:
-    """Whether a path has one reading only: no empty or dot segments, nothing encoded that separates or ends (S-18)."""
+    """Whether a path has one reading only: text, no empty or dot segments, nothing encoded that separates (S-18)."""
     lowered = path.lower()
     if not path.startswith(b"/") or any(trick in lowered for trick in (b"%2f", b"%5c", b"%00", b"%25", b"\\", b"//")):
+        return False
+    if b"%" in path and not _is_text((b"", [unquote_to_bytes(path)])):
         return False
     segments = lowered.replace(b"%2e", b".").split(b"/")
     return b"." not in segments and b".." not in segments and all(0x20 < byte < 0x7F for byte in path)

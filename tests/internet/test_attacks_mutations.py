@@ -107,3 +107,18 @@ class Mutations(AttackCase):
             line.send(good + b"Host: " + host.encode() + rest)
             self.assertEqual([response.status for response in line.responses()], [200], host)
         self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_s18_path_that_is_not_utf8(self) -> None:
+        """Octets in a path that are no text once they are decoded: there is no such path, and no fault either."""
+        for path in (
+            "/api/uploads/%ff",
+            "/api/messages/%c3%28/raw",
+            "/jwks%80",
+            "/%ed%a0%80",
+            "/api/outgoing/a%FEb",
+            "/%f",
+        ):
+            for method in ("GET", "POST", "DELETE"):
+                response = self.agent_line(self.foo).ask(method, path)
+                self.assertIn(response.status, (401, 404, 405), path)
+        self.assertEqual(self.flushLoggedErrors(), [])
