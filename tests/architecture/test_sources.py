@@ -24,6 +24,7 @@ WITNESSES = {
     "ClientProof": ("rrsd.core.proof",),
     # The issuer says what the token that it is about to sign will prove.
     "VerifiedAccess": ("rrsd.core.proof", "rrsd.roles.idp.claims"),
+    "VerifiedAuthor": ("rrsd.core.proof",),
     "VerifiedDelegation": ("rrsd.core.proof",),
     "VerifiedImpersonation": ("rrsd.core.proof",),
 }

@@ -21,6 +21,7 @@ from rrsd.core.wire import (
     base64url,
     chunks,
     delegation,
+    dkim,
     exchange,
     fields,
     jose,
@@ -41,6 +42,7 @@ from rrsd.core.wire import (
 )
 from tests.core import signing
 from tests.core.vectors import published
+from tests.core.vectors.dkim import TEST
 from tests.core.wire import mutations
 from tests.core.wire.fuzzing import Parser
 from tests.core.wire.fuzzing import document as _document
@@ -170,6 +172,17 @@ TABLE = (
         delegation.parse_actors,
         {"act": {"sub": "_rra.bar.test", "act": {"sub": "a", "iss": "https://id.bar.test"}}},
         {},
+    ),
+    _text(
+        dkim.parse_signature,
+        "v=1; a=rsa-sha256; c=relaxed/relaxed; d=foo.test; s=s1; t=1; x=2; i=@a.foo.test; h=from : to; bh=YQ==; b=YQ==",
+        most=16384,
+    ),
+    _octets(
+        dkim.parse_key,
+        b"v=DKIM1; k=ed25519; h=sha256; s=email:*; t=s; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+        TEST,
+        most=4096,
     ),
     _document(
         exchange.parse_exchange,

@@ -1,0 +1,223 @@
+"""Who wrote a message (RFC 6376 6.1, RFC 8463 A; threats E-02 to E-28)."""
+
+from datetime import timedelta
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from rrsd.core.proof import dkim
+from rrsd.core.proof.dkim import Policy, key_names, prove_author
+from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unavailable, Unproven
+from rrsd.core.values.authors import VerifiedAuthor
+from rrsd.core.values.instants import instant
+from rrsd.core.values.peers import Strength
+from rrsd.core.values.records import Host, Record, Records, Text, Verdict
+from tests.core import signing
+from tests.core.vectors.dkim import BRISBANE, MESSAGE, SIGNED_AT, TEST
+from tests.support.dkims import SIGNED, Signer
+
+RAW = (
+    b"From: Alice <alice@foo.test>\r\nTo: bob@bar.test\r\nSubject: files\r\nDate: Fri, 20 Nov 2026 08:30:00 +0000\r\n"
+    b"Message-ID: <1@foo.test>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\nhello\r\n"
+)
+NOW = instant(signing.NOW.timestamp() + 10 * 365 * 86400)  # dkimpy signs with t= of the real clock
+SECURE, INSECURE, BOGUS, TEMPORARY = Verdict.SECURE, Verdict.INSECURE, Verdict.BOGUS, Verdict.TEMPORARY
+
+
+def records(*data: Record, verdict: Verdict = SECURE) -> Records:
+    """An answer."""
+    return Records(verdict, timedelta(minutes=5), data, "why")
+
+
+class Case(SynchronousTestCase):
+    """alice@foo.test writes, and foo.test signs."""
+
+    def setUp(self) -> None:
+        """A signer with an RSA key of 2048 bits."""
+        self.signer = Signer()
+        self.policy = Policy()
+        self.zone = {self.signer.name: records(Text(self.signer.record().encode()))}
+
+    def prove(self, raw: bytes) -> VerifiedAuthor:
+        """The verdict, with the names asked first."""
+        names = key_names(raw, NOW, self.policy)
+        return prove_author(raw, {name: self.zone.get(name, records()) for name in names}, NOW, self.policy)
+
+    def refused(self, raw: bytes, kind: type[Refusal] = Unproven) -> str:
+        """Why not."""
+        return str(self.assertRaises(kind, self.prove, raw).detail)
+
+
+class Vectors(SynchronousTestCase):
+    """RFC 8463 appendix A, with both keys."""
+
+    def test_each_key(self) -> None:
+        """ed25519, and RSA where 1024 bits are enough."""
+        now, policy = instant(SIGNED_AT + 10), Policy(least_bits=1024)
+        first, second = key_names(MESSAGE, now, policy)
+        keys = {first: records(Text(BRISBANE)), second: records(Text(TEST))}
+        for gone, selector in ((second, "brisbane"), (first, "test")):
+            author = prove_author(MESSAGE, {**keys, gone: records()}, now, policy)
+            self.assertEqual(author.evidence, f"dkim football.example.com {selector} dnssec")
+            self.assertEqual(str(author.address), "joe@football.example.com")
+        self.assertRaises(Unproven, prove_author, MESSAGE, {**keys, first: records()}, now, Policy())
+        changed = MESSAGE.replace(b"hungry", b"thirsty")
+        self.assertRaises(Unproven, prove_author, changed, keys, now, policy)
+
+
+class Good(Case):
+    """What is believed."""
+
+    def test_signed(self) -> None:
+        """By the author's own domain, whatever was added on the way."""
+        raw = b"Received: from x\r\nAuthentication-Results: x; none\r\n" + self.signer.sign(RAW)
+        author = self.prove(raw)
+        self.assertEqual((str(author.address), author.strength), ("alice@foo.test", Strength.DNSSEC))
+
+    def test_ed25519(self) -> None:
+        """The other algorithm (RFC 8463)."""
+        self.signer = Signer(selector="ed", key=signing.ED_KEY)
+        self.zone[self.signer.name] = records(Text(self.signer.record().encode()))
+        self.assertEqual(self.prove(self.signer.sign(RAW)).selector, "ed")
+
+    def test_unauthenticated_dns(self) -> None:
+        """Is named in the evidence, and refused where the operator says so (E-26)."""
+        self.zone[self.signer.name] = records(Text(self.signer.record().encode()), verdict=INSECURE)
+        raw = self.signer.sign(RAW)
+        self.assertEqual(self.prove(raw).strength, Strength.WEAK)
+        self.policy = Policy(needs_dnssec=True)
+        self.assertIn("DNSSEC", self.refused(raw))
+
+    def test_parent_by_setting(self) -> None:
+        """foo.test may sign for a domain below it only where the operator says so (E-02)."""
+        raw = self.signer.sign(RAW.replace(b"alice@foo.test", b"alice@sales.foo.test"))
+        self.assertIn("not the domain", self.refused(raw))
+        self.policy = Policy(may_be_parent=True)
+        self.assertEqual(str(self.prove(raw).address), "alice@sales.foo.test")
+
+    def test_any_of_the_first(self) -> None:
+        """A signature that proves nothing does not stand in the way of one that does; three are tried."""
+        good = self.signer.sign(RAW)
+        other = Signer("evil.test").sign(RAW)[: -len(RAW)]
+        dead = Signer(selector="dead").sign(RAW)[: -len(RAW)]
+        self.prove(other * 5 + dead * 2 + good)
+        self.refused(dead * 3 + good)
+        self.assertEqual(key_names(dead * 3 + good, NOW, self.policy), ("dead._domainkey.foo.test",))
+        self.refused(other * 20 + good)
+
+
+class Bad(Case):
+    """What the engine would believe and we do not."""
+
+    def test_alignment(self) -> None:
+        """Signed by another domain, by a parent of it, or below it (E-02)."""
+        for domain in ("evil.test", "sub.foo.test"):
+            self.assertIn("not the domain", self.refused(Signer(domain).sign(RAW)))
+        self.assertEqual(self.refused(RAW), "no DKIM signature")
+
+    def test_part_of_the_body(self) -> None:
+        """l= is refused, even when it covers everything (E-03)."""
+        raw = self.signer.sign(RAW, length=True)
+        self.assertIn("l=", self.refused(raw))
+        self.assertIn("l=", self.refused(raw + b"and more\r\n"))
+
+    def test_changed(self) -> None:
+        """A body or a field that is not what was signed."""
+        raw = self.signer.sign(RAW)
+        self.assertIn("does not fit", self.refused(raw.replace(b"hello", b"jello")))
+        self.assertIn("does not fit", self.refused(raw.replace(b"alice@foo.test", b"carol@foo.test")))
+
+    def test_twice(self) -> None:
+        """A field that says who wrote what, a second time in any form (E-05)."""
+        raw = self.signer.sign(RAW)
+        for line in (b"From: eve@foo.test", b"fRoM : eve@foo.test", b"From:\r\n eve@foo.test", b"Content-Type: a/b"):
+            self.assertIn("twice", self.refused(line + b"\r\n" + raw))
+            self.assertIn("twice", self.refused(raw.replace(b"\r\n\r\n", b"\r\n" + line + b"\r\n\r\n", 1)))
+
+    def test_authors(self) -> None:
+        """From has to be one address (E-06)."""
+        for author in (b"alice@foo.test, eve@evil.test", b"g: alice@foo.test;", b"alice@foo.test <eve@evil.test>", b""):
+            self.refused(self.signer.sign(RAW.replace(b"Alice <alice@foo.test>", author)), Malformed)
+
+    def test_bare_fields(self) -> None:
+        """What says how the body is read is signed, From too, however h= is written."""
+        bare = self.signer.sign(RAW, include_headers=[each for each in SIGNED if each != b"content-type"])
+        self.assertIn("content-type", self.refused(bare))
+        raw = self.signer.sign(RAW)
+        self.assertIn("from", self.refused(raw.replace(b"h=from : ", b"h=")))
+        self.assertIn("list", self.refused(raw.replace(b"h=from", b"h=fr om")))
+        self.assertIn("sender", self.refused(b"Sender: eve@evil.test\r\n" + raw))
+
+    def test_algorithms(self) -> None:
+        """SHA-1 proves nothing, and a key is for its own algorithm (E-10)."""
+        raw = self.signer.sign(RAW)
+        self.assertIn("rsa-sha1", self.refused(raw.replace(b"rsa-sha256", b"rsa-sha1")))
+        self.assertIn("another algorithm", self.refused(raw.replace(b"rsa-sha256", b"ed25519-sha256")))
+
+    def test_times(self) -> None:
+        """Over, or not yet (E-12)."""
+        raw, at = self.signer.sign(RAW), int(NOW.timestamp())
+        self.assertIn("expired", self.refused(raw.replace(b"a=rsa", f"x={at}; a=rsa".encode())))
+        self.assertIn("future", self.refused(raw.replace(b" t=", f" t={at + 3600}; z=".encode())))
+        self.assertIn("time", self.refused(raw.replace(b" t=", b" t=-")))
+
+    def test_agent(self) -> None:
+        """i= lies in d=."""
+        raw = self.signer.sign(RAW)
+        self.assertIn("i=", self.refused(raw.replace(b"i=@foo.test", b"i=@evil.test")))
+
+    def test_engine_is_asked_for_another_name(self) -> None:
+        """What was not looked up is not believed."""
+        raw = self.signer.sign(RAW)
+        candidate = dkim._candidates(raw, NOW, self.policy)[1][0]
+        other = Signer(selector="other").sign(RAW)
+        self.assertFalse(dkim._is_valid(other, candidate, self.signer.record().encode(), self.policy))
+
+    def test_size(self) -> None:
+        """More than can be a placeholder is not read."""
+        self.patch(dkim, "MOST_BYTES", 10)
+        self.refused(RAW, TooLarge)
+
+
+class Keys(Case):
+    """What keys have to be."""
+
+    def answer(self, *data: str, verdict: Verdict = SECURE) -> str:
+        """Why the message is refused when DNS says that."""
+        self.zone[self.signer.name] = records(*(Text(each.encode()) for each in data), verdict=verdict)
+        return self.refused(self.signer.sign(RAW))
+
+    def test_records(self) -> None:
+        """One usable record, for mail, in force (E-11)."""
+        good = self.signer.record()
+        for more, reason in (("t=y", "tested"), ("s=tlsrpt", "mail"), ("h=sha1", "algorithm")):
+            self.assertIn(reason, self.answer(self.signer.record(more)))
+        self.assertIn("2 key records", self.answer(good, good))
+        self.assertIn("0 key records", self.answer())
+        self.assertIn("revoked", self.answer("v=DKIM1; k=rsa; p="))
+        self.assertIn("version", self.answer(good.replace("DKIM1", "DKIM2")))
+        self.assertIn("too long", self.answer(self.signer.record("n=" + "x" * 4096)))
+        self.assertIn("bogus", self.answer(verdict=BOGUS))
+        self.zone[self.signer.name] = records(Host("20.0.0.1"))
+        self.assertIn("0 key records", self.refused(self.signer.sign(RAW)))
+
+    def test_strict_key(self) -> None:
+        """t=s: i= is the domain itself."""
+        self.zone[self.signer.name] = records(Text(self.signer.record("t=s").encode()))
+        self.prove(self.signer.sign(RAW))
+        self.assertIn("t=s", self.refused(self.signer.sign(RAW, identity=b"@mail.foo.test")))
+
+    def test_lengths(self) -> None:
+        """RSA of 1024 bits by setting only, of 512 never (RFC 8301)."""
+        self.signer = Signer(key=signing.rsa_key(1024))
+        self.assertIn("1024 bits", self.answer(self.signer.record()))
+        self.policy = Policy(least_bits=1024)
+        self.prove(self.signer.sign(RAW))
+
+    def test_trouble(self) -> None:
+        """What cannot be asked now is for later, unless another signature proves it."""
+        self.zone[self.signer.name] = records(verdict=TEMPORARY)
+        raw = self.signer.sign(RAW)
+        self.refused(raw, Unavailable)
+        other = Signer(selector="s2")
+        self.zone[other.name] = records(Text(other.record().encode()))
+        self.assertEqual(self.prove(raw[: -len(RAW)] + other.sign(RAW)).selector, "s2")
