@@ -105,7 +105,7 @@ def enable(session: Session, name: str) -> None:
 def remove(session: Session, name: str, yes: bool) -> None:
     """Forget a client."""
     if not yes:
-        click.confirm(f"forget {clean(name)}?", abort=True, err=True)
+        session.confirm(f"Forget {clean(name)}?")
     session.console.result(session.local().remove_client(name), f"removed {clean(name)}")
 
 

@@ -60,6 +60,17 @@ class Session:
         """The user's API."""
         return Client(self.keeper, self.now)
 
+    def confirm(self, question: str) -> None:
+        """Ask on the terminal, or wherever the input comes from.
+
+        Raises:
+            click.Abort: the answer is not yes, or there is none.
+        """
+        self.console.err.write(f"{question} [y/N]: ")
+        self.console.err.flush()
+        if self.input.readline().strip().lower() not in (b"y", b"yes"):
+            raise click.Abort
+
     def _socket(self) -> str:
         # Only this one key is read: delivering must work for users who may not see anything else, and must be quick.
         try:

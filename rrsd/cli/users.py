@@ -105,7 +105,7 @@ def resume(session: Session, address: Address) -> None:
 def remove(session: Session, address: Address, yes: bool) -> None:
     """Forget a user; their messages stay on disk."""
     if not yes:
-        click.confirm(f"Forget {address}?", abort=True, err=True)
+        session.confirm(f"Forget {address}?")
     session.local().remove_user(str(address))
     session.console.result({"address": str(address)}, f"{address} is removed")
 

@@ -100,7 +100,9 @@ class Commands(Case):
             self.assertIn(f"{act}d", self.rrsctl("clients", act, NAME)[1].out.getvalue())
         self.table.on("DELETE", f"/clients/{NAME}", reply({"name": NAME}))
         self.assertIn("removed", self.rrsctl("clients", "remove", NAME, "--yes")[1].out.getvalue())
-        self.assertEqual(self.rrsctl("clients", "remove", NAME, given=b"n\n")[0], 130)
+        self.assertIn("removed", self.rrsctl("clients", "remove", NAME, given=b"y\n")[1].out.getvalue())
+        for answer in (b"n\n", b"\n", b""):
+            self.assertEqual(self.rrsctl("clients", "remove", NAME, given=answer)[0], 130)
 
     def test_nobody_of_that_name(self) -> None:
         """What the daemon says reaches the administrator."""

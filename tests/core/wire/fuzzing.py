@@ -12,7 +12,8 @@ from tests.core.wire.worst import DOCUMENT, HEAD, long_texts
 
 @frozen
 class Parser:
-    """One parser: `call` gives it one input, `inputs` are near good ones, `samples` are good, `worst` are long.
+    """One parser: `call` gives it one input, `inputs` are near good ones, `samples` are good, `worst` makes long ones,
+    when it is asked: together they are larger than a machine's memory should be filled with.
 
     `again` is an input that says what the result says: parsed, it has to come to the same.
     """
@@ -21,7 +22,7 @@ class Parser:
     samples: Sequence[Any]
     inputs: st.SearchStrategy[Any] = field(repr=False)
     call: Callable[[Any], Any]
-    worst: Sequence[Any] = field(default=(), repr=False)
+    worst: Callable[[], Sequence[Any]] = field(default=tuple, repr=False)
     again: Callable[[Any], Any] | None = None
 
     @property
@@ -32,18 +33,28 @@ class Parser:
 
 def text(function: Any, *samples: str, most: int = HEAD, **more: Any) -> Parser:
     """A parser of one text of at most `most` characters, tried with each character of the samples without end."""
-    worst = [*long_texts(samples, most), *more.pop("worst", ())]
+    worst = more.pop("worst", tuple)
     return Parser(
-        function, samples, mutations.texts(samples), more.pop("call", function), worst, more.pop("again", None)
+        function,
+        samples,
+        mutations.texts(samples),
+        more.pop("call", function),
+        lambda: [*long_texts(samples, most), *worst()],
+        more.pop("again", None),
     )
 
 
 def octets(function: Any, *samples: bytes, most: int = DOCUMENT, **more: Any) -> Parser:
     """The same for bytes."""
     plain = [sample.decode("latin-1") for sample in samples]
-    worst = [*(each.encode("latin-1") for each in long_texts(plain, most)), *more.pop("worst", ())]
+    worst = more.pop("worst", tuple)
     return Parser(
-        function, samples, mutations.octets(samples), more.pop("call", function), worst, more.pop("again", None)
+        function,
+        samples,
+        mutations.octets(samples),
+        more.pop("call", function),
+        lambda: [*(each.encode("latin-1") for each in long_texts(plain, most)), *worst()],
+        more.pop("again", None),
     )
 
 
@@ -54,6 +65,6 @@ def document(function: Any, *samples: Any, **more: Any) -> Parser:
         samples,
         mutations.documents(samples),
         more.pop("call", function),
-        more.pop("worst", ()),
+        more.pop("worst", tuple),
         more.pop("again", None),
     )

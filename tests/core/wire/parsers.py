@@ -217,7 +217,7 @@ TABLE = (
         jose.parse_key_set,
         _KEYS,
         again=jose.render_key_set,
-        worst=[
+        worst=lambda: [
             {
                 "keys": [
                     {**published.RSA_JWK, "kid": str(number), "n": base64url.encode(b"\xff" * 1024)}
@@ -231,16 +231,16 @@ TABLE = (
     _octets(keys.load_pem, _PEM, most=16384, call=lambda given: keys.describe(keys.load_pem(given))),
     _document(metadata.parse_issuer_metadata, _ISSUER, again=metadata.render_issuer_metadata),
     _document(metadata.parse_resource_metadata, _RESOURCE, again=metadata.render_resource_metadata),
-    _octets(mime.parse_placeholder, *_MESSAGES, most=MESSAGE, worst=long_messages()),
+    _octets(mime.parse_placeholder, *_MESSAGES, most=MESSAGE, worst=long_messages),
     _octets(
         mime_external.parse_service,
         *_MESSAGES,
         most=MESSAGE,
-        worst=long_messages(),
+        worst=long_messages,
         call=lambda given: mime_external.parse_service(_header_of(given)[0]),
     ),
     _octets(mime_external.parse_external, *_MESSAGES, most=DOCUMENT, call=_external_of),
-    _octets(mime_fields.parse_fields, *_MESSAGES, most=MESSAGE, worst=long_messages(), call=_header_of),
+    _octets(mime_fields.parse_fields, *_MESSAGES, most=MESSAGE, worst=long_messages, call=_header_of),
     _text(mime_fields.parse_media, 'multipart/mixed; boundary="a b"', "a/b; c*0*=UTF-8''%e2%82; c*1=x (y (z))"),
     _text(mime_fields.parse_word, 'attachment; filename="a\\"b"', "inline (x); filename*=utf-8'en'a"),
     _text(mime_fields.decode_words, "=?utf-8?Q?=C3=A9_a?= =?koi8-r*ru?B?wQ==?= b", most=DOCUMENT),
@@ -284,7 +284,7 @@ TABLE = (
         (b"{}",),
         mutations.json_texts([_ISSUER, _KEYS, _CLAIMS]),
         strictjson.parse_object,
-        long_jsons(DOCUMENT),
+        lambda: long_jsons(DOCUMENT),
         strictjson.render,
     ),
     Parser(
@@ -292,7 +292,7 @@ TABLE = (
         (b"[]",),
         mutations.json_texts([_DETAILS, [1, "a", None]]),
         strictjson.parse_array,
-        long_jsons(DOCUMENT),
+        lambda: long_jsons(DOCUMENT),
         strictjson.render,
     ),
     _octets(

@@ -91,6 +91,6 @@ class Fuzz(SynchronousTestCase):
         self.each(self._rush)
 
     def _rush(self, parser: Parser) -> None:
-        for number, worst in enumerate(parser.worst):
+        for number, worst in enumerate(parser.worst()):
             with bounded(f"number {number} of the worst", MOST_SECONDS):
                 outcome(parser, worst)
