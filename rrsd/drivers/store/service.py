@@ -23,6 +23,7 @@ from rrsd.drivers.store.sql.database import Database, FileDatabase
 from rrsd.drivers.store.sql.engine import Engine
 from rrsd.drivers.store.sql.epoch import Epoch
 from rrsd.drivers.store.sql.grants import Grants
+from rrsd.drivers.store.sql.holds import Holds
 from rrsd.drivers.store.sql.logins import LoginGrants
 from rrsd.drivers.store.sql.mailbox import Mailbox
 from rrsd.drivers.store.sql.queue import Queue
@@ -62,6 +63,7 @@ class Store:
     clients: Clients = field(init=False)
     revocations: Revocations = field(init=False)
     grants: Grants = field(init=False)
+    holds: Holds = field(init=False)
     queue: Queue = field(init=False)
     mailbox: Mailbox = field(init=False)
     blobs: Blobs = field(init=False)
@@ -97,6 +99,7 @@ class Store:
         self.clients = Clients(self._engine)
         self.revocations = Revocations(self._engine, self._now)
         self.grants = Grants(self._engine, self._vault.is_stored)
+        self.holds = Holds(self._engine, self._now)
         self.queue = Queue(self._engine, self._vault.is_stored)
         self.mailbox = Mailbox(self._engine)
 

@@ -92,7 +92,7 @@ class DatabaseTests(SynchronousTestCase):
         old.close()
 
     def test_upgrade_from_the_first(self) -> None:
-        """A database of the first version keeps its rows and gets what came later: epoch, clients, revocations."""
+        """A database of the first version keeps its rows and gets what came later: epoch, clients, revocations, holds."""
         self.database = FileDatabase(self.path, migrations()[:1])
         connection = self.database.writer()
         connection.execute("INSERT INTO users VALUES ('bob@bar.test', 'bob@bar.test', '', 0, 1.0)")
@@ -101,7 +101,7 @@ class DatabaseTests(SynchronousTestCase):
         connection = FileDatabase(self.path).writer()
         self.assertEqual(connection.execute("SELECT key FROM users").fetchall(), [("bob@bar.test",)])
         self.assertEqual(connection.execute("SELECT count(*) FROM replays").fetchall(), [(1,)])
-        for table in ("epoch", "clients", "revocations"):
+        for table in ("epoch", "clients", "revocations", "holds"):
             connection.execute(f"SELECT count(*) FROM {table}")
         self.assertEqual(connection.execute("PRAGMA user_version").fetchone(), (len(migrations()),))
         connection.close()

@@ -11,7 +11,7 @@ from rrsd.drivers.store.memory import MemoryStore
 from rrsd.drivers.store.service import Store, Threads
 from rrsd.drivers.store.settings import Settings
 from rrsd.runtime.workers import InlineWorkers
-from tests.drivers.store import bytes_contract, deposits_contract, people_contract, queue_contract
+from tests.drivers.store import bytes_contract, deposits_contract, holds_contract, people_contract, queue_contract
 from tests.drivers.store.contract import StoreCase
 from tests.drivers.store.samples import ALICE, NOW
 
@@ -70,6 +70,14 @@ class MemoryBytesTests(_InMemory, bytes_contract.BytesContract):
 
 class MemoryDepositsTests(_InMemory, deposits_contract.DepositsContract):
     """Deposits in memory."""
+
+
+class MemoryHoldsTests(_InMemory, holds_contract.HoldsContract):
+    """Held placeholders, in memory."""
+
+
+class DiskHoldsTests(_OnDisk, holds_contract.HoldsContract):
+    """Held placeholders, on disk."""
 
 
 class DiskPeopleTests(_OnDisk, people_contract.PeopleContract):
