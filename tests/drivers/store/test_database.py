@@ -92,7 +92,7 @@ class DatabaseTests(SynchronousTestCase):
         old.close()
 
     def test_upgrade_from_the_first(self) -> None:
-        """A database of the first version keeps its rows and gets what came later: epoch, clients, revocations, holds."""
+        """A database of the first version keeps its rows and gets what came later, held messages among it."""
         self.database = FileDatabase(self.path, migrations()[:1])
         connection = self.database.writer()
         connection.execute("INSERT INTO users VALUES ('bob@bar.test', 'bob@bar.test', '', 0, 1.0)")
