@@ -19,7 +19,11 @@ QUESTION = f"{ERROR}question"
 """Stands in a decision on a question that Cedar could not even read."""
 
 MOST_KEPT = 2048
-"""Pairs of principal and resource that are kept as Cedar's own; about 4 kB each."""
+"""Pairs of principal and resource that are kept as Cedar's own, about 4 kB each, and decisions that are remembered.
+
+Cedar decides the same question in the same way, and a question holds only what some policy looks at: the time is part
+of it as soon as a policy names the time.
+"""
 
 
 @frozen
@@ -67,13 +71,16 @@ class Engine:
     schema: Schema
     policies: Policies
     _known: Any = field(init=False)
+    _decided: Any = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._known = lru_cache(MOST_KEPT)(cedarpy.Entities.from_json_str)
+        self._decided = lru_cache(MOST_KEPT)(self._evaluate)
 
     def replace(self, policies: Policies) -> None:
         """Decide by these from now on."""
         self.policies = policies
+        self._decided.cache_clear()
 
     def decide(self, question: Question) -> Decision:
         """Whether it is permitted, and which policies say so.
@@ -83,11 +90,14 @@ class Engine:
         """
         try:
             known = self._short(question)
-            entities = self._known(json.dumps([_entity(known.principal), _entity(known.resource)]))
-            result = cedarpy.is_authorized(_request(known), self.policies.handle, entities)
+            entities = json.dumps([_entity(known.principal), _entity(known.resource)])
+            decision: Decision = self._decided(entities, json.dumps(_request(known)))
         except (ValueError, TypeError):
             return Decision(False, (QUESTION,))
-        return self._decision(result)
+        return decision
+
+    def _evaluate(self, entities: str, request: str) -> Decision:
+        return self._decision(cedarpy.is_authorized(json.loads(request), self.policies.handle, self._known(entities)))
 
     def explain(self, question: Question) -> Explanation:
         """The decision, checked against the schema, with the texts of the policies and of every error."""

@@ -58,6 +58,25 @@ class Decisions(SynchronousTestCase):
         asked = engine(f'@id("z") permit {USER}; {ANYBODY}').decide(question())
         self.assertEqual(asked, Decision(True, ("anybody", "z")))
 
+    def test_remembered_decisions(self) -> None:
+        """The same question again has the same answer; another one, and other policies, have their own."""
+        small = f'@id("small-only") forbid {USER} when {{ resource.size > 10 }};'
+        decides = engine(ANYBODY + small)
+        for _ in range(2):
+            self.assertTrue(decides.decide(question(10)).is_permitted)
+            self.assertFalse(decides.decide(question(11)).is_permitted)
+            self.assertTrue(decides.decide(question(10, "carol@bar.test")).is_permitted)
+        decides.replace(engine("").policies)
+        self.assertEqual(decides.decide(question(10)), Decision(False))
+
+    def test_time_is_not_remembered(self) -> None:
+        """A policy that looks at the time is asked anew as it passes."""
+        until = '@id("until") forbid (principal, action, resource) when { context.now > datetime("2026-09-22") };'
+        decides = engine(ANYBODY + until)
+        self.assertTrue(decides.decide(question(now=instant(1_790_000_000))).is_permitted)
+        self.assertFalse(decides.decide(question(now=instant(1_790_100_000))).is_permitted)
+        self.assertTrue(decides.decide(question(now=instant(1_790_000_000))).is_permitted)
+
     def test_forbid_wins(self) -> None:
         """One forbid is stronger than every permit, and is the one that is named."""
         small = f'@id("small-only") forbid {USER} when {{ resource.size > 10 }};'
