@@ -13,6 +13,9 @@ from rrsd.core.values.calls import Event
 from rrsd.roles.admin.meters import Meters
 from rrsd.web.trail import note
 
+_NAMES = tuple(each.name for each in attrs.fields(Event))
+_PLAIN = tuple(name for name in _NAMES if name != "claims")
+
 
 class Trail(Protocol):
     """An append-only record."""
@@ -47,11 +50,9 @@ class Audit:
         Raises:
             Unavailable: it cannot be written; nothing is decided without a trace (Z-08).
         """
-        line = {field.name: getattr(event, field.name) for field in attrs.fields(Event)}
-        if not self.claims:
-            del line["claims"]
+        names = _NAMES if self.claims else _PLAIN
         try:
-            self.trail.record({name: value for name, value in line.items() if value})
+            self.trail.record({name: value for name in names if (value := getattr(event, name))})
         except OSError as problem:
             self._say(problem.strerror or "it cannot be written")
             raise Unavailable(f"audit trail: {self.trouble}") from None

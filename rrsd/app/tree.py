@@ -24,7 +24,7 @@ from rrsd.app.front import Listeners
 from rrsd.app.means import Means
 from rrsd.app.notify import notify
 from rrsd.app.sites import local_site, status_site
-from rrsd.config.settings import Format, Settings
+from rrsd.config.settings import Format, Level, Settings
 from rrsd.core.refusals import Refusal
 from rrsd.core.values.calls import Event
 from rrsd.drivers.keys.room import KeyRoom
@@ -234,6 +234,7 @@ def _front(whole: Composition) -> Listeners:
     settings, reactor = whole.means.settings, whole.means.effects.reactor
     limits = Limits(most_body=MOST_BODY + settings.rra.most_message)
     site = Site(whole.public, reactor, limits, note_on(whole.means.audit))
+    site.is_verbose = settings.log.level is Level.DEBUG
     secure = SecureFactory(
         whole.means.doors.server, site, reactor, handshake_timeout=settings.tls.handshake.total_seconds()
     )

@@ -1,6 +1,7 @@
 """Which role answers at which path."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import cast
 
 from attrs import frozen
@@ -9,6 +10,9 @@ from twisted.web.resource import IResource, Resource
 from typing_extensions import override
 
 from rrsd.web.router import answer
+
+MOST_PATHS = 1024
+"""Paths whose resource is remembered."""
 
 
 class Switchboard(Resource):
@@ -19,6 +23,7 @@ class Switchboard(Resource):
     def __init__(self, table: Mapping[str, IResource]) -> None:
         super().__init__()
         self._table = sorted(table.items(), key=lambda row: -len(row[0]))
+        self._find = lru_cache(MOST_PATHS)(self._look)
 
     @property
     def prefixes(self) -> tuple[str, ...]:
@@ -27,11 +32,17 @@ class Switchboard(Resource):
 
     @override
     def render(self, request: IRequest) -> bytes | int:
-        path = cast(bytes, request.path).decode("latin-1")
-        for prefix, resource in self._table:
-            if path == prefix or path.startswith(prefix if prefix.endswith("/") else f"{prefix}/"):
-                return cast("bytes | int", resource.render(request))
+        resource = self._find(cast(bytes, request.path))
+        if resource is not None:
+            return cast("bytes | int", resource.render(request))
         return answer(request, {"error": "invalid_request", "reason": "unknown"}, 404)
+
+    def _look(self, path: bytes) -> IResource | None:
+        text = path.decode("latin-1")
+        for prefix, resource in self._table:
+            if text == prefix or text.startswith(prefix if prefix.endswith("/") else f"{prefix}/"):
+                return resource
+        return None
 
 
 @frozen

@@ -1,5 +1,8 @@
 """Prometheus metrics: decisions as they are made, the queue as it is when somebody looks."""
 
+from collections.abc import Callable
+from functools import lru_cache
+
 from attrs import define, field
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -16,6 +19,8 @@ class Meters:
 
     registry: CollectorRegistry = field(factory=CollectorRegistry)
     _decisions: Counter = field(init=False)
+    _count_of: Callable[[str, str, str], Counter] = field(init=False)
+    _took_by: Callable[[str], Histogram] = field(init=False)
     _bytes: Counter = field(init=False)
     _took: Histogram = field(init=False)
     _jobs: Gauge = field(init=False)
@@ -26,17 +31,20 @@ class Meters:
         registry = self.registry
         labels = ("what", "outcome", "refusal")
         self._decisions = Counter("rrsd_decisions", "Decisions made, by kind and outcome.", labels, registry=registry)
+        # Finding a label's counter costs more than counting; there are as many as there are kinds of decisions.
+        self._count_of = lru_cache(None)(self._decisions.labels)
         self._bytes = Counter("rrsd_pulled_bytes", "Bytes of resources pulled and verified.", registry=registry)
         self._took = Histogram("rrsd_took_seconds", "How long it took.", ("what",), buckets=_TOOK, registry=registry)
+        self._took_by = lru_cache(None)(self._took.labels)
         self._jobs = Gauge("rrsd_pulls", "Pulls in the queue, by state.", ("state",), registry=registry)
         self._waiting = Gauge("rrsd_pull_bytes_waiting", "Bytes of pulls still to come.", registry=registry)
         self._lag = Gauge("rrsd_reactor_lag_seconds", "How late the last timer fired.", registry=registry)
 
     def record(self, event: Event) -> None:
         """Count the decision."""
-        self._decisions.labels(event.what, event.outcome, event.refusal).inc()
+        self._count_of(event.what, event.outcome, event.refusal).inc()
         if event.took:
-            self._took.labels(event.what).observe(event.took)
+            self._took_by(event.what).observe(event.took)
         if event.what == "pull" and event.outcome == "granted":
             self._bytes.inc(event.size)
 

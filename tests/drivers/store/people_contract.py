@@ -35,6 +35,17 @@ class PeopleContract(StoreCase):
         self.done(self.store.users.remove(ALICE))
         self.refused(Unknown, self.store.users.find(ALICE))
 
+    def test_changed_users(self) -> None:
+        """A user who was read is not believed to be as they were once they have changed, by whichever spelling."""
+        alice = User(ALICE, "phc", False, NOW)
+        self.done(self.store.users.save(alice))
+        for changed in (evolve(alice, suspended=True), evolve(alice, password="new")):
+            self.done(self.store.users.find(ALICE))
+            self.done(self.store.users.save(changed))
+            self.assertEqual(self.done(self.store.users.find(parse_address("Alice@foo.test"))), changed)
+        self.done(self.store.users.remove(parse_address("ALICE@foo.test")))
+        self.refused(Unknown, self.store.users.find(ALICE))
+
     def test_code_once(self) -> None:
         """A code is taken once; again is a replay, another one was never granted."""
         self.done(self.store.logins.add_code(code("k")))

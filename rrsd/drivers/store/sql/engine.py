@@ -52,6 +52,11 @@ class Engine:
     _draining: bool = field(default=False, init=False)
     _drained: "list[Deferred[None]]" = field(factory=list, init=False)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._connection is not None
+
     async def start(self) -> None:
         """Open the database; refuses as `Database.writer` does."""
         self._connection = await self._writer.run(self._database.writer)

@@ -1,6 +1,9 @@
 """The domain's own users."""
 
-from attrs import frozen
+from collections import OrderedDict
+from collections.abc import Callable
+
+from attrs import define, field
 
 from rrsd.core.refusals import Unknown
 from rrsd.core.values.addresses import Address
@@ -19,18 +22,32 @@ def _user(row: Row) -> User:
     return User(address_of(row[0]), row[1], bool(row[2]), instant_of(row[3]))
 
 
-@frozen
+MOST_KNOWN = 10_000
+"""Users that are kept in memory: every token exchange asks for one."""
+
+
+@define(eq=False)
 class Users:
-    """Users by address; satisfies the port of the same name of the OpenID Provider."""
+    """Users by address; satisfies the port of the same name of the OpenID Provider.
+
+    One process owns a store (ADR 0021), so what was read is true until it is changed here.
+    """
 
     _engine: Engine
+    _known: OrderedDict[str, User] = field(factory=OrderedDict, init=False)
+    _changes: int = field(default=0, init=False)
 
     async def find(self, address: Address) -> User:
         """The user.
 
         Raises:
             Unknown: there is none.
+            Unavailable: the store is not running.
         """
+        known = self._known.get(address.key)
+        if known is not None and self._engine.is_running:
+            self._known.move_to_end(address.key)
+            return known
 
         def look(connection: Connection) -> User:
             row = connection.execute(_FIND, (address.key,)).fetchone()
@@ -38,7 +55,26 @@ class Users:
                 raise Unknown("user")
             return _user(row)
 
-        return await self._engine.read(look)
+        before = self._changes
+        found = await self._engine.read(look)
+        if before == self._changes:
+            self._remember(found)
+        return found
+
+    def _remember(self, user: User) -> None:
+        self._known[user.address.key] = user
+        if len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
+
+    async def _change(self, address: Address, unit: Callable[[Connection], None]) -> None:
+        """Write; whoever reads meanwhile may see it before or after, and remembers neither."""
+        self._changes += 1
+        self._known.pop(address.key, None)
+        try:
+            await self._engine.write(unit)
+        finally:
+            self._changes += 1
+            self._known.pop(address.key, None)
 
     async def save(self, user: User) -> None:
         """Add or replace the user."""
@@ -47,7 +83,7 @@ class Users:
         def put(connection: Connection) -> None:
             connection.execute(_SAVE, row)
 
-        await self._engine.write(put)
+        await self._change(user.address, put)
 
     async def remove(self, address: Address) -> None:
         """Forget the user, if there is one."""
@@ -55,7 +91,7 @@ class Users:
         def drop(connection: Connection) -> None:
             connection.execute(_REMOVE, (address.key,))
 
-        await self._engine.write(drop)
+        await self._change(address, drop)
 
     async def all(self) -> list[User]:
         """Every user, in order of address."""
