@@ -8,10 +8,13 @@ from twisted.internet.endpoints import clientFromString
 
 from rrsd.app.front import Listeners
 from rrsd.app.means import Means
+from rrsd.app.people import People
 from rrsd.core.refusals import Malformed
 from rrsd.core.wire.smtp_server import Offer
 from rrsd.drivers.smtp.relay import Relay
 from rrsd.drivers.smtp.server import Receiver, SmtpFactory, smtp_factory
+from rrsd.roles.mail.discovery import Discovery
+from rrsd.roles.mail.flow.dispatch import Dispatch
 from rrsd.roles.mail.flow.inbound import Inbound
 from rrsd.roles.mail.flow.outbound import Outbound
 from rrsd.runtime.loops import Nursery
@@ -38,7 +41,7 @@ class MailRoom:
         await self.work.stop()
 
 
-def build_mail(means: Means) -> MailRoom:
+def build_mail(means: Means, people: People) -> MailRoom:
     """The mail role; without a listener in the settings it is there and does nothing.
 
     Raises:
@@ -47,13 +50,29 @@ def build_mail(means: Means) -> MailRoom:
     mail, work = means.settings.mail, Nursery()
     doors: list[tuple[str, SmtpFactory]] = []
     if mail.outbound is not None:
-        outbound = Outbound(next=relay_to(means, mail.outbound_next, is_lmtp=False))
-        doors.append((mail.outbound, _listener(means, outbound, work, is_lmtp=False)))
+        doors.append((mail.outbound, _listener(means, _outbound(means, people), work, is_lmtp=False)))
     if mail.inbound is not None:
         inbound = Inbound(next=relay_to(means, mail.inbound_next, is_lmtp=True))
         doors.append((mail.inbound, _listener(means, inbound, work, is_lmtp=True)))
     listeners = Listeners("mail", means.effects.reactor, doors)
     return MailRoom(listeners, [factory for _, factory in doors], work)
+
+
+def _outbound(means: Means, people: People) -> Outbound:
+    settings, store = means.settings, means.store
+    mail, ours = settings.mail, settings.domain.name
+    relay = relay_to(means, mail.outbound_next, is_lmtp=False)
+    store.passages.life = mail.remembered
+    dispatch = Dispatch(
+        next=relay, ours=ours, origin=settings.rs.origin, lifetime=settings.rs.lifetime, grants=store.grants,
+        passages=store.passages, timers=means.effects.timers, audit=means.audit,
+    )  # fmt: skip
+    timers = means.effects.timers
+    discovery = Discovery(people.identity, ours, mail.inbound is not None, mail.discovery_wait, timers)
+    return Outbound(
+        next=relay, ours=ours, settings=mail, domains=discovery,
+        deposits=store.deposits, spools=store.spools, blobs=store.blobs, dispatch=dispatch, audit=means.audit,
+    )  # fmt: skip
 
 
 def relay_to(means: Means, description: str, *, is_lmtp: bool) -> Relay:

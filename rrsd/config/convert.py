@@ -20,7 +20,7 @@ from rrsd.core.values.addresses import (
 )
 from rrsd.core.values.digests import Digest, parse_digest
 from rrsd.core.values.peers import Issuer, Origin, Url, parse_issuer, parse_origin, parse_url
-from rrsd.core.values.settings import Size
+from rrsd.core.values.settings import NamedSize, Size
 
 _DURATION = re.compile(r"(\d{1,15})\s*(ms|s|min|h|d)", re.ASCII)
 _DURATIONS = {
@@ -83,6 +83,15 @@ def write_size(value: int) -> str:
     return str(int(value))
 
 
+def _read_named_size(text: str) -> NamedSize:
+    name, _, size = text.partition("=")
+    return NamedSize(parse_address(name) if "@" in name else parse_domain(name), read_size(size))
+
+
+def _write_named_size(value: NamedSize) -> str:
+    return f"{value.name}={write_size(value.size)}"
+
+
 def _read_text(text: str) -> str:
     if not text or not text.isprintable():
         raise ValueError(text)
@@ -109,6 +118,9 @@ CONVERTERS: dict[type, Converter] = {
     bool: Converter("yes or no", _read_bool, _write_bool),
     timedelta: Converter("a whole number with ms, s, min, h or d after it, as in 15s", read_duration, write_duration),
     Size: Converter("a number of bytes, or one with KiB, MiB, GiB or TiB, as in 8MiB", read_size, write_size),
+    NamedSize: Converter(
+        "a domain or an address, = and a size, as in bar.test=5MiB", _read_named_size, _write_named_size
+    ),
     Domain: Converter("a domain name such as foo.test", parse_domain),
     Address: Converter("an address such as alice@foo.test", parse_address),
     ClientIdentifier: Converter("a client identifier OU.CN such as _rra.bar.test", parse_client_identifier),

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from rrsd.config.convert import NotOne, convert, render_value, right_for
 from rrsd.core.values.addresses import ClientIdentifier, parse_address, parse_client_identifier, parse_domain
 from rrsd.core.values.peers import Origin, parse_issuer, parse_origin, parse_url
-from rrsd.core.values.settings import Size
+from rrsd.core.values.settings import NamedSize, Size
 
 
 class Colour(StrEnum):
@@ -33,6 +33,8 @@ GOOD: tuple[tuple[Any, str, Any], ...] = (
     (Size, "8MiB", Size(8 << 20)),
     (Size, "4096", Size(4096)),
     (Size, "1 TiB", Size(1 << 40)),
+    (NamedSize, "bar.test=5MiB", NamedSize(parse_domain("bar.test"), Size(5 << 20))),
+    (tuple[NamedSize, ...], "a@b.test=1", (NamedSize(parse_address("a@b.test"), Size(1)),)),
     (Colour, "red", Colour.RED),
     (int | None, "", None),
     (int | None, "3", 3),
@@ -59,6 +61,10 @@ BAD: tuple[tuple[Any, str], ...] = (
     (timedelta, "15 weeks"),
     (timedelta, "999999999d9"),
     (Size, "8MB"),
+    (NamedSize, "bar.test"),
+    (NamedSize, "bar.test=x"),
+    (NamedSize, "bar=1"),
+    (NamedSize, "@bar.test=1"),
     (Size, "MiB"),
     (Colour, "green"),
     (Colour, ""),

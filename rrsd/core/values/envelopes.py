@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
+from rrsd.core.values.instants import Instant
+
 
 class Body(StrEnum):
     """What a client says of the message's bytes (RFC 6152, RFC 3030)."""
@@ -66,6 +68,22 @@ class Envelope:
     sender: ReversePath
     recipients: tuple[ForwardPath, ...]
     forwarded: Mapping[str, str] = field(factory=dict)
+
+
+class Standing(StrEnum):
+    """Whether a recipient's domain collects attachments."""
+
+    COLLECTS = "collects"
+    DOES_NOT = "does not"
+    UNKNOWN = "unknown"
+
+
+@frozen
+class Passage:
+    """How far a message has come: when it was first seen, and the paths of the recipients that have it."""
+
+    first: Instant
+    done: frozenset[str]
 
 
 @frozen

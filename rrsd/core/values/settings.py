@@ -3,6 +3,9 @@
 from typing import Any
 
 import attrs
+from attrs import frozen
+
+from rrsd.core.values.addresses import Address, Domain
 
 HELP = "help"
 EXAMPLE = "example"
@@ -10,6 +13,14 @@ EXAMPLE = "example"
 
 class Size(int):
     """A number of bytes."""
+
+
+@frozen
+class NamedSize:
+    """A number of bytes for a domain or for one address."""
+
+    name: Domain | Address
+    size: Size
 
 
 def key(text: str, default: Any = attrs.NOTHING, *, example: str = "") -> Any:

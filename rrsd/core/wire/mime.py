@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 
 from rrsd.core.refusals import Damaged, Malformed
+from rrsd.core.values.addresses import Address
 from rrsd.core.values.messages import Attachment, Placeholder, Restored, Verbatim
 from rrsd.core.values.peers import Origin
 from rrsd.core.wire.mime_external import parse_external, parse_service
@@ -13,7 +14,8 @@ from rrsd.core.wire.mime_parts import Part, parse_parts
 from rrsd.core.wire.mime_render import MOST_LINE, render_placeholder
 
 __all__ = [
-    "Base64Lines", "attachment_head", "encoded_size", "parse_placeholder", "render_placeholder", "restored_size",
+    "Base64Lines", "attachment_head", "encoded_size", "parse_author", "parse_placeholder", "render_placeholder",
+    "restored_size",
 ]  # fmt: skip
 
 _UNCLEAN = re.compile(rb"\x00|\r(?!\n)|(?<!\r)\n")
@@ -36,9 +38,7 @@ def parse_placeholder(raw: bytes, most_parts: int = 10000) -> Placeholder:
     """
     _require_lines(raw)
     fields, body = parse_fields(raw, 0, len(raw))
-    if any(len(named(fields, name)) > 1 for name in _ONCE):
-        raise Malformed("header field occurs twice")
-    sender = parse_mailbox(first_text(fields, "from"))
+    sender = _author(fields)
     attachments, plan = _plan(raw, parse_parts(raw, fields, body, most_parts), parse_service(fields))
     return Placeholder(
         message_id=_message_id(fields, needed=bool(attachments)),
@@ -48,6 +48,23 @@ def parse_placeholder(raw: bytes, most_parts: int = 10000) -> Placeholder:
         attachments=tuple(attachments),
         plan=tuple(plan),
     )
+
+
+def parse_author(header: bytes) -> tuple[Address, str]:
+    """The single author that a message's header section names, and its Message-ID without brackets, "" for none.
+
+    Raises:
+        Malformed, TooLarge: it is not the header of a message that `parse_placeholder` would read.
+    """
+    _require_lines(header)
+    fields, _ = parse_fields(header, 0, len(header))
+    return _author(fields), _message_id(fields, needed=False)
+
+
+def _author(fields: Sequence[Field]) -> Address:
+    if any(len(named(fields, name)) > 1 for name in _ONCE):
+        raise Malformed("header field occurs twice")
+    return parse_mailbox(first_text(fields, "from"))
 
 
 def _require_lines(raw: bytes) -> None:

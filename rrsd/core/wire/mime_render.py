@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from attrs import evolve
+
 from rrsd.core.refusals import Malformed
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.messages import Attachment, Outgoing
@@ -42,7 +44,7 @@ def render_placeholder(outgoing: Outgoing) -> bytes:
         raise Malformed("boundary")
     bodies = [_text_part(outgoing.text)]
     bodies += [_external_part(outgoing, index) for index in range(len(outgoing.attachments))]
-    bodies += [_notice_part(outgoing.attachments)] if outgoing.attachments else []
+    bodies += [render_notice(outgoing.attachments)] if outgoing.attachments else []
     delimiter = b"--" + boundary.encode("ascii")
     if any(delimiter in body for body in bodies):
         raise Malformed("boundary occurs in the content")
@@ -103,13 +105,37 @@ def _quoted(line: str) -> bytes:
 
 def _external_part(outgoing: Outgoing, index: int) -> bytes:
     attachment = outgoing.attachments[index]
+    if not attachment.headers:
+        made = _phantom(attachment, f"{attachment.digest}.{index}@{outgoing.sender.domain}")
+        attachment = evolve(attachment, headers=made)
+    return render_external(attachment)
+
+
+def render_external(attachment: Attachment) -> bytes:
+    """The part that stands for an attachment whose `headers` are known, without the line break before a delimiter.
+
+    Raises:
+        Malformed: the headers are not header lines and nothing else.
+    """
     url = f"{attachment.origin}{ni_path(attachment.digest)}"
     expiration = [f'expiration="{render_date(attachment.expires)}"'] if attachment.expires else []
     given = [f"size={attachment.size}", *expiration]
     head = render_field("Content-Type", "message/external-body; access-type=URL;", f'URL="{url}";', "; ".join(given))
-    phantom = attachment.headers or _phantom(attachment, f"{attachment.digest}.{index}@{outgoing.sender.domain}")
-    _require_header(phantom)
-    return head + b"\r\n" + phantom
+    _require_header(attachment.headers)
+    return head + b"\r\n" + attachment.headers
+
+
+def kept_headers(header: bytes) -> bytes:
+    """The `headers` of an attachment whose part had this header, which ends with the empty line: all of them but the
+    transfer encoding.
+
+    Raises:
+        Malformed, TooLarge: it is no header that can be kept so.
+    """
+    fields, _ = parse_fields(header, 0, len(header))
+    kept = b"".join(header[each.start : each.end] for each in fields if each.name != "content-transfer-encoding")
+    _require_header(kept)
+    return kept
 
 
 def _require_header(phantom: bytes) -> None:
@@ -142,7 +168,8 @@ def _separated(pieces: Iterator[str]) -> list[str]:
     return [f"{piece};" for piece in held[:-1]] + held[-1:]
 
 
-def _notice_part(attachments: Sequence[Attachment]) -> bytes:
+def render_notice(attachments: Sequence[Attachment]) -> bytes:
+    """The part that says in plain words what belongs to the message and is not in it."""
     count = "One file belongs" if len(attachments) == 1 else f"{len(attachments)} files belong"
     listed = [
         f"  {safe_filename(attachment.filename) or 'unnamed'} ({_readable(attachment.size)})"

@@ -26,6 +26,7 @@ from rrsd.drivers.store.sql.grants import Grants
 from rrsd.drivers.store.sql.holds import Holds
 from rrsd.drivers.store.sql.logins import LoginGrants
 from rrsd.drivers.store.sql.mailbox import Mailbox
+from rrsd.drivers.store.sql.passages import Passages
 from rrsd.drivers.store.sql.queue import Queue
 from rrsd.drivers.store.sql.replays import Replays
 from rrsd.drivers.store.sql.revocations import Revocations
@@ -64,6 +65,7 @@ class Store:
     revocations: Revocations = field(init=False)
     grants: Grants = field(init=False)
     holds: Holds = field(init=False)
+    passages: Passages = field(init=False)
     queue: Queue = field(init=False)
     mailbox: Mailbox = field(init=False)
     blobs: Blobs = field(init=False)
@@ -100,6 +102,7 @@ class Store:
         self.revocations = Revocations(self._engine, self._now)
         self.grants = Grants(self._engine, self._vault.is_stored)
         self.holds = Holds(self._engine, self._now)
+        self.passages = Passages(self._engine, self._now)
         self.queue = Queue(self._engine, self._vault.is_stored)
         self.mailbox = Mailbox(self._engine)
 

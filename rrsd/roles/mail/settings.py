@@ -1,8 +1,19 @@
 """What the mail role can be told."""
 
+from datetime import timedelta
+from enum import StrEnum
+
 from attrs import frozen
 
-from rrsd.core.values.settings import Size, key
+from rrsd.core.values.settings import NamedSize, Size, key
+
+
+class TooLarge(StrEnum):
+    """What becomes of attachments that no mail can carry, for recipients whose domain collects none."""
+
+    LINK = "link"
+    FULL = "full"
+    REFUSE = "refuse"
 
 
 @frozen
@@ -26,3 +37,24 @@ class Settings:
     inbound_next: str = key("The LMTP server of the mailboxes, as a client endpoint.", "unix:/run/dovecot/lmtp")
     most_message: Size = key("The largest message that is taken from the mail server.", Size(100 * 2**30))
     most_recipients: int = key("Recipients of one message.", 1000)
+    threshold: Size = key(
+        "Attachments of more bytes than this, encoded as they are in mail, are taken out.", Size(2**20)
+    )
+    thresholds: tuple[NamedSize, ...] = key(
+        "Other thresholds: of a sender of ours, or of a recipient's domain where the sender has none.",
+        (),
+        example="alice@foo.test=100KiB bar.test=5MiB",
+    )
+    most_mail: Size = key("The largest message that mail servers elsewhere are believed to take.", Size(25 * 2**20))
+    too_large: TooLarge = key(
+        "What becomes of a larger one where nobody collects attachments: link (they stay here, and the message says "
+        "where), full (it is sent all the same) or refuse.",
+        TooLarge.LINK,
+    )
+    discovery_wait: timedelta = key(
+        "How long a message waits when a recipient's domain cannot be asked what it supports; then it goes out whole.",
+        timedelta(minutes=15),
+    )
+    remembered: timedelta = key(
+        "How long we know what was handed on already; longer than the mail server tries again.", timedelta(days=7)
+    )

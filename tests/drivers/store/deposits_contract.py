@@ -1,16 +1,21 @@
-"""The contract of deposits and spools: bytes whose number nobody knows before they have come."""
+"""The contract of what the way out of mail needs: deposits, spools, the ledger, and grants that are taken back."""
 
 from collections.abc import Sequence
 from errno import ENOSPC, EOPNOTSUPP
 
+from attrs import evolve
+
 from rrsd.core.refusals import Conflict, Damaged, NoSpace, Unknown
 from rrsd.core.values.digests import digest_of
+from rrsd.core.values.envelopes import Passage
 from rrsd.core.values.resources import CHUNK, Blob
 from rrsd.drivers.store.blobs import deposits
 from rrsd.drivers.store.blobs.deposits import Deposit
 from rrsd.drivers.store.blobs.spools import IN_MEMORY, Spool
+from rrsd.drivers.store.sql import passages as sql_passages
 from tests.drivers.store.bytes_contract import LARGE, joined
 from tests.drivers.store.contract import StoreCase
+from tests.drivers.store.samples import BOB, NOW, grant, later
 
 
 class DepositsContract(StoreCase):
@@ -132,3 +137,28 @@ class DepositsContract(StoreCase):
         self.done(spool.append(b"x" * IN_MEMORY))
         self.refused(NoSpace, spool.append(b"x"))
         self.done(spool.close())
+
+    def test_ledger(self) -> None:
+        """A message is known from when it was first seen; each recipient counts once; what is old is forgotten."""
+        passages, one, other = self.store.passages, digest_of(b"1"), digest_of(b"2")
+        self.assertIsNone(self.done(passages.find(one)))
+        self.done(passages.note(one, (), NOW))
+        self.assertEqual(self.done(passages.find(one)), Passage(NOW, frozenset()))
+        self.done(passages.note(one, ("bob@bar.test", ""), later(5)))
+        self.done(passages.note(one, ("bob@bar.test", "carol@bar.test"), later(9)))
+        self.assertEqual(self.done(passages.find(one)), Passage(NOW, frozenset({"bob@bar.test", "carol@bar.test"})))
+        self.patch(sql_passages, "_SWEEP_EVERY", 1)
+        self.pass_seconds(7 * 86400 + 6)
+        self.done(passages.note(other, ("bob@bar.test",), self.now))
+        self.assertEqual(self.done(passages.find(one)), Passage(later(9), frozenset({"carol@bar.test"})))
+        self.assertEqual(self.done(passages.find(other)), Passage(self.now, frozenset({"bob@bar.test"})))
+
+    def test_grants_taken_back(self) -> None:
+        """They are gone; those of another message or resource stay."""
+        grants = [grant(self.done(self.store.blobs.put(data)).digest) for data in (b"abc", b"abd")]
+        mine = evolve(grants[0], message_id="<m2@foo.test>")
+        self.done(self.store.grants.add([*grants, mine]))
+        self.done(self.store.grants.take_back([mine, grants[1]]))
+        self.assertEqual(self.done(self.store.grants.of(BOB, [each.digest for each in grants])), [grants[0]])
+        self.done(self.store.grants.add([mine]))
+        self.assertEqual(len(self.done(self.store.grants.of(BOB, [mine.digest]))), 2)

@@ -17,6 +17,7 @@ from tests.drivers.store.samples import ALICE, NOW
 
 if TYPE_CHECKING:
     from rrsd.roles.idp import ports as idp
+    from rrsd.roles.mail import ports as mail
     from rrsd.roles.rra import ports as rra
     from rrsd.roles.rs import ports as rs
     from rrsd.roles.sts import ports as sts
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     queue: rra.Queue = store.queue
     mailbox: rra.Mailbox = store.mailbox
     blobs: rra.Blobs = store.blobs
+    deposits: mail.Deposits = store.deposits
+    spools: mail.Spools = store.spools
+    passages: mail.Passages = store.passages
+    sending: mail.Grants = store.grants
+    sent: mail.Blobs = store.blobs
 
 
 class _OnDisk(StoreCase):

@@ -18,6 +18,7 @@ _SENT = f"SELECT {GRANT} FROM grants WHERE sender_key = ? ORDER BY number DESC L
 _RECEIPTED = """
 UPDATE grants SET receipted = ? WHERE digest = ? AND recipient_key = ? AND message_id = ? AND receipted IS NULL
 """
+_TAKE_BACK = "DELETE FROM grants WHERE message_id = ? AND digest = ? AND recipient_key = ?"
 _WITHDRAW = "UPDATE grants SET withdrawn = 1 WHERE message_id = ? AND sender_key = ? AND withdrawn = 0"
 
 
@@ -101,3 +102,12 @@ class Grants:
             return connection.execute(_WITHDRAW, (message_id, sender.key)).rowcount
 
         return await self._engine.write(end)
+
+    async def take_back(self, grants: Sequence[Grant]) -> None:
+        """As if they had never been."""
+        rows = [(grant.message_id, grant.digest.raw, grant.recipient.key) for grant in grants]
+
+        def forget(connection: Connection) -> None:
+            connection.executemany(_TAKE_BACK, rows)
+
+        await self._engine.write(forget)

@@ -1,13 +1,40 @@
 """Our users' mail on its way out, between the queue and the signature."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
-from attrs import define
+from attrs import define, field
 
-from rrsd.core.refusals import Refusal
-from rrsd.core.values.envelopes import Envelope, Reply
-from rrsd.roles.mail.ports import Relay
+from rrsd.core.refusals import Refusal, TooLarge
+from rrsd.core.values.addresses import Domain
+from rrsd.core.values.calls import Event
+from rrsd.core.values.envelopes import Envelope, ForwardPath, Reply
+from rrsd.roles.mail.flow.dispatch import Dispatch, Mail
+from rrsd.roles.mail.flow.parcel import Parcel
+from rrsd.roles.mail.ports import Audit, Blobs, Deposits, Domains, Relay, Spools
 from rrsd.roles.mail.replies import joined, reply_of
+from rrsd.roles.mail.rules import Form, Forms, Header, domains_of, header_of, read_header, threshold_of
+from rrsd.roles.mail.settings import Settings
+
+
+@define(eq=False)
+class _Question:
+    """Whether anybody would get a placeholder; the domains are asked once, and only when there is something to take."""
+
+    domains: Domains
+    settings: Settings
+    recipients: Sequence[ForwardPath]
+    size: int | None
+    forms: Forms | None = field(default=None, init=False)
+
+    async def may_take(self) -> bool:
+        """Ask; refuses with TooLarge when the message cannot go out at all."""
+        if self.forms is None:
+            self.forms = Forms(await self.domains.standings(domains_of(self.recipients)), self.settings)
+        size = self.settings.most_mail + 1 if self.size is None else self.size
+        forms = set(self.forms.grouped(self.recipients, size, 0.0))
+        if Form.REFUSED in forms and self.size is not None:
+            raise TooLarge("no mail can carry this")
+        return bool(forms & {Form.PLACEHOLDER, Form.LATER})
 
 
 @define(eq=False, kw_only=True)
@@ -15,10 +42,61 @@ class Outbound:
     """The content filter: one reply for all recipients, and only when the next server has everything."""
 
     next: Relay
+    ours: Domain
+    settings: Settings
+    domains: Domains
+    deposits: Deposits
+    spools: Spools
+    blobs: Blobs
+    dispatch: Dispatch
+    audit: Audit
 
     async def receive(self, envelope: Envelope, message: AsyncIterator[bytes]) -> tuple[Reply, ...]:
         """The reply; whatever cannot be done now is for later, and the queue keeps the message."""
         try:
-            return (joined(await self.next.send(envelope, message)),)
+            return (await self._receive(envelope, message),)
         except Refusal as refusal:
             return (reply_of(refusal),)
+
+    async def _receive(self, envelope: Envelope, message: AsyncIterator[bytes]) -> Reply:
+        begin, section = b"", None
+        async for block in message:
+            begin += block
+            section = header_of(begin)
+            if section is not None:
+                break
+        header = read_header(section, self.ours) if section else None
+        blocks = _joined(begin, message)
+        if header is None:
+            return await self._pass_on(envelope, blocks)
+        return await self._take(envelope, header, blocks)
+
+    async def _pass_on(self, envelope: Envelope, message: AsyncIterator[bytes]) -> Reply:
+        """Somebody else's message, or one that nobody could complete."""
+        to = f"{len(envelope.recipients)} recipients"
+        self.audit.record(
+            Event(
+                "send", "granted", who=envelope.sender.path, evidence=f"unchanged, {to}", size=envelope.sender.size or 0
+            )
+        )
+        return joined(await self.next.send(envelope, message))
+
+    async def _take(self, envelope: Envelope, header: Header, message: AsyncIterator[bytes]) -> Reply:
+        recipients, settings = envelope.recipients, self.settings
+        question = _Question(self.domains, settings, recipients, envelope.sender.size)
+        threshold = threshold_of(header.author, domains_of(recipients), settings)
+        parcel = Parcel(threshold, self.spools.begin(), self.deposits, self.blobs, question.may_take)
+        try:
+            await parcel.fill(message)
+            return await self.dispatch.send(Mail(envelope, header, parcel, question.forms))
+        except TooLarge as refusal:
+            self.dispatch.refused(envelope, header, refusal)
+            raise
+        finally:
+            await parcel.close()
+
+
+async def _joined(begin: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield begin
+    async for block in rest:
+        yield block

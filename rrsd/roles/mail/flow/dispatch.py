@@ -1,0 +1,200 @@
+"""A message of ours handed on: to each recipient once, in one form or another."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+from attrs import define, evolve, field, frozen
+
+from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unavailable, Unknown
+from rrsd.core.values.addresses import Address, Domain
+from rrsd.core.values.calls import Event
+from rrsd.core.values.digests import Digest
+from rrsd.core.values.envelopes import Envelope, ForwardPath, Reply
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.messages import Attachment
+from rrsd.core.values.peers import Origin
+from rrsd.core.values.resources import Grant
+from rrsd.roles.mail.flow.parcel import Parcel
+from rrsd.roles.mail.ports import Audit, Grants, Passages, Relay, Timers
+from rrsd.roles.mail.replies import joined, reply_of
+from rrsd.roles.mail.rules import (
+    Form,
+    Forms,
+    Header,
+    Kept,
+    attachments_of,
+    grants_for,
+    message_key,
+    new_message_id,
+    placeholder_of,
+)
+
+DONE = Reply(250, "2.0.0", ("handed on before",))
+WAIT = Reply(451, "4.4.3", ("a recipient's domain cannot be asked now, come again",))
+MOST_NAMED = 1000
+"""Characters of recipients in one line of the trail."""
+
+
+@frozen
+class Mail:
+    """One message of ours that has come whole. `forms` is None when there was nothing to take."""
+
+    envelope: Envelope
+    header: Header
+    parcel: Parcel
+    forms: Forms | None
+
+
+@frozen
+class _Placeholder:
+    """What is sent in place of the message."""
+
+    message_id: str
+    content: Sequence[Kept | bytes]
+    attachments: Sequence[Attachment]
+    expires: Instant
+
+    @property
+    def size(self) -> int:
+        return sum(len(each) if isinstance(each, bytes) else each.end - each.start for each in self.content)
+
+    def grants(self, author: Address, recipients: Iterable[ForwardPath]) -> list[Grant]:
+        """What the recipients may retrieve."""
+        return grants_for(recipients, self.attachments, author, self.message_id, self.expires)
+
+
+@define(eq=False, kw_only=True)
+class Dispatch:
+    """Hands messages on. What one attempt has done is remembered, so that the next one does only the rest."""
+
+    next: Relay
+    ours: Domain
+    origin: Origin
+    lifetime: timedelta
+    grants: Grants
+    passages: Passages
+    timers: Timers
+    audit: Audit
+    _busy: set[Digest] = field(factory=set, init=False)
+
+    async def send(self, mail: Mail) -> Reply:
+        """One reply for all recipients.
+
+        Raises:
+            TooLarge: a recipient's domain could never take it; nobody got it.
+            Unavailable: the same message is being handed on already; or as the ports refuse.
+        """
+        key = message_key(mail.envelope, mail.parcel.fingerprint)
+        if key in self._busy:
+            raise Unavailable("the same message is on its way already")
+        self._busy.add(key)
+        try:
+            return await self._send(mail, key)
+        finally:
+            self._busy.discard(key)
+
+    async def _send(self, mail: Mail, key: Digest) -> Reply:
+        passage, now = await self.passages.find(key), self.timers.now()
+        first, done = (now, frozenset[str]()) if passage is None else (passage.first, passage.done)
+        rest = [each for each in mail.envelope.recipients if each.path not in done]
+        if not rest:
+            return DONE
+        placeholder = await self._placeholder(mail, key, first)
+        groups = self._groups(mail, rest, (now - first).total_seconds(), placeholder is not None)
+        replies = []
+        if Form.LATER in groups:
+            await self.passages.note(key, (), first)
+            replies.append(WAIT)
+        if placeholder is not None and Form.PLACEHOLDER in groups:
+            replies.append(await self._send_placeholder(mail, key, groups[Form.PLACEHOLDER], placeholder))
+        if Form.WHOLE in groups:
+            replies.append(await self._send_whole(mail, key, groups[Form.WHOLE]))
+        return joined(replies)
+
+    async def _placeholder(self, mail: Mail, key: Digest, first: Instant) -> _Placeholder | None:
+        """None where there is nothing to replace, or where nobody could read what would come out."""
+        if not mail.parcel.taken or not await mail.parcel.is_readable():
+            return None
+        message_id = mail.header.message_id or new_message_id(key, self.ours)
+        expires, pieces = first + self.lifetime, mail.parcel.pieces
+        attachments = attachments_of(pieces, self.origin, expires)
+        try:
+            content = placeholder_of(pieces, attachments, mail.header, message_id)
+        except Malformed:
+            return None
+        return _Placeholder(message_id, content, attachments, expires)
+
+    def _groups(
+        self, mail: Mail, recipients: Sequence[ForwardPath], waited: float, has_placeholder: bool
+    ) -> Mapping[Form, Sequence[ForwardPath]]:
+        if mail.forms is None:
+            return {Form.WHOLE: recipients}
+        groups = mail.forms.grouped(recipients, mail.parcel.size, waited)
+        if Form.REFUSED in groups:
+            raise TooLarge("no mail can carry this")
+        return groups if has_placeholder else {Form.WHOLE: recipients}
+
+    async def _send_placeholder(
+        self, mail: Mail, key: Digest, recipients: Sequence[ForwardPath], placeholder: _Placeholder
+    ) -> Reply:
+        author = mail.header.author
+        try:
+            await self.grants.add(placeholder.grants(author, recipients))
+        except Unknown:
+            raise Unavailable("what was taken out of the message is gone, it has to come again") from None
+        self._record(mail, recipients, Form.PLACEHOLDER, placeholder.size)
+        content = mail.parcel.written(placeholder.content)
+        replies = await self._hand_on(mail, key, recipients, content, placeholder.size)
+        lost = [each for each, reply in zip(recipients, replies, strict=True) if _is_final(reply)]
+        if lost:
+            # Who never gets the message has no use for what it grants; if this fails, they end by themselves.
+            with suppress(Refusal):
+                await self.grants.take_back(placeholder.grants(author, lost))
+        return joined(replies)
+
+    async def _send_whole(self, mail: Mail, key: Digest, recipients: Sequence[ForwardPath]) -> Reply:
+        self._record(mail, recipients, Form.WHOLE, mail.parcel.size)
+        return joined(await self._hand_on(mail, key, recipients, mail.parcel.whole(), mail.parcel.size))
+
+    async def _hand_on(
+        self, mail: Mail, key: Digest, recipients: Sequence[ForwardPath], content: AsyncIterator[bytes], size: int
+    ) -> Sequence[Reply]:
+        sender = evolve(mail.envelope.sender, size=size)
+        envelope = evolve(mail.envelope, sender=sender, recipients=tuple(recipients))
+        try:
+            replies: Sequence[Reply] = await self.next.send(envelope, content)
+        except Refusal as refusal:
+            replies = (reply_of(refusal),) * len(recipients)
+        done = [each.path for each, reply in zip(recipients, replies, strict=True) if reply.is_good]
+        if done:
+            # If this cannot be remembered, a yes for everybody still ends it; only a retry would do it again.
+            with suppress(Refusal):
+                await self.passages.note(key, done, self.timers.now())
+        if len(done) < len(replies):
+            worst = joined(replies)
+            outcome = "failed" if worst.is_temporary else "refused"
+            said = f"the next mail server: {worst.code} {worst.status} {worst.lines[0]}"
+            self.audit.record(evolve(_line(outcome, mail.envelope, mail.header, recipients), evidence=said))
+        return replies
+
+    def _record(self, mail: Mail, recipients: Sequence[ForwardPath], form: Form, size: int) -> None:
+        """Before anything leaves: nothing is sent without a trace."""
+        parts = f"{form}, {mail.parcel.taken} parts taken, {len(recipients)} recipients"
+        line = _line("granted", mail.envelope, mail.header, recipients)
+        self.audit.record(evolve(line, evidence=parts, size=size))
+
+    def refused(self, envelope: Envelope, header: Header, refusal: Refusal) -> None:
+        """Write down that nobody gets it."""
+        line = _line("refused", envelope, header, envelope.recipients)
+        self.audit.record(evolve(line, refusal=refusal.reason, evidence=refusal.detail))
+
+
+def _line(outcome: str, envelope: Envelope, header: Header, recipients: Sequence[ForwardPath]) -> Event:
+    named = ", ".join(each.path for each in recipients)[:MOST_NAMED]
+    peer = envelope.forwarded.get("ADDR", "")
+    return Event("send", outcome, who=str(header.author), subject=named, peer=peer, resource=header.message_id)
+
+
+def _is_final(reply: Reply) -> bool:
+    return not reply.is_good and not reply.is_temporary
