@@ -71,6 +71,7 @@ _ISSUER = {
     "mtls_endpoint_aliases": {"token_endpoint": "https://mtls.bar.test:8443/token"},
     "introspection_endpoint": "https://bar.test/i",
     "claims_endpoint": "https://bar.test/c",
+    "rrs_retrieval_agent": "_rra.bar.test",
 }
 _RESOURCE = {"resource": "https://rs.bar.test", "authorization_servers": ["https://bar.test", "https://id.bar.test/x"]}
 _LINK = {"rel": webfinger.ISSUER_REL, "href": "https://bar.test"}
@@ -232,6 +233,7 @@ TABLE = (
     _document(metadata.parse_issuer_metadata, _ISSUER, again=metadata.render_issuer_metadata),
     _document(metadata.parse_resource_metadata, _RESOURCE, again=metadata.render_resource_metadata),
     _octets(mime.parse_placeholder, *_MESSAGES, most=MESSAGE, worst=long_messages),
+    _octets(mime.parse_author, *_MESSAGES, most=MESSAGE, worst=long_messages),
     _octets(
         mime_external.parse_service,
         *_MESSAGES,

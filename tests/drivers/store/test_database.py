@@ -101,7 +101,7 @@ class DatabaseTests(SynchronousTestCase):
         connection = FileDatabase(self.path).writer()
         self.assertEqual(connection.execute("SELECT key FROM users").fetchall(), [("bob@bar.test",)])
         self.assertEqual(connection.execute("SELECT count(*) FROM replays").fetchall(), [(1,)])
-        for table in ("epoch", "clients", "revocations", "holds"):
+        for table in ("epoch", "clients", "revocations", "holds", "passages"):
             connection.execute(f"SELECT count(*) FROM {table}")
         self.assertEqual(connection.execute("PRAGMA user_version").fetchone(), (len(migrations()),))
         connection.close()
