@@ -75,7 +75,7 @@ class ServerSession:
     out: bytearray = field(factory=bytearray, init=False)
     is_over: bool = field(default=False, init=False)
     is_waiting: bool = field(default=False, init=False)
-    _buffer: bytes = field(default=b"", init=False)
+    _buffer: bytearray = field(factory=bytearray, init=False)
     _events: list[Event] = field(factory=list, init=False)
     _helo: str = field(default="", init=False)
     _sender: ReversePath | None = field(default=None, init=False)
@@ -94,9 +94,20 @@ class ServerSession:
         """Say who we are."""
         self._say(Reply(220, "", (f"{self.offer.name} {'LMTP' if self.offer.is_lmtp else 'ESMTP'}",)))
 
+    @property
+    def ahead(self) -> int:
+        """Bytes that came and are not understood yet, because a message waits for its answer."""
+        return len(self._buffer)
+
+    @property
+    def is_midway(self) -> bool:
+        """Whether the next bytes belong to a message."""
+        return self._data is not None or self._chunk is not None
+
     def receive(self, data: bytes) -> list[Event]:
-        """What the bytes mean; nothing is read beyond a message that waits for its answer."""
-        self._buffer += data
+        """What the bytes mean; nothing is read beyond a message that waits for its answer, or beyond the end."""
+        if not self.is_over:
+            self._buffer += data
         return self._work()
 
     def answer(self, replies: Sequence[Reply]) -> list[Event]:
@@ -139,16 +150,19 @@ class ServerSession:
             return self._take_data(self._data)
         if self._chunk is not None:
             return self._take_chunk(self._chunk)
-        line, found, rest = self._buffer.partition(CRLF)
-        if len(line) > smtp.MOST_LINE:
+        end = self._buffer.find(CRLF)
+        if (end if end >= 0 else len(self._buffer)) > smtp.MOST_LINE:
             self._say(NO_LINE)
             self._end()
             return False
-        if not found:
-            return False
-        self._buffer = rest
-        self._obey(line)
-        return True
+        if end >= 0:
+            self._obey(self._cut_off(end + len(CRLF))[:end])
+        return end >= 0
+
+    def _cut_off(self, size: int) -> bytes:
+        block = bytes(self._buffer[:size])
+        del self._buffer[:size]  # moves an offset and no bytes, however many commands one block has
+        return block
 
     def _obey(self, line: bytes) -> None:
         try:
@@ -245,13 +259,12 @@ class ServerSession:
     def _take_data(self, data: Unstuffing) -> bool:
         if not self._buffer:
             return False
-        block, self._buffer = self._buffer, b""
         try:
-            taken = data.take(block)
+            taken = data.take(self._cut_off(len(self._buffer)))
         except Malformed:
             # Where such a message ends is anybody's guess, so nothing behind it is read.
             return self._refuse_bare()
-        self._buffer = taken.rest
+        self._buffer += taken.rest
         self._keep(taken.message)
         if taken.is_end:
             self._data = None
@@ -270,7 +283,7 @@ class ServerSession:
     def _take_chunk(self, chunk: smtp.Chunk) -> bool:
         if self._left and not self._buffer:
             return False
-        block, self._buffer = self._buffer[: self._left], self._buffer[self._left :]
+        block = self._cut_off(self._left)
         self._left -= len(block)
         if self._is_begun and not self._keep_lines(block, is_last=chunk.is_last and not self._left):
             return self._refuse_bare()
@@ -341,6 +354,7 @@ class ServerSession:
 
     def _end(self) -> None:
         self.is_over = True
+        self._buffer.clear()
         self._drop()
 
     def _drop(self) -> None:
@@ -352,6 +366,7 @@ class ServerSession:
     def _forget(self) -> None:
         self._sender, self._recipients, self._is_begun, self._is_refused = None, [], False, False
         self._data, self._chunk, self._left, self._cut, self._size = None, None, 0, b"", 0
+        self._forwarded = {}  # what XFORWARD said is about one message
 
 
 def _reply_for(refusal: Refusal) -> Reply:

@@ -9,18 +9,19 @@ from twisted.internet.defer import Deferred
 from rrsd.core.refusals import Unavailable
 
 MOST_HELD = 1 << 20
-"""Bytes that wait for the taker before the connection is paused; it goes on below a quarter of that."""
+"""Bytes that wait for the taker before the connection is held; it goes on below a quarter of that."""
+OVERHEAD = 64
+"""What a block costs beside its bytes: who sends two bytes at a time does not fill the memory with blocks."""
 
 
 @define(eq=False)
 class Inflow:
-    """An asynchronous iterator over blocks. `pause` and `resume` hold the connection and let it go on."""
+    """An asynchronous iterator over blocks. `hold` is told whether the connection has to wait, when that changes."""
 
-    pause: Callable[[], None]
-    resume: Callable[[], None]
+    hold: Callable[[bool], None]
+    held: int = field(default=0, init=False)
     _blocks: deque[bytes] = field(factory=deque, init=False)
-    _held: int = field(default=0, init=False)
-    _is_paused: bool = field(default=False, init=False)
+    _is_holding: bool = field(default=False, init=False)
     _is_ended: bool = field(default=False, init=False)
     _is_broken: bool = field(default=False, init=False)
     _waiting: Deferred[None] | None = field(default=None, init=False)
@@ -28,10 +29,9 @@ class Inflow:
     def put(self, block: bytes) -> None:
         """A block came."""
         self._blocks.append(block)
-        self._held += len(block)
-        if self._held > MOST_HELD and not self._is_paused:
-            self._is_paused = True
-            self.pause()
+        self.held += len(block) + OVERHEAD
+        if self.held > MOST_HELD:
+            self._hold(True)
         self._wake()
 
     def end(self) -> None:
@@ -43,7 +43,8 @@ class Inflow:
         """The rest will not come; whoever takes hears it as Unavailable."""
         self._is_broken = True
         self._blocks.clear()
-        self._held = 0
+        self.held = 0
+        self._hold(False)
         self._wake()
 
     def __aiter__(self) -> "Inflow":
@@ -58,16 +59,20 @@ class Inflow:
             self._waiting = Deferred()
             await self._waiting
         block = self._blocks.popleft()
-        self._held -= len(block)
-        if self._is_paused and self._held < MOST_HELD // 4:
-            self._is_paused = False
-            self.resume()
+        self.held -= len(block) + OVERHEAD
+        if self.held < MOST_HELD // 4:
+            self._hold(False)
         return block
 
     async def drain(self) -> None:
         """Take what is left and drop it; refuses with Unavailable when it was broken off."""
         async for _ in self:
             pass
+
+    def _hold(self, is_held: bool) -> None:
+        if is_held is not self._is_holding:
+            self._is_holding = is_held
+            self.hold(is_held)
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, None

@@ -16,3 +16,7 @@ class Settings:
     command: timedelta = key("How long either side may take for a command or its reply.", timedelta(minutes=5))
     block: timedelta = key("How long a message may stand still.", timedelta(minutes=3))
     done: timedelta = key("How long the next mail server may take to accept a whole message.", timedelta(minutes=20))
+    idle: timedelta = key(
+        "How long a connection to the next mail server waits for another message; 0s closes it after each.",
+        timedelta(seconds=5),
+    )
