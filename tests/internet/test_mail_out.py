@@ -375,6 +375,16 @@ class Trouble(OutCase):
         self.assertEqual(len(self.next.kept), 2)
         self.assertEqual(len(self.grants()), 1)
 
+    def test_without_attachments(self) -> None:
+        """A large message is remembered too; a small one is handed on in a moment, and again when it comes again."""
+        for text, times in ((b"x\r\n" * 400_000, 1), (b"x\r\n", 2)):
+            self.next.kept.clear()
+            raw = HEADER.replace(b"multipart/mixed", b"text/plain") + b"\r\n" + text
+            for _ in range(2):
+                self.assertEqual(self.send(raw, "bob@bar.test"), 250)
+            self.assertEqual(len(self.next.kept), times)
+            self.assertEqual(self.kept()[1], raw)
+
     def test_the_same_at_the_same_time(self) -> None:
         """While a message is being handed on the same one has to wait."""
         self.world.internet.silent.add("127.0.0.1")

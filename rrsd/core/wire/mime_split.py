@@ -136,7 +136,7 @@ class Splitter:
         rest = len(self._buffer) - self._at
         if rest == 0 or (self._at_line and rest == 1 and self._buffer.endswith(b"-")):
             return False
-        found = self._wanted.search(self._buffer, self._at)
+        found = self._wanted.search(self._buffer, self._at) if self._boundaries else None
         if found is not None:
             self._content(found.start() + 2)
             self._at_line = True

@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.trial.unittest import TestCase
 
+from rrsd.core.refusals import NoSpace
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import Fetch, Lease
 from rrsd.core.values.resources import Checkpoint
@@ -64,6 +65,46 @@ class ThreadTests(TestCase):
             self.assertEqual((await gatherResults(uses)).count(True), 1)
 
         return Deferred.fromCoroutine(race())
+
+    def test_many_deposits(self) -> "Deferred[None]":
+        """Deposits at the same time, with more bytes than may wait: each is read back, finished or given up."""
+        self.store.blobs._desk.in_flight = 1 << 20
+
+        async def deposit(number: int) -> None:
+            data = os.urandom(5 << 20)
+            deposit = await self.store.deposits.begin()
+            for at in range(0, len(data), 65536):
+                await deposit.append(data[at : at + 65536])
+            if number % 3 == 0:
+                self.assertEqual(await joined(deposit.read()), data)
+            if number % 3 == 1:
+                await deposit.abort()
+                return
+            blob = await deposit.finish()
+            self.assertEqual((blob.digest, blob.size), (digest_of(data), len(data)))
+            self.assertEqual(await joined(self.store.blobs.read(blob.digest, 0, blob.size)), data)
+
+        async def all_of_them() -> None:
+            await gatherResults([Deferred.fromCoroutine(deposit(number)) for number in range(9)])
+            self.assertEqual(os.listdir(f"{self.store.settings.path}/uploads"), [])
+
+        return Deferred.fromCoroutine(all_of_them())
+
+    def test_deposit_that_fails(self) -> "Deferred[None]":
+        """A disk that is full from some moment on ends the wait of whoever waits, and nothing is left."""
+
+        async def fill() -> None:
+            self.store.blobs._desk.in_flight = 1 << 20
+            deposit = await self.store.deposits.begin()
+            with self.assertRaises(NoSpace):
+                for number in range(200):
+                    await deposit.append(bytes(65536))
+                    if number == 20:
+                        self.store._space._keep_free = 1 << 62
+            await deposit.abort()
+            self.assertEqual(os.listdir(f"{self.store.settings.path}/uploads"), [])
+
+        return Deferred.fromCoroutine(fill())
 
     def test_z02_two_writers_one_winner(self) -> "Deferred[None]":
         """Two processes at one database, as two engines: of many uses of one identifier exactly one is the first."""

@@ -32,6 +32,8 @@ from rrsd.roles.mail.rules import (
 
 DONE = Reply(250, "2.0.0", ("handed on before",))
 WAIT = Reply(451, "4.4.3", ("a recipient's domain cannot be asked now, come again",))
+SMALL = 1 << 20
+"""Bytes of a message that is handed on in a moment."""
 MOST_NAMED = 1000
 """Characters of recipients in one line of the trail."""
 
@@ -44,6 +46,12 @@ class Mail:
     header: Header
     parcel: Parcel
     forms: Forms | None
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether the ledger knows of it. What has one form and is handed on in a moment needs none: the mail server's
+        own client leaves the same moment open towards any next server (RFC 1047)."""
+        return self.forms is not None or self.parcel.size > SMALL
 
 
 @frozen
@@ -95,7 +103,8 @@ class Dispatch:
             self._busy.discard(key)
 
     async def _send(self, mail: Mail, key: Digest) -> Reply:
-        passage, now = await self.passages.find(key), self.timers.now()
+        passage = await self.passages.find(key) if mail.is_remembered else None
+        now = self.timers.now()
         first, done = (now, frozenset[str]()) if passage is None else (passage.first, passage.done)
         rest = [each for each in mail.envelope.recipients if each.path not in done]
         if not rest:
@@ -167,7 +176,7 @@ class Dispatch:
         except Refusal as refusal:
             replies = (reply_of(refusal),) * len(recipients)
         done = [each.path for each, reply in zip(recipients, replies, strict=True) if reply.is_good]
-        if done:
+        if done and mail.is_remembered:
             # If this cannot be remembered, a yes for everybody still ends it; only a retry would do it again.
             with suppress(Refusal):
                 await self.passages.note(key, done, self.timers.now())
