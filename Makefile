@@ -9,7 +9,7 @@ TESTS ?= tests
 CORED := rrsd/core/*,rrsd/roles/*/rules.py,rrsd/roles/*/flow.py,rrsd/roles/*/flow/*
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help dev lint format types contracts test secrets cover demo bench docs diagrams reference config clean check interop news package
+.PHONY: help dev lint format types contracts test secrets cover demo mail bench docs diagrams reference config clean check interop news package
 
 help: ## Say what each verb does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ interop: dev ## Strangers against rrsd: OAuth, JOSE, HTTP and DNS software in pi
 	@if command -v npm >/dev/null; then cd tests/interop/npm && npm ci --silent --no-audit --no-fund --ignore-scripts; \
 	    else echo "npm is missing: apt install nodejs npm" >&2; fi
 	$(BIN)/python -m tests.interop $(INTEROP)
+
+mail: dev ## Real mail servers with rrsd between them, as root (MAIL=passage for some)
+	$(BIN)/python -m tests.mail $(MAIL)
 
 demo: dev ## Two domains on this machine, one large message, one crash, nothing lost (DEMO_SIZE, DEMO_KEEP=1)
 	$(BIN)/rrsctl demo

@@ -52,6 +52,7 @@ VERBS = {
     "keys": "rrsd.cli.keys",
     "identity": "rrsd.cli.identity",
     "policy": "rrsd.cli.policy",
+    "mail": "rrsd.cli.mail.verb",
     "delegate": "rrsd.cli.delegate",
     "demo": "rrsd.cli.demo.verb",
 }

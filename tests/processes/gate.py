@@ -15,6 +15,8 @@ class Gate:
     target: int
     most: int = 1 << 62
     passed: int = field(default=0, init=False)
+    sent: int = field(default=0, init=False)
+    """Bytes that went to the target."""
     _listener: socket.socket = field(init=False)
     _open: threading.Event = field(factory=threading.Event, init=False)
     _sockets: list[socket.socket] = field(factory=list, init=False)
@@ -58,12 +60,20 @@ class Gate:
                 near.close()
                 continue
             self._sockets += [near, far]
-            self._run(self._up, near, far)
-            self._run(self._down, far, near)
+            self._run(self._relay, near, far)
+
+    def _relay(self, near: socket.socket, far: socket.socket) -> None:
+        down = self._run(self._down, far, near)
+        self._up(near, far)
+        down.join()
+        for each in (near, far):
+            each.close()
+            self._sockets.remove(each)
 
     def _up(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while data := source.recv(_BLOCK):
+                self.sent += len(data)
                 sink.sendall(data)
         except OSError:
             pass
@@ -80,8 +90,10 @@ class Gate:
             pass
         _shut(source, sink)
 
-    def _run(self, work: object, *args: object) -> None:
-        threading.Thread(target=work, args=args, daemon=True).start()  # type: ignore[arg-type]
+    def _run(self, work: object, *args: object) -> threading.Thread:
+        thread = threading.Thread(target=work, args=args, daemon=True)  # type: ignore[arg-type]
+        thread.start()
+        return thread
 
 
 def _shut(*sockets: socket.socket) -> None:

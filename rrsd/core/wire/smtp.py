@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from rrsd.core.refusals import Malformed, TooLarge, Unsupported
-from rrsd.core.values.envelopes import Body, ForwardPath, Notify, Reply, Return, ReversePath
+from rrsd.core.values.envelopes import Body, Envelope, ForwardPath, Notify, Reply, Return, ReversePath
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -307,6 +307,17 @@ def render_mail(sender: ReversePath, extensions: Mapping[str, str]) -> bytes:
         words += [f"RET={sender.ret}"] if sender.ret is not None else []
         words += [f"ENVID={sender.envelope_id}"] if sender.envelope_id else []
     return f"{' '.join(words)}\r\n".encode()
+
+
+def for_mailboxes(envelope: Envelope, extensions: Mapping[str, str]) -> Envelope:
+    """The envelope for an LMTP server: SMTPUTF8 is not asked for where only header fields have UTF-8 and the server
+    does not offer it (RFC 6531 3.2 is about addresses and relays; a mailbox keeps octets). Otherwise reports about such
+    messages, which have no sender, would be lost.
+    """
+    addresses = [envelope.sender.path, *(each.path for each in envelope.recipients)]
+    if "SMTPUTF8" in extensions or not all(each.isascii() for each in addresses):
+        return envelope
+    return evolve(envelope, sender=evolve(envelope.sender, is_utf8=False))
 
 
 def render_rcpt(recipient: ForwardPath, extensions: Mapping[str, str]) -> bytes:

@@ -122,6 +122,8 @@ class Relay:
 
     async def _introduce(self, talk: Talk, envelope: Envelope) -> _Begun:
         """Everything before the message, in as few turns as the server allows."""
+        if self.is_lmtp:
+            envelope = smtp.for_mailboxes(envelope, talk.extensions)
         first = [*_forward(talk, envelope), smtp.render_mail(envelope.sender, talk.extensions)]
         lines = [*first, *(smtp.render_rcpt(each, talk.extensions) for each in envelope.recipients), b"DATA\r\n"]
         if "PIPELINING" not in talk.extensions:

@@ -1,9 +1,10 @@
 """Commands and replies of SMTP, line by line."""
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.refusals import Malformed, TooLarge, Unsupported
-from rrsd.core.values.envelopes import Body, ForwardPath, Notify, Reply, Return, ReversePath
+from rrsd.core.values.envelopes import Body, Envelope, ForwardPath, Notify, Reply, Return, ReversePath
 from rrsd.core.wire import smtp
 
 EVERYTHING = dict.fromkeys(("SIZE", "8BITMIME", "SMTPUTF8", "DSN", "BINARYMIME"), "")
@@ -143,6 +144,15 @@ class Orders(SynchronousTestCase):
         self.assertEqual(smtp.parse_rcpt(smtp.parse_command(line[:-2]).argument, is_utf8=False), self.RECIPIENT)
         binary = ReversePath("a@foo.test", body=Body.BINARY)
         self.assertIn(b"BODY=BINARYMIME", smtp.render_mail(binary, EVERYTHING))
+
+    def test_mailboxes_keep_octets(self) -> None:
+        """Only an address in UTF-8 needs a server of mailboxes that knows SMTPUTF8."""
+        plain = Envelope("x", self.SENDER, (self.RECIPIENT,))
+        self.assertEqual(smtp.for_mailboxes(plain, EVERYTHING), plain)
+        self.assertEqual(smtp.for_mailboxes(plain, {}).sender, evolve(self.SENDER, is_utf8=False))
+        for other in (evolve(plain, sender=ReversePath("\xe4@foo.test", is_utf8=True)),
+                      evolve(plain, recipients=(ForwardPath("\xe4@bar.test"),))):  # fmt: skip
+            self.assertEqual(smtp.for_mailboxes(other, {}), other)
 
     def test_nothing_offered(self) -> None:
         """Parameters stay away, and what cannot be said without them is refused."""

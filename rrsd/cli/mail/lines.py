@@ -1,0 +1,180 @@
+"""The lines of Postfix, Dovecot and OpenDKIM that put rrsd between them, each with its reason."""
+
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from rrsd.cli.mail.places import Place, listener, server
+from rrsd.config.settings import Settings
+from rrsd.core.refusals import Malformed
+
+MAIN, MASTER, DOVECOT, DKIM = "main.cf", "master.cf", "dovecot.conf", "opendkim.conf"
+OUT, IN, LARGE = "rrsdout/unix", "rrsdin/unix", "rrsdlarge/unix"
+SIGNED = (
+    "From", "To", "Cc", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
+    "Reply-To", "In-Reply-To", "References",
+)  # fmt: skip
+OVERSIGNED = SIGNED[:10]
+_MARGIN = 60
+
+
+@frozen
+class Line:
+    """One setting of one file. In master.cf `name` is what postconf calls it: `rrsdin/unix` is a service and
+    `rrsdin/unix/lmtp_send_xforward_command` a parameter of it."""
+
+    file: str
+    name: str
+    value: str
+    why: str
+
+    @property
+    def command(self) -> str:
+        """How postconf writes it, "" for what is not Postfix's."""
+        if self.file not in {MAIN, MASTER}:
+            return ""
+        option = {0: "-e", 1: "-M", 2: "-P"}[0 if self.file == MAIN else self.name.count("/")]
+        return f"postconf {option} '{self.name}={self.value}'"
+
+
+@frozen
+class Around:
+    """What the INI file does not say of this host."""
+
+    submissions: tuple[str, ...] = ("submission/inet",)
+    """Services of master.cf that our users hand their mail to."""
+    signer: str = "inet:127.0.0.1:8891"
+    verifier: str = "inet:127.0.0.1:8891"
+
+
+def lines_of(settings: Settings, around: Around) -> tuple[Line, ...]:
+    """Everything that the mail servers of this host must be told.
+
+    Raises:
+        Malformed: no listener in `[mail]`, or one that a mail server cannot reach; the text says what to write.
+    """
+    mail = settings.mail
+    if mail.outbound is None and mail.inbound is None:
+        raise Malformed(
+            "[mail] has no listener: write outbound = tcp:10025:interface=127.0.0.1 and "
+            "inbound = tcp:2425:interface=127.0.0.1 into the INI file"
+        )
+    lines = [*_general()]
+    if mail.outbound is not None:
+        lines += _outbound(settings, around, listener(mail.outbound))
+    if mail.inbound is not None:
+        lines += _inbound(settings, around, listener(mail.inbound))
+    return (*lines, *_dkim(settings, around))
+
+
+def _general() -> Iterator[Line]:
+    yield Line(
+        MAIN, "smtpd_forbid_bare_newline", "yes",
+        "Lines end with CR and LF: a bare LF lets a stranger smuggle a second message in (CVE-2023-51764).",
+    )  # fmt: skip
+
+
+def _outbound(settings: Settings, around: Around, here: Place) -> Iterator[Line]:
+    if here.path:
+        raise Malformed("[mail] outbound: Postfix reaches a content filter by TCP: tcp:10025:interface=127.0.0.1")
+    for service in (*around.submissions, "pickup/unix"):
+        yield Line(
+            MASTER, f"{service}/content_filter", f"rrsdout:{here.nexthop}",
+            "What our users send goes through rrsd once it is queued; what comes from outside does not.",
+        )  # fmt: skip
+    for service in around.submissions:
+        yield Line(
+            MASTER, f"{service}/smtpd_milters", "",
+            "No signature yet: rrsd changes the message, and it is signed when it comes back.",
+        )  # fmt: skip
+        yield from _unlimited(service)
+    yield Line(MASTER, LARGE, "rrsdlarge unix n - n - 0 cleanup", "Queues messages of any size, for these services.")
+    yield Line(MASTER, f"{LARGE}/message_size_limit", "0", "The same limit.")
+    yield Line(MASTER, OUT, "rrsdout unix - - n - 4 smtp", "The way to the filter; at most four messages at a time.")
+    yield Line(
+        MASTER, f"{OUT}/smtp_send_xforward_command", "yes",
+        "rrsd learns the queue identifier: a message that comes again is known.",
+    )  # fmt: skip
+    yield Line(MASTER, f"{OUT}/smtp_data_done_timeout", _patience(settings), "A large attachment is stored first.")
+    yield Line(MASTER, f"{OUT}/smtp_tls_security_level", "none", "It stays on this host.")
+    yield Line(MASTER, f"{OUT}/smtp_bind_address", "", "An outgoing address of main.cf is not for this way.")
+    yield from _reinjection(server(settings.mail.outbound_next), around)
+
+
+def _reinjection(back: Place, around: Around) -> Iterator[Line]:
+    if back.path:
+        raise Malformed("[mail] outbound_next: Postfix's smtpd listens on TCP: tcp:127.0.0.1:10026")
+    name = f"{back.service}/inet"
+    yield Line(MASTER, name, f"{back.service} inet n - n - - smtpd", "Where the filter hands messages back.")
+    for key, value, why in (
+        ("content_filter", "", "Not through the filter again."),
+        ("smtpd_milters", around.signer, "DKIM signs here, after the filter: the signature covers the placeholder."),
+        ("mynetworks", "127.0.0.0/8,[::1]/128", "This host, and nobody else,"),
+        ("smtpd_client_restrictions", "permit_mynetworks,reject", "may use this listener:"),
+        ("smtpd_relay_restrictions", "permit_mynetworks,reject", "it takes what the submission service has let in"),
+        ("smtpd_recipient_restrictions", "permit_mynetworks,reject", "and looks at nothing again."),
+        ("smtpd_helo_restrictions", "", "The same,"),
+        ("smtpd_sender_restrictions", "", "and the same."),
+        ("smtpd_tls_security_level", "none", "It stays on this host."),
+        ("smtpd_authorized_xforward_hosts", "127.0.0.0/8,[::1]/128", "The log names the client that sent it first."),
+        (
+            "receive_override_options", "no_unknown_recipient_checks,no_header_body_checks,no_address_mappings",
+            "Aliases were expanded before the filter; twice would double messages.",
+        ),
+    ):  # fmt: skip
+        yield Line(MASTER, f"{name}/{key}", value, why)
+    yield from _unlimited(name)
+
+
+def _unlimited(service: str) -> Iterator[Line]:
+    yield Line(
+        MASTER, f"{service}/message_size_limit", "0",
+        "[mail] most_message is the limit here, that of main.cf stays for strangers. A number would do harm: Postfix "
+        "takes no mail unless one and a half times as much is free on its disk.",
+    )  # fmt: skip
+    yield Line(MASTER, f"{service}/cleanup_service_name", "rrsdlarge", "Whoever writes the queue file has a limit too.")
+
+
+def _inbound(settings: Settings, around: Around, here: Place) -> Iterator[Line]:
+    yield Line(
+        MAIN, "smtpd_milters", around.verifier,
+        "OpenDKIM verifies what comes in; rrsd pulls for nobody whose signature does not hold.",
+    )  # fmt: skip
+    yield Line(MAIN, "milter_default_action", "tempfail", "Without the verifier mail waits; it is not let in unseen.")
+    yield Line(
+        MAIN, "virtual_transport", f"rrsdin:{here.lmtp}",
+        "The way into the mailboxes goes through rrsd, after alias expansion (mailbox_transport for local users).",
+    )  # fmt: skip
+    yield Line(MASTER, IN, "rrsdin unix - - n - 10 lmtp", "The way to the LMTP proxy.")
+    yield Line(
+        MASTER, f"{IN}/lmtp_send_xforward_command", "yes",
+        "rrsd learns the queue identifier: when a pull is complete, it has just this message delivered.",
+    )  # fmt: skip
+    yield Line(MASTER, f"{IN}/lmtp_data_done_timeout", _patience(settings), "A large attachment is put back first.")
+    yield Line(MASTER, f"{IN}/lmtp_tls_security_level", "none", "It stays on this host.")
+    yield Line(DOVECOT, "protocols", "imap lmtp", "LMTP takes the mail that rrsd hands on.")
+    yield Line(DOVECOT, "service lmtp", _dovecot(server(settings.mail.inbound_next)), "Where [mail] inbound_next says.")
+
+
+def _dovecot(place: Place) -> str:
+    if place.path:
+        return f"{{\n  unix_listener {place.path} {{\n    mode = 0600\n    user = rrsd\n  }}\n}}"
+    return f"{{\n  inet_listener lmtp {{\n    address = {place.host}\n    port = {place.port}\n  }}\n}}"
+
+
+def _dkim(settings: Settings, around: Around) -> Iterator[Line]:
+    domain = str(settings.domain.name)
+    yield Line(DKIM, "Domain", domain, "Whose mail is signed.")
+    yield Line(DKIM, "SignHeaders", ",".join(SIGNED), "What the signature covers;")
+    yield Line(
+        DKIM, "OversignHeaders", ",".join(OVERSIGNED),
+        "and what cannot be added later. Each must be in SignHeaders too, or no signature verifies.",
+    )  # fmt: skip
+    yield Line(DKIM, "AuthservID", f"mx.{domain}", "Who says so in Authentication-Results.")
+    yield Line(DKIM, "RemoveARFrom", f"{domain},mx.{domain}", "Strangers do not speak in our name.")
+    yield Line(DKIM, "AlwaysAddARHeader", "yes", "That nothing was signed is said too.")
+    yield Line(DKIM, "MinimumKeyBits", "1024", "Weaker keys prove nothing (RFC 8301).")
+
+
+def _patience(settings: Settings) -> str:
+    return f"{int(settings.smtp.done.total_seconds()) + _MARGIN}s"

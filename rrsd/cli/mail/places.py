@@ -1,0 +1,79 @@
+"""Where mail servers and filters listen, in the words of each program."""
+
+import re
+
+from attrs import frozen
+
+from rrsd.core.refusals import Malformed
+
+_COLON = re.compile(r"(?<!\\):")
+
+
+@frozen
+class Place:
+    """One listener: a host and a port, or the path of a unix socket."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @property
+    def nexthop(self) -> str:
+        """As Postfix's SMTP client names it: `[127.0.0.1]:10025`."""
+        return f"[{self.host}]:{self.port}"
+
+    @property
+    def lmtp(self) -> str:
+        """As Postfix's LMTP client names it."""
+        return f"unix:{self.path}" if self.path else f"inet:{self.nexthop}"
+
+    @property
+    def service(self) -> str:
+        """As the first column of master.cf names it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def client(self) -> str:
+        """As a client endpoint of Twisted."""
+        return f"unix:{self.path}" if self.path else f"tcp:{_escaped(self.host)}:{self.port}"
+
+
+def listener(description: str) -> Place:
+    """The place of a server endpoint, `tcp:10025:interface=127.0.0.1`.
+
+    Raises:
+        Malformed: it is neither of tcp nor of unix.
+    """
+    kind, *words = _words(description)
+    options = dict(word.partition("=")[::2] for word in words[1:])
+    if kind == "unix" and words and words[0]:
+        return Place(path=words[0])
+    if kind in {"tcp", "tcp6"} and words and words[0].isdigit():
+        return Place(options.get("interface") or ("::1" if kind == "tcp6" else "127.0.0.1"), int(words[0]))
+    raise Malformed(f"{description}: write it as tcp:10025:interface=127.0.0.1")
+
+
+def server(description: str) -> Place:
+    """The place of a client endpoint, `tcp:127.0.0.1:10026` or `unix:/run/dovecot/lmtp`.
+
+    Raises:
+        Malformed: it is neither.
+    """
+    kind, *words = _words(description)
+    named = dict(word.partition("=")[::2] for word in words if "=" in word)
+    plain = [word for word in words if "=" not in word]
+    path = named.get("path") or next(iter(plain), "")
+    if kind == "unix" and path:
+        return Place(path=path)
+    host, port = named.get("host") or next(iter(plain), ""), named.get("port") or next(iter(plain[1:]), "")
+    if kind == "tcp" and host and port.isdigit():
+        return Place(host, int(port))
+    raise Malformed(f"{description}: write it as tcp:127.0.0.1:10026 or unix:/run/dovecot/lmtp")
+
+
+def _words(description: str) -> list[str]:
+    return [word.replace("\\:", ":") for word in _COLON.split(description)]
+
+
+def _escaped(host: str) -> str:
+    return host.replace(":", "\\:")

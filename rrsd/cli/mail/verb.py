@@ -1,0 +1,111 @@
+"""`rrsctl mail`: the lines for the mail servers of this host, and a look at those that run."""
+
+import os
+from typing import Any
+
+import click
+from attrs import asdict
+
+from rrsd.cli.mail.lines import DOVECOT, MAIN, MASTER, Around, Line, lines_of
+from rrsd.cli.session import Session, pass_session
+from rrsd.config.ini import Misconfigured
+from rrsd.config.settings import Settings, parse_settings
+from rrsd.core.refusals import Malformed
+
+_COMMANDS = ("# Dovecot and OpenDKIM have no such program: their lines are in `rrsctl mail setup`.", "postfix reload")
+
+
+@click.group(short_help="The mail servers of this host: what to tell them, and whether it works.")
+def mail() -> None:
+    """rrsd stands between Postfix and the world, and between Postfix and Dovecot.
+
+    \b
+      rrsctl mail setup              every line for Postfix, Dovecot and OpenDKIM, and why
+      rrsctl mail setup --commands   the same for Postfix as a script of postconf
+      rrsctl mail check              what of it is at work, and the line that mends what is not
+    """
+
+
+@mail.command()
+@click.option(
+    "--submission", "submissions", metavar="SERVICE", multiple=True,
+    help="Services of master.cf that users hand their mail to [submission/inet]; may be given more than once.",
+)  # fmt: skip
+@click.option("--signer", metavar="MILTER", default=Around().signer, show_default=True, help="OpenDKIM, for signing.")
+@click.option("--verifier", metavar="MILTER", default=Around().verifier, show_default=True, help="For verifying.")
+@click.option("--commands", "is_script", is_flag=True, help="A script that tells Postfix all of it.")
+@pass_session
+def setup(session: Session, submissions: tuple[str, ...], signer: str, verifier: str, is_script: bool) -> None:
+    """Print the lines that the mail servers of this host need, made of the INI file; each says why it is there.
+
+    Nothing is changed. Lines of master.cf that begin with -o belong to the service above them.
+
+    \b
+      rrsctl mail setup --submission submission/inet --submission submissions/inet
+      rrsctl mail setup --commands | sh
+      rrsctl --json mail setup
+    """
+    around = Around(submissions or Around().submissions, signer, verifier)
+    lines = lines_of(settings_of(session), around)
+    document = {"lines": [asdict(line) | {"command": line.command} for line in lines]}
+    session.console.result(document, script(lines) if is_script else text(lines))
+
+
+def settings_of(session: Session) -> Settings:
+    """The INI file.
+
+    Raises:
+        Malformed: it cannot be read.
+    """
+    try:
+        return parse_settings(session.config_path.read_text())
+    except Misconfigured:
+        raise Malformed(f"{session.config_path} has errors: rrsctl check lists them") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Malformed(f"{session.config_path} cannot be read ({error}): name the INI file with --config") from None
+
+
+def text(lines: tuple[Line, ...]) -> str:
+    """The lines as they stand in the files, each after its reason."""
+    shown: list[str] = []
+    file = service = ""
+    for line in sorted(lines, key=_order(lines)):
+        if line.file != file:
+            file, service = line.file, ""
+            shown += ["", f"##### {file}"]
+        owner = "/".join(line.name.split("/")[:2]) if file == MASTER else ""
+        if owner and owner != service and line.name.count("/") == 2:
+            shown += ["", f"# to the service {owner}, which is there:"]
+        service = owner
+        shown += [f"# {line.why}", _shown(line)]
+    return "\n".join(shown[1:])
+
+
+def script(lines: tuple[Line, ...]) -> str:
+    """The commands for Postfix."""
+    commands = [f"# {line.why}\n{line.command}" for line in lines if line.command]
+    return "\n".join(["set -e", *commands, *_COMMANDS])
+
+
+def _order(lines: tuple[Line, ...]) -> Any:
+    files = list(dict.fromkeys([MAIN, MASTER, DOVECOT, *(line.file for line in lines)]))
+    owners = list(dict.fromkeys("/".join(line.name.split("/")[:2]) for line in lines if line.file == MASTER))
+
+    def key(line: Line) -> tuple[int, int]:
+        owner = "/".join(line.name.split("/")[:2])
+        return files.index(line.file), owners.index(owner) if line.file == MASTER else 0
+
+    return key
+
+
+def _shown(line: Line) -> str:
+    if line.file == MASTER:
+        return line.value if line.name.count("/") == 1 else f"  -o {line.name.rpartition('/')[2]}={line.value}"
+    if line.file == MAIN or (line.file == DOVECOT and not line.value.startswith("{")):
+        return f"{line.name} = {line.value}".rstrip()
+    return f"{line.name} {line.value}"
+
+
+def status_of(levels: list[str]) -> int:
+    """The exit status for findings of these levels."""
+    return os.EX_UNAVAILABLE if "error" in levels else os.EX_OK
