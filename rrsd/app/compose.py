@@ -45,4 +45,4 @@ def compose(means: Means) -> Composition:
     keys = KeyDesk(settings, doors, means.audit, people.inspection.verify)
     window = build_window(means, people, retrieving, keys, reload)
     public = public_site(settings, effects, people, serving, retrieving)
-    return Composition(means, people, serving, retrieving, build_mail(means, people), keys, window, public)
+    return Composition(means, people, serving, retrieving, build_mail(means, people, retrieving), keys, window, public)

@@ -3,11 +3,12 @@
 import random  # noqa: TID251 (this is where chance comes from)
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from attrs import frozen
 
+from rrsd.runtime.processes import Processes
 from rrsd.runtime.timers import Timers
 from rrsd.runtime.workers import ThreadWorkers, Workers
 
@@ -16,7 +17,8 @@ from rrsd.runtime.workers import ThreadWorkers, Workers
 class Effects:
     """Everything that is not the same in every run; tests bring their own.
 
-    `reactor` makes and takes connections. `writer` (one thread), `readers`, `disk` and `passwords` run what blocks.
+    `reactor` makes and takes connections. `writer` and `proofs` (one thread each), `readers`, `disk` and
+    `passwords` run what blocks. `command` runs a program of this host and returns its exit status.
     `chance` is uniform in [0, 1), `unique` a fresh name of 128 bits, `secret` random for the life of the process.
     """
 
@@ -26,6 +28,8 @@ class Effects:
     readers: Workers
     disk: Workers
     passwords: Workers
+    proofs: Workers
+    command: Callable[[Sequence[str]], Awaitable[int]]
     chance: Callable[[], float]
     unique: Callable[[], str]
     secret: bytes
@@ -34,11 +38,13 @@ class Effects:
 
 def real(reactor: Any, password_threads: int) -> Effects:
     """The effects of a daemon on this machine."""
-    sizes = {"writer": 1, "readers": 2, "disk": 8, "passwords": password_threads}
+    sizes = {"writer": 1, "readers": 2, "disk": 8, "proofs": 1, "passwords": password_threads}
     threads = {name: ThreadWorkers(reactor, size, name) for name, size in sizes.items()}
+    timers = Timers(reactor, time.time)  # noqa: TID251 (this is where the time of day comes from)
     return Effects(
         reactor=reactor,
-        timers=Timers(reactor, time.time),  # noqa: TID251 (this is where the time of day comes from)
+        timers=timers,
+        command=Processes(reactor, timers).run,
         **threads,
         chance=random.Random(secrets.token_bytes(16)).random,
         unique=lambda: secrets.token_urlsafe(16),

@@ -1,21 +1,22 @@
 """The mail role, plugged between the mail servers of this host."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from attrs import define, field
 from twisted.internet.endpoints import clientFromString
 
 from rrsd.app.front import Listeners
+from rrsd.app.mail_in import build_way_in
 from rrsd.app.means import Means
 from rrsd.app.people import People
+from rrsd.app.resources import Retrieving
 from rrsd.core.refusals import Malformed
 from rrsd.core.wire.smtp_server import Offer
 from rrsd.drivers.smtp.relay import Relay
 from rrsd.drivers.smtp.server import Receiver, SmtpFactory, smtp_factory
 from rrsd.roles.mail.discovery import Discovery
 from rrsd.roles.mail.flow.dispatch import Dispatch
-from rrsd.roles.mail.flow.inbound import Inbound
 from rrsd.roles.mail.flow.outbound import Outbound
 from rrsd.runtime.loops import Nursery
 
@@ -27,11 +28,18 @@ class MailRoom:
     listeners: Listeners
     factories: Sequence[SmtpFactory]
     work: Nursery
+    loops: Sequence[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = ()
     name: str = field(default="mail", init=False)
 
     async def start(self) -> None:
         """Listen; refuses with Unavailable when an endpoint cannot be had."""
+        self.begin()
         await self.listeners.start()
+
+    def begin(self) -> None:
+        """Begin with what works without being asked."""
+        for name, run in self.loops:
+            self.work.spawn(run(), name)
 
     async def stop(self) -> None:
         """Say goodbye; what has no reply yet stays in the mail server's queue."""
@@ -41,21 +49,23 @@ class MailRoom:
         await self.work.stop()
 
 
-def build_mail(means: Means, people: People) -> MailRoom:
+def build_mail(means: Means, people: People, retrieving: Retrieving) -> MailRoom:
     """The mail role; without a listener in the settings it is there and does nothing.
 
     Raises:
-        Malformed: an endpoint of a next mail server cannot be read.
+        Malformed: an endpoint of a next mail server, or a command, cannot be read.
     """
     mail, work = means.settings.mail, Nursery()
     doors: list[tuple[str, SmtpFactory]] = []
+    loops: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
     if mail.outbound is not None:
         doors.append((mail.outbound, _listener(means, _outbound(means, people), work, is_lmtp=False)))
     if mail.inbound is not None:
-        inbound = Inbound(next=relay_to(means, mail.inbound_next, is_lmtp=True))
-        doors.append((mail.inbound, _listener(means, inbound, work, is_lmtp=True)))
+        way_in = build_way_in(means, people, retrieving, relay_to(means, mail.inbound_next, is_lmtp=True))
+        doors.append((mail.inbound, _listener(means, way_in.inbound, work, is_lmtp=True)))
+        loops.append(("flush", way_in.flusher.run))
     listeners = Listeners("mail", means.effects.reactor, doors)
-    return MailRoom(listeners, [factory for _, factory in doors], work)
+    return MailRoom(listeners, [factory for _, factory in doors], work, loops)
 
 
 def _outbound(means: Means, people: People) -> Outbound:

@@ -64,7 +64,8 @@ def with_mail(settings: Settings) -> Settings:
 
 
 def start_mail(domain: MemoryDomain) -> None:
-    """Listen, on the memory internet."""
+    """Listen, on the memory internet, and begin to work."""
+    domain.whole.mail.begin()
     for description, factory in domain.whole.mail.listeners.doors:
         port = int(description.split(":")[1])
         domain.world.internet.listeners[HERE, port] = factory

@@ -26,6 +26,7 @@ from rrsd.app.means import Means
 from rrsd.cli.init import Plan, first_values, make
 from rrsd.config.settings import Settings, parse_settings
 from rrsd.core.proof import tokens
+from rrsd.core.refusals import Refusal
 from rrsd.core.values.addresses import Address, parse_address, parse_domain
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.instants import instant
@@ -222,6 +223,8 @@ class World:
     zones: Zones = field(init=False)
     domains: dict[str, MemoryDomain] = field(factory=dict)
     skews: dict[str, float] = field(factory=dict)
+    commands: list[tuple[str, ...]] = field(factory=list)
+    exit_status: int | Refusal = 0
     _numbers: Any = field(factory=lambda: count(1))
 
     def __attrs_post_init__(self) -> None:
@@ -273,20 +276,40 @@ class World:
         system, kept = str(self.folder / "resolv.conf"), timedelta()
         return evolve(settings, dns=evolve(settings.dns, resolver=f"{RESOLVER} 53", system=system, least_kept=kept))
 
-    def _compose(self, name: str, plan: Plan, settings: Settings, reactor: NamedReactor) -> MemoryDomain:
+    def _compose(
+        self, name: str, plan: Plan, settings: Settings, reactor: NamedReactor, kept: MemoryStore | None = None
+    ) -> MemoryDomain:
         timers = Timers(reactor, lambda: reactor.seconds() + self.skews.get(name, 0.0))
         inline, unique = InlineWorkers(), self._numbers
         effects = Effects(
             reactor=reactor, timers=timers, writer=inline, readers=inline, disk=inline, passwords=inline,
+            proofs=inline, command=self._command,
             chance=lambda: 0.5, unique=lambda: f"unique-{next(unique):06}-{name}", secret=b"s" * 32,
         )  # fmt: skip
         keyring = Keyring(settings.keys, timers.now)
         keyring.reload()
         trail = Lines(plan.folder / "trail.jsonl")
-        store = MemoryStore(timers.now)
+        store = kept or MemoryStore(timers.now)
         doors = build_doors(settings, effects, keyring)
         whole = compose(Means(settings, effects, doors, store, Audit(trail, Meters(), claims=True)))
         return MemoryDomain(self, name, plan, whole, store, trail)
+
+    def restart(self, name: str) -> MemoryDomain:
+        """The domain's process is killed and begins again: what was on its imaginary disk is there."""
+        old = self.domains[name]
+        old.stop()
+        reactor: Any = old.whole.means.effects.reactor
+        new = self._compose(name, old.plan, old.settings, reactor, old.store)
+        self.domains[name] = new
+        new.start()
+        return new
+
+    async def _command(self, arguments: Sequence[str]) -> int:
+        """Programs are not run here, but written down; each ends with `exit_status`."""
+        self.commands.append(tuple(arguments))
+        if isinstance(self.exit_status, Refusal):
+            raise self.exit_status
+        return self.exit_status
 
     def hostile(self, host: str, domain: MemoryDomain, protocol: Any) -> None:
         """Serve `protocol`, a factory, at `host` with the domain's certificate, in place of the domain's own server."""

@@ -106,7 +106,7 @@ def parse_word(text: str) -> Typed | None:
 
 
 def _parse_typed(head: re.Pattern[str], text: str) -> Typed | None:
-    plain = _without_comments(text)
+    plain = without_comments(text)
     match = None if plain is None else head.match(plain)
     if plain is None or match is None:
         return None
@@ -120,7 +120,7 @@ def _parse_typed(head: re.Pattern[str], text: str) -> Typed | None:
     return None if plain[at:].strip("; \t") else Typed("/".join(match.groups()).lower(), _joined(given))
 
 
-def _without_comments(text: str) -> str | None:
+def without_comments(text: str) -> str | None:
     """`text` without its comments, which nest; None when they or a quoted string do not end."""
     if len(text) > MOST_STRUCTURED:
         return None
@@ -195,7 +195,7 @@ def parse_mailbox(text: str) -> Address:
     Raises:
         Malformed: several mailboxes, a group, a quoted local part, or an address in place of the display name.
     """
-    plain = _without_comments(text)
+    plain = without_comments(text)
     if plain is None:
         raise Malformed("mailbox")
     bare = re.sub(r'"(?:[^"\\]|\\.)*"', "", plain, flags=re.DOTALL)

@@ -1,15 +1,21 @@
 """What the mail role needs from outside."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import ParamSpec, Protocol, TypeVar
 
-from rrsd.core.values.addresses import Domain
+from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.envelopes import Envelope, Passage, Reply, Standing
+from rrsd.core.values.holds import Hold, Progress
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.peers import Introduction
+from rrsd.core.values.records import Records, RecordType
 from rrsd.core.values.resources import Blob, Grant
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Relay(Protocol):
@@ -135,12 +141,112 @@ class Passages(Protocol):
         ...
 
 
+class Restored(Protocol):
+    """A complete message."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def blocks(self) -> AsyncIterator[bytes]:
+        """Exactly `size` bytes."""
+        ...
+
+
+class Pulls(Protocol):
+    """The domain's agent, which retrieves what placeholders stand for. A placeholder goes by its digest."""
+
+    async def accept(self, raw: bytes, recipient: Address) -> None:
+        """Pull what it stands for, for this recipient, from now on whatever happens: durable when this returns. What
+        was accepted before stays as it is. Refuses with Malformed, TooLarge, Unknown, Forbidden or NoSpace."""
+        ...
+
+    async def progress(self, recipient: Address, digest: Digest) -> Progress:
+        """How far it is; refuses with Unknown when it was never accepted."""
+        ...
+
+    async def settled(self, recipient: Address, digest: Digest, within: timedelta) -> None:
+        """Return when nothing more happens to its pulls by itself, or after `within`; refuses as `progress`."""
+        ...
+
+    async def restored(self, recipient: Address, digest: Digest) -> Restored:
+        """The complete message, what was kept of it as it came to the byte. Refuses with Unavailable when this
+        recipient's pulls have not all arrived, and as `progress`."""
+        ...
+
+
+class Subjects(Protocol):
+    """Whether an address is one of ours."""
+
+    async def require_active(self, address: Address) -> None:
+        """Returns None if it is; refuses with Unknown or Forbidden otherwise."""
+        ...
+
+
+class Holds(Protocol):
+    """Placeholders on their way into mailboxes, durably."""
+
+    async def find(self, recipient: Address, digest: Digest, queue: str) -> Hold | None:
+        """How that message stands for that recipient, None when it never came."""
+        ...
+
+    async def of(self, recipient: Address, digest: Digest) -> Sequence[Hold]:
+        """Every time that the placeholder came for the recipient."""
+        ...
+
+    async def put(self, hold: Hold) -> None:
+        """Remember how it stands, durably when this returns; refuses with NoSpace."""
+        ...
+
+
+class Names(Protocol):
+    """What DNS says."""
+
+    async def ask(self, name: str, kind: RecordType) -> Records:
+        """The records at the name and how far they may be believed; never refuses."""
+        ...
+
+
+class Threads(Protocol):
+    """Runs what takes long somewhere else."""
+
+    def run(self, f: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """What `f` returns or raises."""
+        ...
+
+
+class Places(Protocol):
+    """So many at a time."""
+
+    def acquire(self) -> Awaitable[object]:
+        """Wait for a place."""
+        ...
+
+    def release(self) -> object:
+        """Give it back."""
+        ...
+
+
+class Bell(Protocol):
+    """Wakes the one loop that waits on it."""
+
+    def ring(self) -> None:
+        """Wake the loop now, or let its next wait return at once."""
+        ...
+
+    async def wait(self, delay: timedelta | None) -> None:
+        """Return when the bell rings or after `delay`."""
+        ...
+
+
 class Timers(Protocol):
     """Time that passes."""
 
     def now(self) -> Instant: ...
 
     def monotonic(self) -> float: ...
+
+    async def sleep(self, delay: timedelta) -> None: ...
 
 
 class Audit(Protocol):

@@ -16,6 +16,13 @@ class TooLarge(StrEnum):
     REFUSE = "refuse"
 
 
+class GiveUp(StrEnum):
+    """What becomes of a message whose attachments will never arrive."""
+
+    PLACEHOLDER = "placeholder"
+    BOUNCE = "bounce"
+
+
 @frozen
 class Settings:
     """Section `[mail]`. Without a listener nothing of it is at work."""
@@ -58,3 +65,31 @@ class Settings:
     remembered: timedelta = key(
         "How long we know what was handed on already; longer than the mail server tries again.", timedelta(days=7)
     )
+    most_placeholder: Size = key(
+        "The largest placeholder; larger messages pass to the mailboxes without a look at their parts.", Size(2**22)
+    )
+    linger: timedelta = key(
+        "How long a delivery waits for pulls that end soon, before the mail server is asked to come again.",
+        timedelta(seconds=2),
+    )
+    max_hold: timedelta = key(
+        "How long the mail server keeps a message whose attachments are on their way; then it is delivered as it is.",
+        timedelta(minutes=15),
+    )
+    give_up: GiveUp = key(
+        "What becomes of a message with an attachment that will never arrive: placeholder (delivered as it is) or "
+        "bounce (the sender, whose domain has signed it, gets a report).",
+        GiveUp.PLACEHOLDER,
+    )
+    flush: str = key(
+        "The command that makes the mail server try message {id} at once; no shell reads it, and empty means none.",
+        "postqueue -i {id}",
+    )
+    authserv_id: str | None = key(
+        "Our name in Authentication-Results on completed messages, which nothing else may write under; by default the "
+        "domain.",
+        None,
+    )
+    dkim_bits: int = key("The shortest RSA key that proves an author; some domains still have 1024.", 2048)
+    dkim_parent: bool = key("Whether a domain may sign for authors in domains below it.", False)
+    dkim_dnssec: bool = key("Whether keys count only when DNSSEC secures them.", False)

@@ -26,6 +26,8 @@ class Feed:
     """Publishes changes of jobs by recipient."""
 
     make_bell: Callable[[], Bell]
+    watchers: list[Callable[[Job], None]] = field(factory=list)
+    """Told of every job that changed, whoever its recipient is; they return at once and refuse nothing."""
     _listeners: dict[Address, list[_Listener]] = field(factory=dict, init=False)
 
     def started(self, job: Job) -> None:
@@ -36,6 +38,8 @@ class Feed:
         """An attempt ended, or somebody changed the job."""
         done = job.size if job.state in (State.STORED, State.RECEIPTED) else 0
         self.tell(job.recipient, news_of(job, job.state, done))
+        for watcher in self.watchers:
+            watcher(job)
 
     def tell(self, recipient: Address, news: News) -> None:
         """Hand the news to everyone who listens for the recipient."""

@@ -6,19 +6,32 @@ from attrs import define
 
 from rrsd.core.refusals import Refusal
 from rrsd.core.values.envelopes import Envelope, Reply
-from rrsd.roles.mail.ports import Relay
+from rrsd.roles.mail.flow.looking import look
+from rrsd.roles.mail.flow.placeholders import Placeholders
+from rrsd.roles.mail.holding import has_mark, may_be_placeholder
+from rrsd.roles.mail.ports import Places, Relay
 from rrsd.roles.mail.replies import reply_of
 
 
 @define(eq=False, kw_only=True)
 class Inbound:
-    """The LMTP proxy: one reply for each recipient."""
+    """The LMTP proxy: one reply for each recipient. `places` bounds how many messages are looked at."""
 
     next: Relay
+    placeholders: Placeholders
+    places: Places
+    most: int
 
     async def receive(self, envelope: Envelope, message: AsyncIterator[bytes]) -> tuple[Reply, ...]:
         """The replies; whatever cannot be done now is for later, and the queue keeps the message."""
         try:
-            return await self.next.send(envelope, message)
+            await self.places.acquire()
+            try:
+                looked = await look(message, self.most)
+                if looked.rest is None and may_be_placeholder(looked.head) and has_mark(looked.head):
+                    return await self.placeholders.take(envelope, looked.head)
+            finally:
+                self.places.release()
+            return await self.next.send(envelope, looked.blocks())
         except Refusal as refusal:
             return (reply_of(refusal),) * len(envelope.recipients)

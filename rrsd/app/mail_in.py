@@ -1,0 +1,139 @@
+"""The way in of mail, plugged together: the agent's pulls behind the mail role's port."""
+
+import shlex
+from collections.abc import Callable
+from datetime import timedelta
+
+from attrs import frozen
+from twisted.internet.defer import DeferredSemaphore
+
+from rrsd.app.means import Means
+from rrsd.app.people import People
+from rrsd.app.resources import Retrieving
+from rrsd.core.proof.dkim import Policy
+from rrsd.core.refusals import Malformed
+from rrsd.core.values.addresses import Address
+from rrsd.core.values.digests import Digest, parse_digest
+from rrsd.core.values.holds import Progress
+from rrsd.core.values.jobs import Job
+from rrsd.core.values.messages import Arrival
+from rrsd.drivers.smtp.relay import Relay
+from rrsd.roles.mail.flow.authors import Authors
+from rrsd.roles.mail.flow.handover import Handover
+from rrsd.roles.mail.flow.inbound import Inbound
+from rrsd.roles.mail.flow.placeholders import Placeholders
+from rrsd.roles.mail.flushing import Flusher
+from rrsd.roles.rra import rules
+from rrsd.roles.rra.acceptance import Acceptance
+from rrsd.roles.rra.operate import Operations
+from rrsd.roles.rra.ports import Mailbox, Timers
+from rrsd.roles.rra.restore import Restoration, Restorer
+from rrsd.runtime.bell import Bell
+
+MOST_LOOKED_AT = 16
+"""Messages that are kept in memory while they are looked at."""
+
+
+@frozen
+class AgentPulls:
+    """The domain's agent; satisfies the port `Pulls` of the mail role."""
+
+    acceptance: Acceptance
+    operations: Operations
+    mailbox: Mailbox
+    restorer: Restorer
+    timers: Timers
+
+    async def accept(self, raw: bytes, recipient: Address) -> None:
+        """Pull what the placeholder stands for; refuses as `Acceptance.accept`."""
+        await self.acceptance.accept(raw, (recipient,))
+
+    async def progress(self, recipient: Address, digest: Digest) -> Progress:
+        """How far it is; refuses with Unknown."""
+        parts = (await self.mailbox.message(recipient, digest.b64)).parts
+        failed = [part for part in parts if part.arrival is Arrival.FAILED]
+        arrived = sum(part.arrival is Arrival.STORED for part in parts)
+        reason = next((part.explanation for part in failed), "")
+        return Progress(len(parts) - arrived - len(failed), len(failed), reason)
+
+    async def settled(self, recipient: Address, digest: Digest, within: timedelta) -> None:
+        """Return when no attempt that is at work or due can bring more, or after `within`; refuses with Unknown."""
+        end = self.timers.monotonic() + within.total_seconds()
+        message = await self.mailbox.message(recipient, digest.b64)
+        for part in message.parts:
+            left = end - self.timers.monotonic()
+            if left > 0 and part.arrival not in (Arrival.STORED, Arrival.FAILED):
+                await self.operations.settled(part.job, timedelta(seconds=left))
+
+    async def restored(self, recipient: Address, digest: Digest) -> Restoration:
+        """The complete message; refuses with Unavailable or Unknown."""
+        return await self.restorer.restore(await self.mailbox.message(recipient, digest.b64))
+
+
+def pulls_of(means: Means, retrieving: Retrieving) -> AgentPulls:
+    """The agent's pulls."""
+    restorer = retrieving.reader.restorer
+    return AgentPulls(retrieving.acceptance, retrieving.operations, means.store.mailbox, restorer, means.effects.timers)
+
+
+@frozen
+class WayIn:
+    """The proxy, and what makes the mail server hurry."""
+
+    inbound: Inbound
+    flusher: Flusher
+
+
+def build_way_in(means: Means, people: People, retrieving: Retrieving, relay: Relay) -> WayIn:
+    """The way in.
+
+    Raises:
+        Malformed: the command of `[mail] flush` cannot be read.
+    """
+    pulls = pulls_of(means, retrieving)
+    placeholders = _placeholders(means, people, pulls, relay)
+    flusher = Flusher(
+        command=_command(means.settings.mail.flush),
+        holds=means.store.holds,
+        pulls=pulls,
+        run_command=means.effects.command,
+        is_busy=placeholders.is_busy,
+        timers=means.effects.timers,
+        bell=Bell(means.effects.reactor),
+    )
+    retrieving.feed.watchers.append(_watcher(flusher.ended))
+    mail = means.settings.mail
+    most = min(mail.most_placeholder, means.settings.rra.most_message)
+    places = DeferredSemaphore(MOST_LOOKED_AT)
+    return WayIn(Inbound(next=relay, placeholders=placeholders, places=places, most=most), flusher)
+
+
+def _placeholders(means: Means, people: People, pulls: AgentPulls, relay: Relay) -> Placeholders:
+    settings, effects = means.settings, means.effects
+    mail, timers = settings.mail, effects.timers
+    policy = Policy(mail.dkim_bits, mail.dkim_parent, mail.dkim_dnssec)
+    service = mail.authserv_id or settings.domain.name.name
+    return Placeholders(
+        domain=settings.domain.name,
+        subjects=people.members,
+        authors=Authors(names=means.doors.names, threads=effects.proofs, timers=timers, policy=policy),
+        handover=Handover(next=relay, pulls=pulls, holds=means.store.holds, timers=timers, service=service),
+        audit=means.audit,
+        settings=mail,
+        most_parts=settings.rra.most_parts,
+    )
+
+
+def _watcher(ended: Callable[[Address, Digest], None]) -> Callable[[Job], None]:
+    def watch(job: Job) -> None:
+        if job.state in rules.ARRIVED or job.state in rules.TERMINAL:
+            ended(job.recipient, parse_digest(job.message))
+
+    return watch
+
+
+def _command(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as problem:
+        raise Malformed(f"[mail] flush: {problem}") from None

@@ -1,0 +1,154 @@
+"""How a placeholder, or what it stands for, goes on to the mailboxes, and what is remembered of that."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TypeAlias
+
+from attrs import define, evolve, frozen
+
+from rrsd.core.refusals import Refusal, Unsupported
+from rrsd.core.values.addresses import Address
+from rrsd.core.values.digests import Digest
+from rrsd.core.values.envelopes import Envelope, Reply
+from rrsd.core.values.holds import Hold, Stand
+from rrsd.core.values.messages import Placeholder
+from rrsd.core.wire.mime_fields import Field, parse_fields
+from rrsd.core.wire.results import in_the_name_of, render_results
+from rrsd.roles.mail.holding import STANDS, Way
+from rrsd.roles.mail.ports import Holds, Pulls, Relay, Timers
+from rrsd.roles.mail.replies import LATER, reply_of
+
+Content: TypeAlias = tuple[int, AsyncIterator[bytes]]
+"""How many bytes, and the bytes."""
+
+
+@frozen
+class Arrived:
+    """A placeholder that is here now, whole; `queue` is the mail server's name for it."""
+
+    envelope: Envelope
+    raw: bytes
+    placeholder: Placeholder
+    digest: Digest
+    queue: str
+
+
+@define(eq=False)
+class Case:
+    """What becomes of it for one recipient: `address` is None for one who is not ours, `reply` until it is decided.
+
+    `refusal` and `evidence` are for the trail.
+    """
+
+    index: int
+    path: str
+    address: Address | None = None
+    hold: Hold | None = None
+    way: Way = Way.PASS
+    reply: Reply | None = None
+    refusal: str = ""
+    evidence: str = ""
+
+    def postpone(self, refusal: Refusal) -> None:
+        """Something failed here: the mail server shall come again."""
+        reply = reply_of(refusal)
+        self.way, self.reply = Way.HOLD, reply if reply.is_temporary else LATER
+        self.refusal, self.evidence = refusal.reason, refusal.detail
+
+
+@frozen(kw_only=True)
+class Handover:
+    """Hands over to the next mail server. `service` is our authserv-id."""
+
+    next: Relay
+    pulls: Pulls
+    holds: Holds
+    timers: Timers
+    service: str
+
+    async def deliver(self, message: Arrived, cases: Sequence[Case], *, may_wait: bool) -> None:
+        """Deliver to everyone whose case has no reply yet.
+
+        Where the complete message cannot be made, the recipients get the placeholder, or while it `may_wait`, nothing
+        for now.
+        """
+        complete = [case for case in cases if case.reply is None and case.way is Way.COMPLETE]
+        if complete:
+            try:
+                content = await self._completed(message, complete[0])
+            except Refusal as refusal:
+                for case in complete:
+                    _give_up(case, refusal, may_wait=may_wait)
+            else:
+                await self._send(message, complete, content)
+        plain = [case for case in cases if case.reply is None]
+        if plain:
+            await self._send(message, plain, (len(message.raw), once(message.raw)))
+
+    async def _completed(self, message: Arrived, case: Case) -> Content:
+        """The complete message with our results on top, and without results that somebody else wrote in our name."""
+        assert case.address is not None and case.hold is not None, "only what was accepted can be complete"
+        restored = await self.pulls.restored(case.address, message.digest)
+        _, signer, selector, _ = case.hold.evidence.split()
+        results = render_results(self.service, signer, selector)
+        fields, _ = parse_fields(message.raw, 0, len(message.raw))
+        false = in_the_name_of(self.service, fields)
+        size = len(results) + restored.size - sum(each.end - each.start for each in false)
+        return size, _with_results(results, restored.blocks, false)
+
+    async def _send(self, message: Arrived, cases: Sequence[Case], content: Content) -> None:
+        recipients = tuple(message.envelope.recipients[case.index] for case in cases)
+        sender = evolve(message.envelope.sender, size=content[0])
+        envelope = evolve(message.envelope, sender=sender, recipients=recipients)
+        try:
+            replies = await self.next.send(envelope, content[1])
+        except Unsupported as refusal:
+            replies = (reply_of(refusal),) * len(cases)
+        except Refusal as refusal:
+            for case in cases:
+                case.postpone(refusal)
+            return
+        for case, reply in zip(cases, replies, strict=True):
+            case.reply = reply
+            if reply.is_good:
+                await self._remember(message, case)
+
+    async def _remember(self, message: Arrived, case: Case) -> None:
+        """The row that keeps a retry from delivering again; without it a placeholder would never be swapped, and
+        anything else is better delivered twice than bounced."""
+        if case.address is None:
+            return
+        now = self.timers.now()
+        new = Hold(case.address, message.digest, message.queue, message.placeholder.message_id, "", now, Stand.HELD)
+        try:
+            await self.holds.put(evolve(case.hold or new, stand=STANDS[case.way]))
+        except Refusal as refusal:
+            if case.way is Way.PLACEHOLDER:
+                case.postpone(refusal)
+
+
+def _give_up(case: Case, refusal: Refusal, *, may_wait: bool) -> None:
+    if may_wait:
+        case.postpone(refusal)
+    else:
+        case.way, case.refusal = Way.PLACEHOLDER, refusal.reason
+
+
+async def once(raw: bytes) -> AsyncIterator[bytes]:
+    """All of it in one block."""
+    yield raw
+
+
+async def _with_results(results: bytes, blocks: AsyncIterator[bytes], false: Sequence[Field]) -> AsyncIterator[bytes]:
+    """What the fields `false` say is left out; they lie in the header, which the blocks begin with."""
+    yield results
+    at = 0
+    async for block in blocks:
+        kept, start = [], 0
+        for each in false:
+            begin, end = max(start, each.start - at), max(0, each.end - at)
+            if end > start and begin < len(block):
+                kept.append(block[start:begin])
+                start = end
+        kept.append(block[start:])
+        at += len(block)
+        yield b"".join(kept)

@@ -1,0 +1,95 @@
+"""What is to be done with a placeholder on its way in: pure decisions."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+
+from rrsd.core.values.envelopes import Reply
+from rrsd.core.values.holds import Progress, Stand
+from rrsd.roles.mail.settings import GiveUp, Settings
+
+MARK = b"message/external-body"
+"""What every placeholder has in it; a type written in another way is no mark of ours, and the message passes."""
+MOST_REASON = 200
+
+_END_OF_HEADER = b"\r\n\r\n"
+_MULTIPART = re.compile(rb"^content-type[ \t]*:[ \t\r\n]*multipart/", re.IGNORECASE | re.MULTILINE)
+_QUEUE = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
+
+
+class Way(StrEnum):
+    """What happens to a placeholder for one recipient now."""
+
+    PASS = "pass"
+    """Deliver it as it came: it makes nobody fetch anything."""
+    COMPLETE = "complete"
+    HOLD = "hold"
+    PLACEHOLDER = "placeholder"
+    """Deliver it as it came; what it stands for may still arrive."""
+    BOUNCE = "bounce"
+
+
+STANDS: Mapping[Way, Stand] = {
+    Way.PASS: Stand.PASSED,
+    Way.COMPLETE: Stand.COMPLETED,
+    Way.HOLD: Stand.HELD,
+    Way.PLACEHOLDER: Stand.PLACEHOLDER,
+    Way.BOUNCE: Stand.BOUNCED,
+}
+"""How the message stands for the recipient afterwards. Total over `Way`."""
+
+OVER = frozenset({Stand.COMPLETED, Stand.PLACEHOLDER, Stand.PASSED, Stand.SWAPPED})
+"""What the recipient has already, and does not get again."""
+
+AGAIN = Reply(250, "2.0.0", ("delivered before",))
+BUSY = Reply(450, "4.3.0", ("it is being delivered",))
+UNASKED = Reply(450, "4.4.3", ("the sender's domain cannot be asked now",))
+
+
+def may_be_placeholder(head: bytes | bytearray) -> bool | None:
+    """Whether a message that begins so may be one; None while its header has not ended."""
+    end = 0 if head.startswith(b"\r\n") else head.find(_END_OF_HEADER)
+    if end < 0:
+        return None
+    return _MULTIPART.search(head, 0, end) is not None
+
+
+def has_mark(raw: bytes) -> bool:
+    """Whether the message has what every placeholder has."""
+    return MARK in raw.lower()
+
+
+def queue_of(forwarded: Mapping[str, str]) -> str:
+    """The mail server's name for the message, from XFORWARD; "" when it gave none that can be told to a command."""
+    name = forwarded.get("IDENT", "")
+    return name if _QUEUE.fullmatch(name) else ""
+
+
+def way_of(progress: Progress, waited: timedelta, settings: Settings) -> Way:
+    """What to do with a placeholder whose author is proved and that came first `waited` ago.
+
+    What will never arrive is not waited for; it is bounced only where the operator wants that.
+    """
+    if progress.failed:
+        return Way.BOUNCE if settings.give_up is GiveUp.BOUNCE else Way.PLACEHOLDER
+    if not progress.waiting:
+        return Way.COMPLETE
+    return Way.PLACEHOLDER if waited >= settings.max_hold else Way.HOLD
+
+
+def held(progress: Progress) -> Reply:
+    """What the mail server is told while it keeps the message."""
+    return Reply(450, "4.3.0", (f"{progress.waiting} resources are being pulled",))
+
+
+def bounced(progress: Progress) -> Reply:
+    """What the sender is told when an attachment will never arrive."""
+    reason = "".join(each if each.isascii() and each.isprintable() else "?" for each in progress.reason)
+    text = f"{progress.failed} attachments cannot be retrieved from the sender's domain: {reason[:MOST_REASON]}"
+    return Reply(550, "5.6.0", (text,))
+
+
+def flush_arguments(command: tuple[str, ...], queue: str) -> tuple[str, ...]:
+    """The command that asks the mail server to try the message now."""
+    return tuple(word.replace("{id}", queue) for word in command)

@@ -1,0 +1,456 @@
+"""Placeholders on their way in: proved, pulled, held, completed; over the memory internet with real signatures."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+from attrs import evolve
+from twisted.trial.unittest import SynchronousTestCase
+
+from rrsd.config.settings import Settings
+from rrsd.core.refusals import NoSpace, Unavailable
+from rrsd.core.values.addresses import parse_address
+from rrsd.core.values.digests import digest_of
+from rrsd.core.values.envelopes import Envelope, ForwardPath, Reply, ReversePath
+from rrsd.core.values.holds import Stand
+from rrsd.core.values.records import Verdict
+from rrsd.drivers.store.sql.holds import Holds
+from rrsd.roles.mail.settings import GiveUp
+from tests.support.dkims import SIGNED, Signer
+from tests.support.mailservers import Post, Way, serve, start_mail, with_mail
+from tests.support.world import World
+
+FILE = b"\x00\xffholiday" * 1000
+QUEUE = "4ABCdef"
+MOST = timedelta(minutes=15)
+
+
+def changed(**mail: Any) -> Callable[[Settings], Settings]:
+    """Both filters, with such settings."""
+    return lambda settings: evolve(with_mail(settings), mail=evolve(with_mail(settings).mail, **mail))
+
+
+class WayInCase(SynchronousTestCase):
+    """foo.test signs and serves, bar.test takes in."""
+
+    mail: ClassVar[dict[str, Any]] = {"linger": timedelta()}
+
+    def setUp(self) -> None:
+        """alice@foo.test writes to bob and carol@bar.test."""
+        self.world = World(Path(self.mktemp()))
+        self.foo = self.world.domain("foo.test")
+        self.bar = self.world.domain("bar.test", changed(**self.mail))
+        start_mail(self.bar)
+        for local in ("bob", "carol"):
+            self.bar.add_user(local)
+        self.inbox: Post = serve(self.world, 2426, is_lmtp=True)
+        self.signer = Signer()
+        self.world.zones.publish(self.signer.name, "TXT", self.signer.record())
+        self.begun: dict[bytes, int] = {}
+
+    def take_away(self) -> None:
+        """foo.test cannot be reached any more."""
+        for host, port in list(self.world.internet.listeners):
+            if (host, port) == ("20.0.0.1", 443):
+                del self.world.internet.listeners[host, port]
+
+    def signed(self, raw: bytes | None = None, signer: Signer | None = None, **options: Any) -> bytes:
+        """A signed placeholder, with what the MX added."""
+        raw = self.foo.send(["bob@bar.test"], {"a.bin": FILE}) if raw is None else raw
+        return b"Received: from foo.test by bar.test\r\n" + (signer or self.signer).sign(raw, **options)
+
+    def deliver(self, raw: bytes, *recipients: str, queue: str = QUEUE) -> list[int]:
+        """The mail server's delivery; the replies for the recipients."""
+        way = Way.to(self.world, 2425)
+        way.heard()
+        way.say(f"LHLO bar.test\r\nXFORWARD IDENT={queue}\r\nMAIL FROM:<alice@foo.test> SIZE={len(raw)}\r\n".encode())
+        for each in recipients or ("bob@bar.test",):
+            way.say(f"RCPT TO:<{each}>\r\n".encode())
+        said = way.say(b"DATA\r\n" + raw.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+        self.last = way
+        return said[1:]
+
+    def lines(self) -> list[tuple[str, str, str]]:
+        """Outcome, recipient and refusal of every decision."""
+        return [(line["outcome"], line["subject"], line.get("refusal", "")) for line in self.bar.trail.of("deliver")]
+
+    def stand(self, raw: bytes, recipient: str = "bob@bar.test") -> Stand | None:
+        """How it stands."""
+        find = self.bar.store.holds.find(parse_address(recipient), digest_of(raw), QUEUE)
+        hold = self.world.result(find)
+        return None if hold is None else hold.stand
+
+    def assert_as_it_was(self, raw: bytes, reason: str) -> None:
+        """It was delivered unchanged, nothing was pulled, and the trail says why."""
+        self.assertEqual(self.inbox.kept[-1][1], raw)
+        self.assertEqual(self.bar.jobs(), [])
+        self.assertEqual(self.lines(), [("refused", "bob@bar.test", "unproven")])
+        self.assertIn(reason, self.bar.trail.of("deliver")[0]["evidence"])
+
+
+class Arrival(WayInCase):
+    """What is meant to happen."""
+
+    def test_hold_pull_flush_retry(self) -> None:
+        """450 while it is pulled, the mail server is told when it is here, and its retry delivers the whole."""
+        raw = self.signed()
+        self.assertEqual(self.deliver(raw), [450])
+        self.assertEqual((self.stand(raw), self.inbox.kept), (Stand.HELD, []))
+        self.world.advance(5)
+        self.assertEqual(self.world.commands[0], ("postqueue", "-i", QUEUE))
+        self.assertEqual(self.deliver(raw), [250])
+        envelope, message = self.inbox.kept[0]
+        first = b"Authentication-Results: bar.test;\r\n dkim=pass header.d=foo.test header.s=s1\r\n"
+        self.assertTrue(message.startswith(first + raw[: raw.index(b"\r\n\r\n") + 4]))
+        restored = self.world.result(self.restored(raw))
+        self.assertEqual(message, first + restored)
+        self.assertEqual(envelope.sender.size, len(message))
+        self.assertEqual((self.stand(raw), len(self.inbox.kept)), (Stand.COMPLETED, 1))
+        said = [(outcome, refusal) for outcome, _, refusal in self.lines()]
+        self.assertEqual(said, [("held", ""), ("granted", "")])
+        self.assertIn("dkim foo.test s1 dnssec", self.bar.trail.of("deliver")[1]["evidence"])
+
+    async def restored(self, raw: bytes) -> bytes:
+        """What the client API gives out."""
+        mailbox, restorer = self.bar.store.mailbox, self.bar.whole.retrieving.reader.restorer
+        message = await mailbox.message(parse_address("bob@bar.test"), digest_of(raw).b64)
+        return b"".join([block async for block in (await restorer.restore(message)).blocks])
+
+    def test_no_more_commands(self) -> None:
+        """Three commands at most for one message, none once it was delivered, none where none is wanted."""
+        raw = self.signed()
+        self.deliver(raw)
+        self.world.advance(60)
+        self.assertEqual(self.world.commands, [("postqueue", "-i", QUEUE)] * 3)
+        other = self.signed(self.foo.send(["bob@bar.test"], {"b.bin": FILE * 2}, "2@foo.test"))
+        self.assertEqual(self.deliver(other), [450])
+        self.world.advance(1)
+        self.assertEqual(self.deliver(other), [250])
+        self.world.advance(60)
+        self.assertEqual(len(self.world.commands), 4)
+
+    def test_commands_that_fail(self) -> None:
+        """Nothing depends on them."""
+        raw = self.signed()
+        self.world.exit_status = 69
+        self.deliver(raw)
+        self.world.advance(2)
+        self.world.exit_status = Unavailable("late")
+        self.world.advance(10)
+        self.assertEqual(len(self.world.commands), 2)
+        self.assertEqual(self.deliver(raw), [250])
+
+    def test_queue_name_that_is_none(self) -> None:
+        """What is no name of a queue's message never reaches a command."""
+        raw = self.signed()
+        self.deliver(raw, queue="-x+20+3b")
+        self.world.advance(30)
+        self.assertEqual(self.world.commands, [])
+
+    def test_same_message_twice(self) -> None:
+        """A retry whose yes got lost is answered without delivering again; another message of the queue is another."""
+        raw = self.signed()
+        self.deliver(raw)
+        self.world.advance(5)
+        self.assertEqual(self.deliver(raw), [250])
+        self.assertEqual(self.deliver(raw), [250])
+        self.assertEqual(len(self.inbox.kept), 1)
+        self.assertEqual(self.deliver(raw, queue="5BCD"), [250])
+        self.assertEqual(len(self.inbox.kept), 2)
+
+    def test_two_recipients(self) -> None:
+        """Each by their own right: one is suspended and gets it as it is, one is no user, one gets the whole."""
+        raw = self.signed()
+        self.bar.add_user("carol", suspended=True)
+        everybody = ("bob@bar.test", "carol@bar.test", "list@bar.test", "x@other.test", "postmaster")
+        self.assertEqual(self.deliver(raw, *everybody), [450, 250, 250, 250, 250])
+        self.assertEqual(len(self.inbox.kept), 1)
+        self.assertEqual([each.path for each in self.inbox.kept[0][0].recipients], list(everybody[1:]))
+        self.world.advance(5)
+        self.assertEqual(self.deliver(raw), [250])
+        self.assertIn(("refused", "carol@bar.test", "forbidden"), self.lines())
+
+    def test_one_complete_and_one_not(self) -> None:
+        """bob has a grant, carol has none: hers is held, his is delivered."""
+        raw = self.signed()
+        self.deliver(raw, "bob@bar.test", "carol@bar.test")
+        self.world.advance(5)
+        self.assertEqual(self.deliver(raw, "bob@bar.test", "carol@bar.test"), [250, 450])
+        self.assertEqual([each.path for each in self.inbox.kept[0][0].recipients], ["bob@bar.test"])
+
+    def test_restart(self) -> None:
+        """Everything is killed while it holds; the retry finds what was durable."""
+        raw = self.signed()
+        self.deliver(raw)
+        self.bar = self.world.restart("bar.test")
+        self.world.zones.fake(self.signer.name, Verdict.TEMPORARY)
+        start_mail(self.bar)
+        self.world.advance(5)
+        self.assertEqual(self.deliver(raw), [250])
+        self.assertEqual(len(self.inbox.kept), 1)
+        self.assertIn(("postqueue", "-i", QUEUE), self.world.commands)
+
+    def test_others_pass(self) -> None:
+        """No multipart, no placeholder in it, too large for one, or not to be read: as it came, no word in the trail
+        but for the last."""
+        plain = b"From: a@foo.test\r\nSubject: message/external-body\r\n\r\nmessage/external-body\r\n"
+        multi = b"From: a@foo.test\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n"
+        marked = multi.replace(b"x\r\n", b"message/external-body\r\n")
+        large = multi.replace(b"x\r\n", b"message/external-body\r\n" * 300_000)
+        for raw in (plain, multi, marked, large, b"\r\nx\r\n", b"X: " + b"y" * 300_000 + b"\r\n" + multi):
+            self.assertEqual(self.deliver(raw), [250])
+            self.assertEqual(self.inbox.kept[-1][1], raw)
+        self.assertEqual(self.lines(), [])
+        self.assertEqual(self.deliver(b"From: nobody\r\n" + marked[marked.index(b"Content") :]), [250])
+        self.assertEqual(self.lines(), [("refused", "bob@bar.test", "malformed")])
+
+    def test_next_server_says_no(self) -> None:
+        """Its word counts, for each recipient, and nothing is remembered as delivered."""
+        raw = self.signed()
+        self.deliver(raw)
+        self.world.advance(5)
+        for code in (452, 552):
+            self.inbox.says = lambda _, code=code: [Reply(code, "", ("full",))]  # type: ignore[misc]
+            self.assertEqual(self.deliver(raw), [code])
+        self.assertEqual((self.stand(raw), self.lines()[-1][0]), (Stand.HELD, "failed"))
+        del self.world.internet.listeners["127.0.0.1", 2426]
+        self.assertEqual(self.deliver(raw), [451])
+
+
+class Doubt(WayInCase):
+    """What is not proved is delivered as it is, and nobody is asked for anything."""
+
+    def test_unsigned(self) -> None:
+        """No signature at all."""
+        raw = self.foo.send(["bob@bar.test"], {"a.bin": FILE})
+        self.assertEqual(self.deliver(raw), [250])
+        self.assert_as_it_was(raw, "no DKIM signature")
+
+    def test_other_domain(self) -> None:
+        """evil.test signs for alice@foo.test, with everything in order otherwise (E-02)."""
+        evil = Signer("evil.test")
+        self.world.zones.publish(evil.name, "TXT", evil.record())
+        raw = self.signed(signer=evil)
+        self.deliver(raw)
+        self.assert_as_it_was(raw, "not the domain of the author")
+
+    def test_forged_author(self) -> None:
+        """From was changed after signing, or From was not signed (E-05)."""
+        raw = self.signed().replace(b"From: alice@foo.test", b"From: carol@foo.test")
+        self.deliver(raw)
+        self.assert_as_it_was(raw, "does not fit")
+
+    def test_part_of_the_body(self) -> None:
+        """l= lets anybody append parts (E-03)."""
+        raw = self.signed(length=True)
+        self.deliver(raw)
+        self.assert_as_it_was(raw, "l=")
+
+    def test_unsigned_type(self) -> None:
+        """Who may change Content-Type may change what is a part."""
+        raw = self.signed(include_headers=[each for each in SIGNED if each != b"content-type"])
+        self.deliver(raw)
+        self.assert_as_it_was(raw, "content-type")
+
+    def test_forged_results(self) -> None:
+        """Results that came along prove nothing, whoever's name they bear."""
+        plain = self.foo.send(["bob@bar.test"], {"a.bin": FILE})
+        raw = b"Authentication-Results: bar.test; dkim=pass header.d=foo.test\r\n" + plain
+        self.deliver(raw)
+        self.assert_as_it_was(raw, "no DKIM signature")
+
+    def test_results_in_our_name_are_taken_out(self) -> None:
+        """Of a completed message, under our name in any form, and those of nobody; others stay."""
+        false = (
+            b'Authentication-Results: "BAR.test"; spf=pass\r\n',
+            b"Authentication-Results:\r\n (x) bar.test 1; dkim=pass\r\n",
+            b"Authentication-Results: (\r\n",
+        )
+        true = b"Authentication-Results: mx.bar.test; dkim=pass header.d=bar.test\r\n"
+        raw = (
+            false[0] + true + false[1] + self.signed()
+            if False
+            else false[0] + true + false[1] + false[2] + self.signed()
+        )
+        self.deliver(raw)
+        self.world.advance(5)
+        self.world.internet.segment = 50
+        self.assertEqual(self.deliver(raw), [250])
+        message = self.inbox.kept[0][1]
+        self.assertEqual(message.count(b"Authentication-Results"), 2)
+        self.assertIn(true + b"Received", message)
+
+    def test_dns_is_down(self) -> None:
+        """Later, until it has waited long enough; then as it is."""
+        raw = self.signed()
+        self.world.zones.fake(self.signer.name, Verdict.TEMPORARY)
+        self.assertEqual(self.deliver(raw), [450])
+        self.world.advance(60, 5)
+        self.assertEqual(self.deliver(raw), [450])
+        self.assertEqual(self.lines()[-1], ("held", "bob@bar.test", "unavailable"))
+        self.world.advance(900, 30)
+        self.assertEqual(self.deliver(raw), [250])
+        self.assertEqual((self.inbox.kept[0][1], self.stand(raw)), (raw, Stand.PASSED))
+
+    def test_dns_comes_back(self) -> None:
+        """The retry goes on as if nothing had been."""
+        raw = self.signed()
+        self.world.zones.fake(self.signer.name, Verdict.TEMPORARY)
+        self.deliver(raw)
+        self.world.zones.fake(self.signer.name, None)
+        self.world.advance(120, 5)
+        self.assertEqual(self.deliver(raw), [450])
+        self.world.advance(5)
+        self.assertEqual(self.deliver(raw), [250])
+        self.assertIn(b"dkim=pass", self.inbox.kept[0][1])
+
+    def test_hostile_service(self) -> None:
+        """A genuine message of foo.test names a server that foo.test does not list: nobody calls it."""
+        evil = self.world.domain("evil.test")
+        raw = self.foo.placeholder(["bob@bar.test"], {"a.bin": FILE}, origin=str(evil.settings.rs.origin))
+        asked = len(evil.trail.lines)
+        self.assertEqual(self.deliver(self.signed(raw)), [450])
+        self.world.advance(120, 5)
+        self.assertEqual(len(evil.trail.lines), asked)
+        self.assertEqual(len(self.inbox.kept), 0)
+
+
+class Patience(WayInCase):
+    """When it takes too long, or never comes."""
+
+    def test_sender_is_down_for_long(self) -> None:
+        """After fifteen minutes the placeholder is delivered, remembered, and pulled all the same."""
+        raw = self.signed()
+        self.foo.stop()
+        self.take_away()
+        self.assertEqual(self.deliver(raw), [450])
+        self.world.advance(600, 5)
+        self.assertEqual(self.deliver(raw), [450])
+        self.world.advance(330, 5)
+        self.assertEqual(self.deliver(raw), [250])
+        self.assertEqual((self.inbox.kept[0][1], self.stand(raw)), (raw, Stand.PLACEHOLDER))
+        self.assertEqual(self.lines()[-1], ("refused", "bob@bar.test", "unavailable"))
+        rows = self.world.result(self.bar.store.holds.standing(Stand.PLACEHOLDER, 9))
+        self.assertEqual([(row.message_id, row.digest) for row in rows], [("1@foo.test", digest_of(raw))])
+        self.assertEqual(self.deliver(raw), [250])
+        self.assertEqual(len(self.inbox.kept), 1)
+
+    def test_cancelled(self) -> None:
+        """What will never arrive is not waited for."""
+        raw = self.signed()
+        self.take_away()
+        self.deliver(raw)
+        self.world.result(self.bar.whole.retrieving.operations.act("cancel", 1))
+        self.world.advance(10)
+        self.assertEqual(self.deliver(raw), [250])
+        self.assertEqual((self.inbox.kept[0][1], self.stand(raw)), (raw, Stand.PLACEHOLDER))
+        self.assertIn("will not arrive", self.bar.trail.of("deliver")[-1]["evidence"])
+
+    def test_row_that_cannot_be_written(self) -> None:
+        """A placeholder that nobody would swap is not taken; what is complete is."""
+        raw = self.signed()
+        self.take_away()
+        self.deliver(raw)
+        self.world.result(self.bar.whole.retrieving.operations.act("cancel", 1))
+        self.world.advance(10)
+        self.break_rows()
+        self.assertEqual(self.deliver(raw), [452])
+
+    def break_rows(self) -> None:
+        """No row is written any more."""
+
+        async def refuse(_: Holds, __: object) -> None:
+            raise NoSpace("disk")
+
+        self.patch(Holds, "put", refuse)
+
+    def test_complete_without_a_row(self) -> None:
+        """Twice is better than never."""
+        raw = self.signed()
+        self.deliver(raw)
+        self.world.advance(5)
+        self.break_rows()
+        self.assertEqual(self.deliver(raw), [250])
+
+    def test_no_space(self) -> None:
+        """Nothing is accepted that would not be kept."""
+        self.break_rows()
+        self.assertEqual(self.deliver(self.signed()), [452])
+        self.assertEqual(self.inbox.kept, [])
+
+    def test_two_deliveries_at_once(self) -> None:
+        """The second one waits for the first."""
+        raw = self.signed()
+        self.deliver(raw)
+        self.world.advance(5)
+        codes: list[int] = []
+
+        def meanwhile(envelope: Envelope) -> list[Reply]:
+            if not codes:
+                codes.append(0)
+                other = self.whole_delivery(raw)
+                codes[0] = other
+            return [Reply(250)]
+
+        self.inbox.says = meanwhile
+        self.assertEqual(self.deliver(raw), [250])
+        self.assertEqual((codes, len(self.inbox.kept)), ([450], 1))
+
+    def whole_delivery(self, raw: bytes) -> int:
+        """The reply of a second delivery, for one recipient."""
+        envelope = Envelope("bar.test", ReversePath("alice@foo.test"), (ForwardPath("bob@bar.test"),), {"IDENT": QUEUE})
+        inbound: Any = self.bar.whole.mail.factories[-1].buildProtocol(None)
+
+        async def blocks() -> Any:
+            yield raw
+
+        replies: tuple[Reply, ...] = self.world.result(inbound.receiver.receive(envelope, blocks()))
+        return replies[0].code
+
+
+class Bounces(WayInCase):
+    """The operator wants senders to hear of it."""
+
+    mail: ClassVar[dict[str, Any]] = {"linger": timedelta(), "give_up": GiveUp.BOUNCE}
+
+    def test_bounce(self) -> None:
+        """Only for what will never arrive, in plain words, as often as it is asked."""
+        raw = self.signed()
+        self.take_away()
+        self.deliver(raw)
+        self.world.result(self.bar.whole.retrieving.operations.act("cancel", 1))
+        self.world.advance(10)
+        for _ in range(2):
+            self.assertEqual(self.deliver(raw), [550])
+        self.assertEqual((self.inbox.kept, self.stand(raw)), ([], Stand.BOUNCED))
+        self.assertEqual(self.lines()[-1], ("refused", "bob@bar.test", "withdrawn"))
+
+    def test_not_for_the_unproved(self) -> None:
+        """A bounce to a forged sender hits somebody else."""
+        raw = self.foo.send(["bob@bar.test"], {"a.bin": FILE})
+        self.assertEqual(self.deliver(raw), [250])
+        self.assert_as_it_was(raw, "no DKIM signature")
+
+
+class Lingering(WayInCase):
+    """As configured by default: a delivery waits a little."""
+
+    mail: ClassVar[dict[str, Any]] = {}
+
+    def test_small_attachment(self) -> None:
+        """What is here within two seconds is delivered at once, and nobody is told to hurry."""
+        raw = self.signed()
+        self.assertEqual(self.deliver(raw), [])
+        self.world.advance(2)
+        self.assertEqual((self.last.heard(), self.world.commands), ([250], []))
+        self.world.advance(30)
+        self.assertEqual(self.world.commands, [])
+
+    def test_large_attachment(self) -> None:
+        """What is not is held after that."""
+        raw = self.signed()
+        self.take_away()
+        self.assertEqual(self.deliver(raw), [])
+        self.world.advance(2.5)
+        self.assertEqual(self.last.heard(), [450])
