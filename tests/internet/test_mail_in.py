@@ -214,8 +214,16 @@ class Arrival(WayInCase):
             self.inbox.says = lambda _, code=code: [Reply(code, "", ("full",))]  # type: ignore[misc]
             self.assertEqual(self.deliver(raw), [code])
         self.assertEqual((self.stand(raw), self.lines()[-1][0]), (Stand.HELD, "failed"))
+
+    def test_next_server_is_down(self) -> None:
+        """The mail server keeps the message, and another delivery finds everything as it was."""
+        raw = self.signed()
+        self.deliver(raw)
+        self.world.advance(5)
         del self.world.internet.listeners["127.0.0.1", 2426]
         self.assertEqual(self.deliver(raw), [451])
+        self.inbox = serve(self.world, 2426, is_lmtp=True)
+        self.assertEqual((self.deliver(raw), len(self.inbox.kept)), ([250], 1))
 
 
 class Doubt(WayInCase):
