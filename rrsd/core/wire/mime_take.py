@@ -208,6 +208,11 @@ class _Part:
     def _decode(self) -> list[Step]:
         """Decode the full lines that are there; what is no full line waits for the end of the body, if it is short."""
         width = self._line + len(CRLF)
+        plain = _plain_lines(self._held, self._line)
+        if plain is not None and not self._is_padded:
+            del self._held[: len(self._held) // width * width]
+            self._size += len(plain)
+            return [Some(plain)]
         count = _full_lines(self._held, self._line)
         text = bytes(self._held[: count * width]).replace(CRLF, b"")
         data = _decoded(text)
@@ -222,12 +227,30 @@ class _Part:
         """The last line, which may be a short one, and the empty ones behind it."""
         text = bytes(self._held)
         last, _, tail = text.partition(CRLF) if not text.startswith(CRLF) else (b"", b"", text)
-        data = _decoded(last)
+        data = _decoded(last) if len(last) <= self._line else None
         if data is None or (last and self._is_padded) or tail.replace(CRLF, b""):
             return self.leave()
         self._size += len(data)
         self._held.clear()
         return [*([Some(data)] if data else []), End(self._size, tail)]
+
+
+def _plain_lines(held: bytearray, line: int) -> bytes | None:
+    """The bytes of all lines that are whole, if they are full, without padding and nothing else; None to look closer.
+
+    What is no base64 is passed over by the decoder and not counted, so that the number of bytes says that there was
+    none: one pass over what nearly every block of a large part is.
+    """
+    width = line + len(CRLF)
+    count = len(held) // width
+    block = bytes(held[: count * width])
+    if not count or not block[line::width].count(b"\r") == block[line + 1 :: width].count(b"\n") == count:
+        return None
+    try:
+        data = binascii.a2b_base64(block)
+    except binascii.Error:
+        return None
+    return data if len(data) == count * line // 4 * 3 else None
 
 
 def _full_lines(held: bytearray, line: int) -> int:
@@ -242,6 +265,8 @@ def _full_lines(held: bytearray, line: int) -> int:
 
 def _decoded(text: bytes) -> bytes | None:
     """The bytes that the characters stand for; None unless they are the only way to write them (RFC 4648 3.5)."""
+    if len(text) % 4:
+        return None  # such as padding behind what needs none, which the decoder passes over
     try:
         data = binascii.a2b_base64(text, strict_mode=True)
         last = binascii.b2a_base64(binascii.a2b_base64(text[-4:], strict_mode=True), newline=False)

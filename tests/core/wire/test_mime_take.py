@@ -4,7 +4,7 @@ import base64
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -18,6 +18,7 @@ FILE = (
     b"Content-Transfer-Encoding: base64\r\n\r\n"
 )
 DATA = bytes(range(256)) * 40
+SPOILT = (b"=", b"==", b"\r\n", b"!", b"A", b" ", b"-", b"", b"\r", b"\n", b"AAAA", b"\r\n\r\n")
 
 
 def encoded(data: bytes, line: int = 76) -> bytes:
@@ -173,6 +174,43 @@ class Taking(SynchronousTestCase):
         cut = put_back(steps_of(blocks(raw, places), threshold))
         self.assertEqual(cut[0], raw)
         self.assertEqual(cut, put_back(steps_of([raw], threshold)))
+
+    @given(
+        st.binary(max_size=400), st.sampled_from([4, 8, 64, 76]),
+        st.lists(st.tuples(st.integers(0, 600), st.integers(0, 3), st.sampled_from(SPOILT)), max_size=3),
+        st.lists(st.integers(0, 800), max_size=4), st.sampled_from([5, 200, mime_take.MOST_HELD]),
+    )  # fmt: skip
+    @settings(derandomize=True, max_examples=600, deadline=None)
+    def test_nearly_base64(
+        self, data: bytes, line: int, spoilt: list[tuple[int, int, bytes]], places: list[int], held: int
+    ) -> None:
+        """Base64 that something is wrong with stays, or is put back to the byte, whichever way its lines are read."""
+        body = bytearray(encoded(data, line))
+        for at, length, piece in spoilt:
+            body[at : at + length] = piece
+        raw = message(FILE + bytes(body))
+        patched = self.patch(mime_take, "MOST_HELD", held)
+        try:
+            fast = put_back(steps_of(blocks(raw, places), 50))
+            closely = self.patch(mime_take, "_plain_lines", lambda held, line: None)
+            slow = put_back(steps_of(blocks(raw, places), 50))
+            closely.restore()
+        finally:
+            patched.restore()
+        self.assertEqual((fast[0], slow[0]), (raw, raw))
+        self.assertEqual(fast, slow)
+
+    def test_lines_that_are_not_full(self) -> None:
+        """A last line that is longer than the others, and padding behind what needs none, would not come back."""
+        self.require(message(FILE + encoded(DATA[:600], 16)[:18] + encoded(DATA[:45]) + b""), threshold=10)
+        self.require(message(FILE + encoded(DATA[:1710]) + b"AAAA==\r\n"))
+        self.require(message(FILE + encoded(DATA[:1710]) + b"AAAA====\r\n"))
+
+    def test_first_line_without_end(self) -> None:
+        """Whether it is one of base64 is not known before its end has come."""
+        raw = message(FILE + encoded(DATA))
+        found = put_back(steps_of(blocks(raw, list(range(len(HEAD) + len(FILE), len(HEAD) + len(FILE) + 200))), 5))
+        self.assertEqual(found[:2], (raw, [DATA]))
 
 
 class Splitting(SynchronousTestCase):
