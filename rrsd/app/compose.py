@@ -6,7 +6,7 @@ from attrs import frozen
 from twisted.web.resource import IResource
 
 from rrsd.app.keys import KeyDesk
-from rrsd.app.mail import MailRoom, build_mail
+from rrsd.app.mail import MailRoom, build_delivery, build_mail
 from rrsd.app.means import Means
 from rrsd.app.people import People, build_people
 from rrsd.app.resources import Retrieving, Serving, build_retrieving, build_serving
@@ -36,7 +36,8 @@ def compose(means: Means) -> Composition:
     """
     settings, effects, doors = means.settings, means.effects, means.doors
     people = build_people(means)
-    serving = build_serving(means, people)
+    delivery = build_delivery(means, people)
+    serving = build_serving(means, people, None if delivery is None else delivery.notices)
     retrieving = build_retrieving(means, people)
 
     async def reload() -> Sequence[str]:
@@ -45,4 +46,5 @@ def compose(means: Means) -> Composition:
     keys = KeyDesk(settings, doors, means.audit, people.inspection.verify)
     window = build_window(means, people, retrieving, keys, reload)
     public = public_site(settings, effects, people, serving, retrieving)
-    return Composition(means, people, serving, retrieving, build_mail(means, people, retrieving), keys, window, public)
+    mail = build_mail(means, people, retrieving, serving.sharing, delivery)
+    return Composition(means, people, serving, retrieving, mail, keys, window, public)

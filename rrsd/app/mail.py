@@ -17,7 +17,11 @@ from rrsd.drivers.smtp.relay import Relay
 from rrsd.drivers.smtp.server import Receiver, SmtpFactory, smtp_factory
 from rrsd.roles.mail.discovery import Discovery
 from rrsd.roles.mail.flow.dispatch import Dispatch
+from rrsd.roles.mail.flow.notices import Notices
 from rrsd.roles.mail.flow.outbound import Outbound
+from rrsd.roles.mail.ports import Links
+from rrsd.roles.mail.service import Delivery
+from rrsd.runtime.bell import Bell
 from rrsd.runtime.loops import Nursery
 
 
@@ -49,7 +53,28 @@ class MailRoom:
         await self.work.stop()
 
 
-def build_mail(means: Means, people: People, retrieving: Retrieving) -> MailRoom:
+def build_delivery(means: Means, people: People) -> Delivery | None:
+    """The outbox of messages that we write ourselves; None where no mail goes out through us."""
+    settings, effects = means.settings, means.effects
+    if settings.mail.outbound is None:
+        return None
+    bell = Bell(effects.reactor)
+    notices = Notices(
+        ours=settings.domain.name,
+        outbox=means.store.outbox,
+        grants=means.store.grants,
+        subjects=people.members,
+        relay=relay_to(means, settings.mail.outbound_next, is_lmtp=False),
+        timers=effects.timers,
+        audit=means.audit,
+        ring=bell.ring,
+    )
+    return Delivery(notices, bell)
+
+
+def build_mail(
+    means: Means, people: People, retrieving: Retrieving, links: Links, delivery: Delivery | None
+) -> MailRoom:
     """The mail role; without a listener in the settings it is there and does nothing.
 
     Raises:
@@ -59,23 +84,25 @@ def build_mail(means: Means, people: People, retrieving: Retrieving) -> MailRoom
     doors: list[tuple[str, SmtpFactory]] = []
     loops: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
     if mail.outbound is not None:
-        doors.append((mail.outbound, _listener(means, _outbound(means, people), work, is_lmtp=False)))
+        doors.append((mail.outbound, _listener(means, _outbound(means, people, links), work, is_lmtp=False)))
     if mail.inbound is not None:
         way_in = build_way_in(means, people, retrieving, relay_to(means, mail.inbound_next, is_lmtp=True))
         doors.append((mail.inbound, _listener(means, way_in.inbound, work, is_lmtp=True)))
         loops.append(("flush", way_in.flusher.run))
     listeners = Listeners("mail", means.effects.reactor, doors)
+    if delivery is not None:
+        loops.append(("notices", delivery.run))
     return MailRoom(listeners, [factory for _, factory in doors], work, loops)
 
 
-def _outbound(means: Means, people: People) -> Outbound:
+def _outbound(means: Means, people: People, links: Links) -> Outbound:
     settings, store = means.settings, means.store
     mail, ours = settings.mail, settings.domain.name
     relay = relay_to(means, mail.outbound_next, is_lmtp=False)
     store.passages.life = mail.remembered
     dispatch = Dispatch(
         next=relay, ours=ours, origin=settings.rs.origin, lifetime=settings.rs.lifetime, grants=store.grants,
-        passages=store.passages, timers=means.effects.timers, audit=means.audit,
+        passages=store.passages, links=links, timers=means.effects.timers, audit=means.audit,
     )  # fmt: skip
     timers = means.effects.timers
     discovery = Discovery(people.identity, ours, mail.inbound is not None, mail.discovery_wait, timers)

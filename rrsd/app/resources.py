@@ -19,10 +19,13 @@ from rrsd.roles.rra.restore import Restorer
 from rrsd.roles.rra.scheduler import Scheduler
 from rrsd.roles.rra.service import Agent
 from rrsd.roles.rs.flow.admission import Gate, Record
+from rrsd.roles.rs.flow.links import Sharing
 from rrsd.roles.rs.flow.permission import Permission
 from rrsd.roles.rs.flow.proofs import Proofs
 from rrsd.roles.rs.flow.senders import Senders
 from rrsd.roles.rs.flow.strangers import Strangers
+from rrsd.roles.rs.ports import Notices
+from rrsd.roles.rs.rules_links import LINK_BURST, LINK_RATE
 from rrsd.roles.rs.service import Collection
 from rrsd.runtime.bell import Bell
 from rrsd.runtime.flights import Flights
@@ -37,11 +40,12 @@ class Serving:
     gate: Gate
     strangers: Strangers
     senders: Senders
+    sharing: Sharing
     collection: Collection
 
 
-def build_serving(means: Means, people: People) -> Serving:
-    """The Resource Server of the domain."""
+def build_serving(means: Means, people: People, notices: Notices | None) -> Serving:
+    """The Resource Server of the domain; without `notices` it makes no personal links."""
     settings, effects, store, audit = means.settings, means.effects, means.store, means.audit
     timers, rs = effects.timers, settings.rs
     record = Record(audit, timers)
@@ -56,7 +60,23 @@ def build_serving(means: Means, people: People) -> Serving:
         Gate(rs, rates, audit),
         Strangers(proofs, store.grants, store.blobs, timers, record, permission),
         senders,
+        _sharing(means, record, notices),
         Collection(rs, store.blobs, store.uploads, timers, Nursery()),
+    )
+
+
+def _sharing(means: Means, record: Record, notices: Notices | None) -> Sharing:
+    effects, store = means.effects, means.store
+    return Sharing(
+        origin=means.settings.rs.origin,
+        links=store.links,
+        grants=store.grants,
+        blobs=store.blobs,
+        notices=notices if means.settings.mail.links else None,
+        rates=RateLimit(LINK_RATE, LINK_BURST, effects.reactor),
+        timers=effects.timers,
+        record=record,
+        new_name=effects.unique,
     )
 
 

@@ -21,8 +21,10 @@ from rrsd.roles.rra.api import MailboxPages
 from rrsd.roles.rra.local import Operator
 from rrsd.roles.rra.openapi import MAILBOX, REFUSED, build_document
 from rrsd.roles.rs.openapi import PATHS
+from rrsd.roles.rs.resource.links import LinkPages
 from rrsd.roles.rs.resource.senders import SendersPages
 from rrsd.roles.rs.resource.strangers import StrangersPages
+from rrsd.roles.rs.rules_links import PATH
 
 WELL_KNOWN = (
     "/.well-known/oauth-authorization-server",
@@ -40,6 +42,7 @@ def public_site(
     resource_metadata = _resource_metadata(settings)
     mounts = [
         Mount(StrangersPages(resource_metadata, serving.gate, serving.strangers).routes.resource(), STRANGERS_PATHS),
+        Mount(LinkPages(serving.gate, serving.sharing).routes.resource(), (PATH,)),
         Mount(
             SendersPages(resource_metadata, serving.gate, serving.senders).routes.resource(),
             ("/api/uploads", "/api/outgoing"),

@@ -18,10 +18,11 @@ _NAMES = re.compile(r"token|assertion|secret|key|cookie|authorization|password|c
 _SECRETS = re.compile(
     r"(?P<scheme>\b(?:Bearer|Basic|DPoP)\s+)[A-Za-z0-9._~+/=-]+"
     r"|\beyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){1,4}|\beyJ[A-Za-z0-9_-]{41,}"
+    r"|(?P<link>/rrs/links/)[^/\s\"'?]+"
     r"|(?P<name>\b\w*(?:token|assertion|secret|password|code)=)[^&\s\"']+",
     re.IGNORECASE,
 )
-_SIGNS = ("=", "eyj", "bearer", "basic", "dpop")
+_SIGNS = ("=", "eyj", "bearer", "basic", "dpop", "/rrs/links/")
 """Nothing that `_SECRETS` finds is without one of these; most texts are, and need no closer look."""
 
 
@@ -41,7 +42,7 @@ def scrub(text: str) -> str:
     folded = text.casefold()
     if not any(sign in folded for sign in _SIGNS):
         return text
-    return _SECRETS.sub(lambda found: (found["scheme"] or found["name"] or "") + HIDDEN, text)
+    return _SECRETS.sub(lambda found: (found["scheme"] or found["link"] or found["name"] or "") + HIDDEN, text)
 
 
 def redact(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,11 @@ grant       POST    /authorize
 grant       POST    /introspect
 grant       POST    /revoke
 grant       POST    /token
+link        GET     /rrs/links/<token>
+link        GET     /rrs/links/<token>/code
+link        GET     /rrs/links/<token>/files/<name>
+link        POST    /rrs/links/<token>
+link        POST    /rrs/links/<token>/code
 user        DELETE  /api/outgoing/<message_id>
 user        DELETE  /api/uploads/<upload_id>
 user        GET     /api/events

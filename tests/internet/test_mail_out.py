@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -308,9 +309,37 @@ class TooMuch(OutCase):
         for number, size in enumerate((None, 15_000)):
             self.assertEqual(self.send(message(FILM), "dave@plain.test", ident=str(number), size=size), 250)
             self.assertEqual(len(parse_placeholder(self.kept()[1]).attachments), 1)
+            self.assertIn(b"https://foo.test/rrs/links/", self.kept()[1])
         self.assertEqual(len(self.grants(who="dave@plain.test")), 1)
         self.assertEqual(self.send(message(FILM[:2000]), "dave@plain.test"), 250)
         self.assertEqual(self.kept()[1], message(FILM[:2000]))
+
+    def test_links_are_personal(self) -> None:
+        """Each recipient gets a message with a link of their own, and whom it was for is in the ledger at once."""
+        found = {}
+        self.next.says = lambda envelope: [Reply(451 if "erin" in envelope.recipients[0].path else 250)]
+        to = ("dave@plain.test", "erin@plain.test", "bob@bar.test")
+        self.assertEqual(self.send(message(FILM), *to), 451)
+        self.next.says = lambda _: [Reply(250)]
+        self.assertEqual(self.send(message(FILM), *to), 250)
+        for envelope, raw in self.next.kept:
+            link = re.search(rb"^  https://foo.test(/rrs/links/\S+)\r$", raw, re.MULTILINE)
+            found[envelope.recipients[0].path] = link and link[1]
+            self.assertEqual(len(envelope.recipients), 1)
+        self.assertEqual((len(self.next.kept), len(set(found.values()))), (3, 3))
+        self.assertIsNone(found["bob@bar.test"])
+
+    def test_no_place_for_a_link(self) -> None:
+        """A message that breaks off before its end goes out as it is."""
+        cut = message(FILM).removesuffix(b"--b--\r\n") + b"--b\r\n\r\nmore\r\n"
+        for to in (("dave@plain.test",), ("dave@plain.test", "bob@bar.test", "postmaster")):
+            self.assertEqual(self.send(cut, *to), 250)
+            self.assertEqual(self.kept()[1], cut)
+
+    def test_without_links(self) -> None:
+        """Where the owner wants none, the sender hears that it is too large."""
+        self.told(links=False)
+        self.assertEqual(self.send(message(FILM), "dave@plain.test"), 552)
 
     def test_full(self) -> None:
         """Or it is sent all the same."""

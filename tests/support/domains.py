@@ -337,6 +337,13 @@ class Ledger:
         self.kept = [evolve(each, withdrawn=True) if each in mine else each for each in self.kept]
         return len(mine)
 
+    async def addressed(self, message_id: str, sender: Address, recipient: Address) -> Sequence[Grant]:
+        named = (message_id, sender, recipient)
+        return [grant for grant in self.kept if (grant.message_id, grant.sender, grant.recipient) == named]
+
+    async def downloaded(self, grant: Grant, at: Instant) -> None:
+        self.kept = [evolve(each, downloaded=at) if each == grant else each for each in self.kept]
+
 
 def timers_of(clock: Clock) -> Timers:
     """Time as `clock` says."""

@@ -23,7 +23,8 @@ class Blob:
 class Grant:
     """One recipient may retrieve one resource of one message until `not_after`.
 
-    `withdrawn` ends it early. `receipted` is when the recipient's domain proved that it keeps its own copy.
+    `withdrawn` ends it early. `receipted` is when the recipient's domain proved that it keeps its own copy,
+    `downloaded` when the recipient first had all of it through a personal link.
     """
 
     message_id: str
@@ -36,6 +37,7 @@ class Grant:
     filename: str = ""
     withdrawn: bool = False
     receipted: Instant | None = None
+    downloaded: Instant | None = None
 
 
 @frozen

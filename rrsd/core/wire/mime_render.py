@@ -168,25 +168,40 @@ def _separated(pieces: Iterator[str]) -> list[str]:
     return [f"{piece};" for piece in held[:-1]] + held[-1:]
 
 
-def render_notice(attachments: Sequence[Attachment]) -> bytes:
-    """The part that says in plain words what belongs to the message and is not in it."""
+def render_notice(attachments: Sequence[Attachment], link: str = "") -> bytes:
+    """The part that says in plain words what belongs to the message and is not in it.
+
+    With `link` it is for one recipient, whose mail service collects nothing: where they get the files by themselves.
+    """
     count = "One file belongs" if len(attachments) == 1 else f"{len(attachments)} files belong"
     listed = [
-        f"  {safe_filename(attachment.filename) or 'unnamed'} ({_readable(attachment.size)})"
+        f"  {safe_filename(attachment.filename) or 'unnamed'} ({readable_size(attachment.size)})"
         for attachment in attachments
     ]
-    text = [
-        f"{count} to this message:", "", *listed, "",
-        "They are not inside it: your mail service collects its own copy from the",
-        "sender's mail service and then shows them here as ordinary attachments.",
-        "If they do not appear, ask your mail provider whether it can collect such",
-        "attachments, or ask the sender to send them in another way.",
-    ]  # fmt: skip
+    text = [f"{count} to this message:", "", *listed, "", *(_linked(link) if link else _COLLECTED)]
     inline = render_field("Content-Disposition", "inline")
     return _text_part("\n".join(text), inline, render_field("RRS-Part", "notice"))
 
 
-def _readable(size: int) -> str:
+_COLLECTED = (
+    "They are not inside it: your mail service collects its own copy from the",
+    "sender's mail service and then shows them here as ordinary attachments.",
+    "If they do not appear, ask your mail provider whether it can collect such",
+    "attachments, or ask the sender to send them in another way.",
+)
+
+
+def _linked(link: str) -> list[str]:
+    return [
+        "They are not inside it, because they are too large for mail. Download them",
+        "with this link, which is for you alone:", "", f"  {link}", "",
+        "You need no account. The page sends a code to your address, and shows the",
+        "files when you have entered it.",
+    ]  # fmt: skip
+
+
+def readable_size(size: int) -> str:
+    """A number of bytes as a person reads it."""
     unit = 0
     amount = float(size)
     while amount >= 1024 and unit < len(_UNITS) - 1:

@@ -24,8 +24,10 @@ from rrsd.drivers.store.sql.engine import Engine
 from rrsd.drivers.store.sql.epoch import Epoch
 from rrsd.drivers.store.sql.grants import Grants
 from rrsd.drivers.store.sql.holds import Holds
+from rrsd.drivers.store.sql.links import Links
 from rrsd.drivers.store.sql.logins import LoginGrants
 from rrsd.drivers.store.sql.mailbox import Mailbox
+from rrsd.drivers.store.sql.notices import Outbox
 from rrsd.drivers.store.sql.passages import Passages
 from rrsd.drivers.store.sql.queue import Queue
 from rrsd.drivers.store.sql.replays import Replays
@@ -65,6 +67,8 @@ class Store:
     revocations: Revocations = field(init=False)
     grants: Grants = field(init=False)
     holds: Holds = field(init=False)
+    links: Links = field(init=False)
+    outbox: Outbox = field(init=False)
     passages: Passages = field(init=False)
     queue: Queue = field(init=False)
     mailbox: Mailbox = field(init=False)
@@ -102,6 +106,8 @@ class Store:
         self.revocations = Revocations(self._engine, self._now)
         self.grants = Grants(self._engine, self._vault.is_stored)
         self.holds = Holds(self._engine, self._now)
+        self.links = Links(self._engine)
+        self.outbox = Outbox(self._engine)
         self.passages = Passages(self._engine, self._now)
         self.queue = Queue(self._engine, self._vault.is_stored)
         self.mailbox = Mailbox(self._engine)

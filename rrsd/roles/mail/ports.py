@@ -10,6 +10,7 @@ from rrsd.core.values.digests import Digest
 from rrsd.core.values.envelopes import Envelope, Passage, Reply, Standing
 from rrsd.core.values.holds import Hold, Progress
 from rrsd.core.values.instants import Instant
+from rrsd.core.values.notices import Notice
 from rrsd.core.values.peers import Introduction
 from rrsd.core.values.records import Records, RecordType
 from rrsd.core.values.resources import Blob, Grant
@@ -175,6 +176,47 @@ class Pulls(Protocol):
         ...
 
 
+class Notices(Protocol):
+    """Small messages that we write ourselves."""
+
+    async def send(self, notice: Notice) -> None:
+        """Take the notice, durable when this returns; the same key again changes nothing. Refuses with Forbidden for
+        an address that nothing proves, Malformed, NoSpace."""
+        ...
+
+
+class Outbox(Protocol):
+    """Where they wait."""
+
+    async def add(self, notice: Notice, now: Instant) -> bool:
+        """Remember it, durably when this returns; False when its key was there before, whatever became of it."""
+        ...
+
+    async def due(self, now: Instant, most: int) -> Sequence[Notice]:
+        """At most `most` whose time has come."""
+        ...
+
+    async def next_due(self) -> Instant | None:
+        """When the next one's time comes; None when nothing waits."""
+        ...
+
+    async def later(self, key: str, due: Instant) -> None:
+        """It was tried once more, and is to be tried then."""
+        ...
+
+    async def end(self, key: str) -> None:
+        """It is over; its text is forgotten, its key is not."""
+        ...
+
+
+class Granted(Protocol):
+    """Who may retrieve what."""
+
+    async def addressed(self, message_id: str, sender: Address, recipient: Address) -> Sequence[Grant]:
+        """The grants of one message to one recipient, dead ones too."""
+        ...
+
+
 class Subjects(Protocol):
     """Whether an address is one of ours."""
 
@@ -236,6 +278,14 @@ class Bell(Protocol):
 
     async def wait(self, delay: timedelta | None) -> None:
         """Return when the bell rings or after `delay`."""
+        ...
+
+
+class Links(Protocol):
+    """Personal links for recipients whose domain collects nothing."""
+
+    async def make(self, message_id: str, sender: Address, recipient: Address, expires: Instant) -> str:
+        """The URL of a new one for the grants of that message; "" where the owner has switched links off."""
         ...
 
 

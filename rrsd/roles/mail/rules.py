@@ -99,6 +99,8 @@ class Form(StrEnum):
     """What a recipient gets."""
 
     PLACEHOLDER = "placeholder"
+    LINK = "link"
+    """A placeholder that says where the recipient gets the files by themselves."""
     WHOLE = "whole"
     LATER = "later"
     REFUSED = "refused"
@@ -113,7 +115,7 @@ def form_for(standing: Standing, size: int, waited: float, settings: Settings) -
         return Form.LATER
     if size <= settings.most_mail or settings.too_large is TooLargeFor.FULL:
         return Form.WHOLE
-    return Form.REFUSED if settings.too_large is TooLargeFor.REFUSE else Form.PLACEHOLDER
+    return Form.LINK if settings.too_large is TooLargeFor.LINK and settings.links else Form.REFUSED
 
 
 @frozen
@@ -128,7 +130,7 @@ class Forms:
         address = address_of(recipient)
         if address is None:
             plain = form_for(Standing.DOES_NOT, size, waited, self.settings)
-            return Form.WHOLE if plain is Form.PLACEHOLDER else plain
+            return Form.WHOLE if plain is Form.LINK else plain
         return form_for(self.standings[address.domain], size, waited, self.settings)
 
     def grouped(self, recipients: Sequence[ForwardPath], size: int, waited: float) -> dict[Form, list[ForwardPath]]:
@@ -195,10 +197,10 @@ def attachments_of(pieces: Iterable[Piece], origin: Origin, expires: Instant) ->
 
 
 def placeholder_of(
-    pieces: Sequence[Piece], attachments: Sequence[Attachment], header: Header, message_id: str
+    pieces: Sequence[Piece], attachments: Sequence[Attachment], header: Header, message_id: str, link: str = ""
 ) -> list[Kept | bytes]:
-    """The placeholder: what is kept, and what is written between. A message without a Message-ID gets one, at the end
-    of its header (RFC 5322 3.6.4, RFC 6409 8.3).
+    """The placeholder: what is kept, and what is written between, with the recipient's own link if there is one. A
+    message without a Message-ID gets one, at the end of its header (RFC 5322 3.6.4, RFC 6409 8.3).
 
     Raises:
         Malformed: what is written would divide the message where nothing ended.
@@ -214,7 +216,7 @@ def placeholder_of(
         elif isinstance(piece, Taken):
             written.append(_undivided(render_external(next(left))) + b"\r\n")
         else:
-            written.append(b"--" + piece.boundary + b"\r\n" + _undivided(render_notice(attachments)) + b"\r\n")
+            written.append(b"--" + piece.boundary + b"\r\n" + _undivided(render_notice(attachments, link)) + b"\r\n")
     return written
 
 

@@ -55,7 +55,7 @@ class Settings:
     most_mail: Size = key("The largest message that mail servers elsewhere are believed to take.", Size(25 * 2**20))
     too_large: TooLarge = key(
         "What becomes of a larger one where nobody collects attachments: link (they stay here, and the message says "
-        "where), full (it is sent all the same) or refuse.",
+        "where; with links = no it is refused), full (it is sent all the same) or refuse.",
         TooLarge.LINK,
     )
     discovery_wait: timedelta = key(
@@ -93,3 +93,7 @@ class Settings:
     dkim_bits: int = key("The shortest RSA key that proves an author; some domains still have 1024.", 2048)
     dkim_parent: bool = key("Whether a domain may sign for authors in domains below it.", False)
     dkim_dnssec: bool = key("Whether keys count only when DNSSEC secures them.", False)
+    links: bool = key(
+        "Whether recipients whose domain collects no attachments get a personal link, opened by a code sent by mail.",
+        True,
+    )

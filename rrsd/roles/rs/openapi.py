@@ -65,6 +65,7 @@ _GRANT = {
         "not_after": {"type": "string", "format": "date-time"},
         "withdrawn": {"type": "boolean"},
         "receipted": {"type": ["string", "null"], "format": "date-time"},
+        "downloaded": {"type": ["string", "null"], "format": "date-time"},
     },
 }
 _MESSAGES = {

@@ -1,12 +1,15 @@
 """What the Resource Server needs from outside."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import Protocol
 
 from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
+from rrsd.core.values.links import Attempt, Link, LinkSession, OneTimeCode
+from rrsd.core.values.notices import Notice
 from rrsd.core.values.peers import Certificate, ClientProof, Introduction, Issuer
 from rrsd.core.values.policies import Decision, Question
 from rrsd.core.values.resources import Blob, Grant, Upload
@@ -111,6 +114,47 @@ class Grants(Protocol):
 
     async def withdraw(self, sender: Address, message_id: str) -> int:
         """End the message's grants; how many."""
+        ...
+
+    async def addressed(self, message_id: str, sender: Address, recipient: Address) -> Sequence[Grant]:
+        """The grants of one message to one recipient, dead ones too, as they were made."""
+        ...
+
+    async def downloaded(self, grant: Grant, at: Instant) -> None:
+        """Remember that the recipient had all of it through a personal link; the first time counts."""
+        ...
+
+
+class Links(Protocol):
+    """Personal links, the codes that were sent for them, and the browsers that entered one."""
+
+    async def add(self, link: Link, now: Instant) -> None:
+        """Remember the link, durably when this returns."""
+        ...
+
+    async def find(self, key: Digest) -> Link:
+        """The link, ended or not; refuses with Unknown."""
+        ...
+
+    async def add_code(self, code: OneTimeCode, per_link: int, per_recipient: int, window: timedelta) -> int:
+        """Remember a code, which takes the place of those before it: 0. The seconds to wait, and nothing is remembered,
+        when so many were made for the link or the recipient within the window."""
+        ...
+
+    async def try_code(self, code: Digest, session: LinkSession, now: Instant, most_tries: int) -> Attempt:
+        """Whether it is the code of the session's link; if so, the session begins and the code is used up."""
+        ...
+
+    async def session(self, key: Digest) -> LinkSession:
+        """The session, ended or not; refuses with Unknown."""
+        ...
+
+
+class Notices(Protocol):
+    """Small messages that we write ourselves."""
+
+    async def send(self, notice: Notice) -> None:
+        """Take the notice, durable when this returns; refuses with Forbidden, Malformed, NoSpace."""
         ...
 
 

@@ -97,11 +97,14 @@ class DatabaseTests(SynchronousTestCase):
         connection = self.database.writer()
         connection.execute("INSERT INTO users VALUES ('bob@bar.test', 'bob@bar.test', '', 0, 1.0)")
         connection.execute("INSERT INTO replays VALUES (x'00', 1.0)")
+        connection.execute("INSERT INTO grants VALUES (1, 'm', x'00', 1, 's', 's', 'r', 'r', 1.0, 't', 'n', 0, NULL)")
         connection.close()
         connection = FileDatabase(self.path).writer()
         self.assertEqual(connection.execute("SELECT key FROM users").fetchall(), [("bob@bar.test",)])
         self.assertEqual(connection.execute("SELECT count(*) FROM replays").fetchall(), [(1,)])
-        for table in ("epoch", "clients", "revocations", "holds", "passages"):
+        self.assertEqual(connection.execute("SELECT filename, downloaded FROM grants").fetchall(), [("n", None)])
+        later = ("epoch", "clients", "revocations", "holds", "passages")
+        for table in (*later, "links", "link_codes", "link_sessions", "notices"):
             connection.execute(f"SELECT count(*) FROM {table}")
         self.assertEqual(connection.execute("PRAGMA user_version").fetchone(), (len(migrations()),))
         connection.close()

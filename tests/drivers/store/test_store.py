@@ -11,7 +11,14 @@ from rrsd.drivers.store.memory import MemoryStore
 from rrsd.drivers.store.service import Store, Threads
 from rrsd.drivers.store.settings import Settings
 from rrsd.runtime.workers import InlineWorkers
-from tests.drivers.store import bytes_contract, deposits_contract, holds_contract, people_contract, queue_contract
+from tests.drivers.store import (
+    bytes_contract,
+    deposits_contract,
+    holds_contract,
+    links_contract,
+    people_contract,
+    queue_contract,
+)
 from tests.drivers.store.contract import StoreCase
 from tests.drivers.store.samples import ALICE, NOW
 
@@ -29,6 +36,9 @@ if TYPE_CHECKING:
     served: rs.Blobs = store.blobs
     uploads: rs.Uploads = store.uploads
     grants: rs.Grants = store.grants
+    links: rs.Links = store.links
+    outbox: mail.Outbox = store.outbox
+    granted: mail.Granted = store.grants
     queue: rra.Queue = store.queue
     mailbox: rra.Mailbox = store.mailbox
     blobs: rra.Blobs = store.blobs
@@ -84,6 +94,14 @@ class MemoryHoldsTests(_InMemory, holds_contract.HoldsContract):
 
 class DiskHoldsTests(_OnDisk, holds_contract.HoldsContract):
     """Held placeholders, on disk."""
+
+
+class MemoryLinksTests(_InMemory, links_contract.LinksContract):
+    """Links and notices, in memory."""
+
+
+class DiskLinksTests(_OnDisk, links_contract.LinksContract):
+    """Links and notices, on disk."""
 
 
 class DiskPeopleTests(_OnDisk, people_contract.PeopleContract):

@@ -86,10 +86,10 @@ class Recipients(SynchronousTestCase):
             (Standing.COLLECTS, MORE, 0, TooLarge.REFUSE, Form.PLACEHOLDER),
             (Standing.UNKNOWN, MORE, wait - 1, TooLarge.FULL, Form.LATER),
             (Standing.UNKNOWN, 1, wait, TooLarge.LINK, Form.WHOLE),
-            (Standing.UNKNOWN, MORE, wait, TooLarge.LINK, Form.PLACEHOLDER),
+            (Standing.UNKNOWN, MORE, wait, TooLarge.LINK, Form.LINK),
             (Standing.DOES_NOT, MORE - 1, 0, TooLarge.REFUSE, Form.WHOLE),
             (Standing.DOES_NOT, MORE, 0, TooLarge.FULL, Form.WHOLE),
-            (Standing.DOES_NOT, MORE, 0, TooLarge.LINK, Form.PLACEHOLDER),
+            (Standing.DOES_NOT, MORE, 0, TooLarge.LINK, Form.LINK),
             (Standing.DOES_NOT, MORE, 0, TooLarge.REFUSE, Form.REFUSED),
         ):
             settings = evolve(SETTINGS, too_large=policy)
@@ -102,8 +102,11 @@ class Recipients(SynchronousTestCase):
             forms.grouped((DAVE, BOB, NOBODY), 1, 0), {Form.PLACEHOLDER: [BOB], Form.WHOLE: [DAVE, NOBODY]}
         )
         self.assertEqual(
-            forms.grouped((DAVE, BOB, NOBODY), MORE, 0), {Form.PLACEHOLDER: [DAVE, BOB], Form.WHOLE: [NOBODY]}
+            forms.grouped((DAVE, BOB, NOBODY), MORE, 0),
+            {Form.PLACEHOLDER: [BOB], Form.LINK: [DAVE], Form.WHOLE: [NOBODY]},
         )
+        without = evolve(forms, settings=evolve(SETTINGS, links=False))
+        self.assertEqual(without.grouped((DAVE,), MORE, 0), {Form.REFUSED: [DAVE]})
         strict = evolve(forms, settings=evolve(SETTINGS, too_large=TooLarge.REFUSE))
         self.assertEqual(strict.grouped((NOBODY,), MORE, 0), {Form.REFUSED: [NOBODY]})
 

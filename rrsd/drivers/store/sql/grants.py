@@ -12,13 +12,19 @@ from rrsd.core.values.resources import Grant
 from rrsd.drivers.store.sql.engine import Connection, Engine
 from rrsd.drivers.store.sql.rows import GRANT, Row, grant_of, maybe_seconds
 
-_ADD = f"INSERT OR IGNORE INTO grants ({GRANT}, sender_key, recipient_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD = f"""
+INSERT OR IGNORE INTO grants ({GRANT}, sender_key, recipient_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 _NAMING = f"SELECT {GRANT} FROM grants WHERE digest = ? AND recipient_key = ?"
+_ADDRESSED = f"SELECT {GRANT} FROM grants WHERE message_id = ? AND sender_key = ? AND recipient_key = ? ORDER BY number"
 _SENT = f"SELECT {GRANT} FROM grants WHERE sender_key = ? ORDER BY number DESC LIMIT ?"
 _RECEIPTED = """
 UPDATE grants SET receipted = ? WHERE digest = ? AND recipient_key = ? AND message_id = ? AND receipted IS NULL
 """
 _TAKE_BACK = "DELETE FROM grants WHERE message_id = ? AND digest = ? AND recipient_key = ?"
+_DOWNLOADED = """
+UPDATE grants SET downloaded = ? WHERE digest = ? AND recipient_key = ? AND message_id = ? AND downloaded IS NULL
+"""
 _WITHDRAW = "UPDATE grants SET withdrawn = 1 WHERE message_id = ? AND sender_key = ? AND withdrawn = 0"
 
 
@@ -26,7 +32,7 @@ def _row(grant: Grant) -> Row:
     return (
         grant.message_id, grant.digest.raw, grant.size, str(grant.sender), str(grant.recipient),
         grant.not_after.timestamp(), grant.media_type, grant.filename, int(grant.withdrawn),
-        maybe_seconds(grant.receipted), grant.sender.key, grant.recipient.key,
+        maybe_seconds(grant.receipted), maybe_seconds(grant.downloaded), grant.sender.key, grant.recipient.key,
     )  # fmt: skip
 
 
@@ -84,6 +90,24 @@ class Grants:
 
         def note(connection: Connection) -> None:
             connection.executemany(_RECEIPTED, rows)
+
+        await self._engine.write(note)
+
+    async def addressed(self, message_id: str, sender: Address, recipient: Address) -> Sequence[Grant]:
+        """The grants of one message to one recipient, dead ones too, as they were made."""
+
+        def look(connection: Connection) -> list[Grant]:
+            row = (message_id, sender.key, recipient.key)
+            return [grant_of(found) for found in connection.execute(_ADDRESSED, row)]
+
+        return await self._engine.read(look)
+
+    async def downloaded(self, grant: Grant, at: Instant) -> None:
+        """Remember that the recipient had all of it through a personal link; the first time counts."""
+        row = (at.timestamp(), grant.digest.raw, grant.recipient.key, grant.message_id)
+
+        def note(connection: Connection) -> None:
+            connection.execute(_DOWNLOADED, row)
 
         await self._engine.write(note)
 

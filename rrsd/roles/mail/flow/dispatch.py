@@ -16,13 +16,15 @@ from rrsd.core.values.messages import Attachment
 from rrsd.core.values.peers import Origin
 from rrsd.core.values.resources import Grant
 from rrsd.roles.mail.flow.parcel import Parcel
-from rrsd.roles.mail.ports import Audit, Grants, Passages, Relay, Timers
+from rrsd.roles.mail.ports import Audit, Grants, Links, Passages, Relay, Timers
 from rrsd.roles.mail.replies import joined, reply_of
 from rrsd.roles.mail.rules import (
+    Closing,
     Form,
     Forms,
     Header,
     Kept,
+    address_of,
     attachments_of,
     grants_for,
     message_key,
@@ -82,6 +84,7 @@ class Dispatch:
     lifetime: timedelta
     grants: Grants
     passages: Passages
+    links: Links
     timers: Timers
     audit: Audit
     _busy: set[Digest] = field(factory=set, init=False)
@@ -117,6 +120,8 @@ class Dispatch:
             replies.append(WAIT)
         if placeholder is not None and Form.PLACEHOLDER in groups:
             replies.append(await self._send_placeholder(mail, key, groups[Form.PLACEHOLDER], placeholder))
+        if placeholder is not None and Form.LINK in groups:
+            replies.append(await self._send_links(mail, key, groups[Form.LINK], placeholder))
         if Form.WHOLE in groups:
             replies.append(await self._send_whole(mail, key, groups[Form.WHOLE]))
         return joined(replies)
@@ -142,17 +147,43 @@ class Dispatch:
         groups = mail.forms.grouped(recipients, mail.parcel.size, waited)
         if Form.REFUSED in groups:
             raise TooLarge("no mail can carry this")
-        return groups if has_placeholder else {Form.WHOLE: recipients}
+        if not has_placeholder:
+            return {Form.WHOLE: recipients}
+        if not any(isinstance(piece, Closing) for piece in mail.parcel.pieces):
+            # There is no place where a link could stand.
+            whole = [*groups.pop(Form.LINK, ()), *groups.pop(Form.WHOLE, ())]
+            return {**groups, Form.WHOLE: whole} if whole else groups
+        return groups
+
+    async def _send_links(
+        self, mail: Mail, key: Digest, recipients: Sequence[ForwardPath], placeholder: _Placeholder
+    ) -> Reply:
+        """Each recipient gets a message of their own, with a link that nobody else gets."""
+        replies = []
+        for recipient in recipients:
+            address = address_of(recipient)
+            assert address is not None
+            message_id = placeholder.message_id
+            link = await self.links.make(message_id, mail.header.author, address, placeholder.expires)
+            content = placeholder_of(mail.parcel.pieces, placeholder.attachments, mail.header, message_id, link)
+            own = evolve(placeholder, content=content)
+            replies.append(await self._send_placeholder(mail, key, (recipient,), own, Form.LINK))
+        return joined(replies)
 
     async def _send_placeholder(
-        self, mail: Mail, key: Digest, recipients: Sequence[ForwardPath], placeholder: _Placeholder
+        self,
+        mail: Mail,
+        key: Digest,
+        recipients: Sequence[ForwardPath],
+        placeholder: _Placeholder,
+        form: Form = Form.PLACEHOLDER,
     ) -> Reply:
         author = mail.header.author
         try:
             await self.grants.add(placeholder.grants(author, recipients))
         except Unknown:
             raise Unavailable("what was taken out of the message is gone, it has to come again") from None
-        self._record(mail, recipients, Form.PLACEHOLDER, placeholder.size)
+        self._record(mail, recipients, form, placeholder.size)
         content = mail.parcel.written(placeholder.content)
         replies = await self._hand_on(mail, key, recipients, content, placeholder.size)
         lost = [each for each, reply in zip(recipients, replies, strict=True) if _is_final(reply)]

@@ -34,7 +34,7 @@ class _Question:
         forms = set(self.forms.grouped(self.recipients, size, 0.0))
         if Form.REFUSED in forms and self.size is not None:
             raise TooLarge("no mail can carry this")
-        return bool(forms & {Form.PLACEHOLDER, Form.LATER})
+        return bool(forms & {Form.PLACEHOLDER, Form.LINK, Form.LATER})
 
 
 @define(eq=False, kw_only=True)

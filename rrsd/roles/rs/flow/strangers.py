@@ -87,7 +87,7 @@ class Strangers:
             grant = await self._permit(caller, Action.RETRIEVE, wanted.digest, trace)
             if wanted.if_none_match is not None and matches_etag(wanted.if_none_match, wanted.digest):
                 return Reading(grant, Span(0, grant.size), whole=True, unchanged=True)
-            return await self._open(grant, _select(wanted, grant.size), wanted.body)
+            return await self._open(grant, select(wanted, grant.size), wanted.body)
 
     async def chunks(self, caller: Caller, digest: Digest) -> Blob:
         """The chunk list of a granted resource; refuses as `retrieve`, and with Unknown when there is no list."""
@@ -172,7 +172,8 @@ class Strangers:
             raise Withdrawn("the bytes were collected") from None
 
 
-def _select(wanted: Wanted, size: int) -> Span | None:
+def select(wanted: Wanted, size: int) -> Span | None:
+    """The range that is asked for and may be sent; None for the whole."""
     if not wanted.body:
         return None  # RFC 9110 14.2: a range is asked for by GET only
     if wanted.if_range is not None and not matches_etag(wanted.if_range, wanted.digest):

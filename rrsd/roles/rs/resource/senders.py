@@ -125,4 +125,5 @@ def _show_grant(grant: Grant) -> dict[str, Any]:
         "not_after": grant.not_after.isoformat(),
         "withdrawn": grant.withdrawn,
         "receipted": grant.receipted.isoformat() if grant.receipted else None,
+        "downloaded": grant.downloaded.isoformat() if grant.downloaded else None,
     }

@@ -1,0 +1,85 @@
+"""The outbox of messages that we write ourselves."""
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from rrsd.core.refusals import Damaged
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.notices import Notice
+from rrsd.drivers.store.sql.engine import Connection, Engine
+from rrsd.drivers.store.sql.rows import UNREADABLE, Row, address_of, instant_of
+
+_COLUMNS = "key, recipient, subject, text, expires, message_id, sender, made, tries"
+_ADD = f"INSERT OR IGNORE INTO notices ({_COLUMNS}, due) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"
+_DUE = f"SELECT {_COLUMNS} FROM notices WHERE due <= ? ORDER BY due LIMIT ?"
+_NEXT = "SELECT min(due) FROM notices WHERE due IS NOT NULL"
+_LATER = "UPDATE notices SET due = ?, tries = tries + 1 WHERE key = ?"
+_END = "UPDATE notices SET due = NULL, text = '' WHERE key = ?"
+_SWEEP = "DELETE FROM notices WHERE made < ? AND due IS NULL"
+KEPT = 30 * 86400.0
+"""Seconds for which the key of one that has ended is remembered."""
+
+
+@frozen
+class Outbox:
+    """Satisfies the port of the same name of the mail role."""
+
+    _engine: Engine
+
+    async def add(self, notice: Notice, now: Instant) -> bool:
+        """Remember it, durably when this returns; False when its key was there before, whatever became of it."""
+        at = now.timestamp()
+        row = (
+            notice.key, str(notice.recipient), notice.subject, notice.text, notice.expires.timestamp(),
+            notice.message_id, str(notice.sender or ""), at, at,
+        )  # fmt: skip
+
+        def add(connection: Connection) -> bool:
+            connection.execute(_SWEEP, (at - KEPT,))
+            return connection.execute(_ADD, row).rowcount == 1
+
+        return await self._engine.write(add)
+
+    async def due(self, now: Instant, most: int) -> Sequence[Notice]:
+        """At most `most` whose time has come. Refuses with Damaged."""
+
+        def look(connection: Connection) -> list[Notice]:
+            return [_notice(row) for row in connection.execute(_DUE, (now.timestamp(), most))]
+
+        return await self._engine.read(look)
+
+    async def next_due(self) -> Instant | None:
+        """When the next one's time comes; None when nothing waits."""
+
+        def look(connection: Connection) -> Instant | None:
+            (at,) = connection.execute(_NEXT).fetchone()
+            return None if at is None else instant_of(at)
+
+        return await self._engine.read(look)
+
+    async def later(self, key: str, due: Instant) -> None:
+        """It was tried once more, and is to be tried then."""
+
+        def put_off(connection: Connection) -> None:
+            connection.execute(_LATER, (due.timestamp(), key))
+
+        await self._engine.write(put_off)
+
+    async def end(self, key: str) -> None:
+        """It is over; its text is forgotten, its key is not."""
+
+        def end(connection: Connection) -> None:
+            connection.execute(_END, (key,))
+
+        await self._engine.write(end)
+
+
+def _notice(row: Row) -> Notice:
+    try:
+        sender = address_of(row[6]) if row[6] else None
+        return Notice(
+            row[0], address_of(row[1]), row[2], row[3], instant_of(row[4]), row[5], sender, instant_of(row[7]), row[8]
+        )
+    except UNREADABLE as error:
+        raise Damaged(f"row of a notice: {type(error).__name__}") from error
