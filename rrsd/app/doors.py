@@ -52,7 +52,7 @@ class Doors:
         self.server.replace(credential)
         self.present()
         self.policies.replace(policies)
-        return ("front certificate", "keys", "policies")
+        return ("front certificate", "keys", f"{len(policies.by_name)} policies")
 
     def present(self) -> None:
         """Present the client certificate that is the current one on calls from now on; those that run go on."""

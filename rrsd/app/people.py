@@ -9,6 +9,7 @@ from rrsd.app.ourselves import agent_name, api_origin
 from rrsd.app.token_service import build_token_service
 from rrsd.config.settings import Settings
 from rrsd.core.refusals import Malformed
+from rrsd.core.values.networks import network_of
 from rrsd.core.values.peers import Url
 from rrsd.core.wire.metadata import IssuerMetadata
 from rrsd.drivers.dns.service import is_validating
@@ -135,9 +136,9 @@ def _login(means: Means, passwords: Argon2Passwords, identity: Identity) -> Logi
     built_in = command_line(settings.domain.issuer)
     registered = [built_in, *(each.client() for each in idp.clients)]
     guards = Guards(
-        by_address=RateLimit(idp.attempts_per_address / 60, idp.attempts_per_address, clock),
+        by_address=RateLimit(idp.attempts_per_address / 60, idp.attempts_per_address, clock, whose=network_of),
         by_user=RateLimit(idp.attempts_per_user / 60, idp.attempts_per_user, clock),
-        by_failure=RateLimit(1.0, 60, clock),
+        by_failure=RateLimit(1.0, 60, clock, whose=network_of),
     )
     return Login(
         issuer=settings.domain.issuer,

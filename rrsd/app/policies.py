@@ -149,7 +149,8 @@ def _report(seen: Sequence[Mapping[str, Any]], good: str, bad: str, note: str, a
     return {
         "asked": asked,
         "permitted": is_permitted,
-        "because": chosen["because"] if chosen else "",
+        # A policy that permits is not the reason of a refusal that came before it.
+        "because": chosen["because"] if chosen and chosen["permitted"] == is_permitted else "",
         "answer": good if is_permitted else bad,
         "note": note,
         "looked_at": list(seen),

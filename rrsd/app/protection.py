@@ -21,6 +21,7 @@ from rrsd.config.protection import Api, ApiSettings, parse_api_settings
 from rrsd.core.refusals import Refusal, Unproven
 from rrsd.core.values.addresses import join_client_identifier, parse_domain
 from rrsd.core.values.digests import Digest
+from rrsd.core.values.networks import network_of
 from rrsd.core.values.peers import Certificate, Origin, Url, parse_issuer
 from rrsd.core.values.tokens import KeySet
 from rrsd.core.wire.metadata import IssuerMetadata
@@ -122,7 +123,7 @@ def protect(
     protection = Protection(
         settings.api.origin,
         Proofs(serving, trust, outside.timers),
-        Gate(serving, RateLimit(serving.rate, serving.burst, outside.reactor), audit),
+        Gate(serving, RateLimit(serving.rate, serving.burst, outside.reactor, whose=network_of), audit),
         Record(audit, outside.timers),
         policy,
         settings.api.weak,

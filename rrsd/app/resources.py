@@ -6,6 +6,7 @@ from attrs import frozen
 
 from rrsd.app.means import Means
 from rrsd.app.people import People
+from rrsd.core.values.networks import network_of
 from rrsd.roles.rra.acceptance import Acceptance
 from rrsd.roles.rra.delegations import Delegations
 from rrsd.roles.rra.feed import Feed
@@ -49,7 +50,7 @@ def build_serving(means: Means, people: People, notices: Notices | None) -> Serv
     settings, effects, store, audit = means.settings, means.effects, means.store, means.audit
     timers, rs = effects.timers, settings.rs
     record = Record(audit, timers)
-    rates = RateLimit(rs.rate, rs.burst, effects.reactor)
+    rates = RateLimit(rs.rate, rs.burst, effects.reactor, whose=network_of)
     pairs = frozenset((client, pair.domain) for pair in settings.policy.pairs for client in pair.clients)
     proofs = Proofs(rs, people.identity, timers, pairs)
     permission = Permission(means.doors.policies, timers)

@@ -9,6 +9,7 @@ from rrsd.app.ourselves import agent_name, api_origin
 from rrsd.config.settings import Settings
 from rrsd.core.refusals import Malformed
 from rrsd.core.values.addresses import Domain
+from rrsd.core.values.networks import network_of
 from rrsd.core.values.peers import Certificate
 from rrsd.core.wire.strictjson import parse_object
 from rrsd.core.wire.subjects import NameKind
@@ -80,7 +81,7 @@ def _admission(means: Means, registry: Registry, identity: Identity) -> Admissio
     return Admission(
         authentication=Authentication(issuer=issuer, clients=registry, keys=identity, replays=replays, now=now),
         requests=RateLimit(float(sts.exchanges_per_second), 2 * sts.exchanges_per_second, clock),
-        failures=RateLimit(sts.failures_per_address / 60, sts.failures_per_address, clock),
+        failures=RateLimit(sts.failures_per_address / 60, sts.failures_per_address, clock, whose=network_of),
         audit=means.audit,
         now=now,
     )

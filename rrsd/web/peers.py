@@ -4,7 +4,7 @@ from itertools import islice
 from typing import Any, cast
 
 from attrs import evolve
-from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL.crypto import FILETYPE_ASN1, dump_certificate
 from twisted.internet.interfaces import ISSLTransport
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
@@ -43,18 +43,21 @@ def read_certificate(transport: object) -> Certificate | None:
     certificate = transport.getPeerCertificate()
     if certificate is None:
         return None
-    leaf = parse_certificate(certificate.to_cryptography().public_bytes(Encoding.DER))
+    leaf = parse_certificate(dump_certificate(FILETYPE_ASN1, certificate))
     return evolve(leaf, chain=_read_chain(transport, leaf.der))
 
 
 def _read_chain(transport: Any, leaf: bytes) -> tuple[bytes, ...]:
-    """What came with the leaf; OpenSSL lists the leaf too on the client's side, but not on the server's."""
+    """What came with the leaf; OpenSSL lists the leaf too on the client's side, but not on the server's.
+
+    Nothing is parsed: OpenSSL takes certificates that nobody else would, and whoever proves a chain refuses those.
+    """
     handle = getattr(transport, "getHandle", None)
     connection = None if handle is None else handle()
     found: Any = getattr(connection, "get_peer_cert_chain", list)() or ()
     kept: list[bytes] = []
     for each in islice(found, MOST_CHAIN + 1):
-        der = each.to_cryptography().public_bytes(Encoding.DER)
+        der = dump_certificate(FILETYPE_ASN1, each)
         if der != leaf and len(kept) < MOST_CHAIN and sum(map(len, kept)) + len(der) <= MOST_CHAIN_BYTES:
             kept.append(der)
     return tuple(kept)

@@ -12,7 +12,8 @@ from inspect import isawaitable
 from typing import Any, Protocol, cast
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource, getChildForRequest
@@ -32,6 +33,7 @@ from rrsd.web.router import abort, answer, refuse
 from rrsd.web.trail import name_of
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
+_log = Logger()
 
 
 class ICaller(Interface):
@@ -260,7 +262,19 @@ def _require_whole(delegation: VerifiedDelegation) -> None:
 
 
 async def _permit(policy: Policy, caller: Caller, request: IRequest) -> None:
-    if await _whatever(policy(caller, request)) is not True:
+    """None if the policy says so; one that fails has not said so, and that is a decision with its line like any other.
+
+    Raises:
+        Forbidden: it says something else, or nothing.
+    """
+    try:
+        word = await _whatever(policy(caller, request))
+    except (Refusal, CancelledError):
+        raise
+    except Exception:
+        _log.failure("the policy {policy} failed, and so permits nothing", policy=_word_for(policy))
+        raise Forbidden("the API's policy failed: see the log") from None
+    if word is not True:
         raise Forbidden("the API's policy")
 
 

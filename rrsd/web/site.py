@@ -25,6 +25,7 @@ from twisted.web.resource import IResource, Resource
 from typing_extensions import override
 
 from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unavailable, Unknown
+from rrsd.core.values.networks import network_of
 from rrsd.core.values.peers import Certificate
 from rrsd.runtime.logs import scrub
 from rrsd.web.refusals import headers_of, shape_of
@@ -222,7 +223,7 @@ class Site(server.Site):
     @override
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """A channel, or None when there are too many."""
-        host = getattr(addr, "host", "")
+        host = network_of(getattr(addr, "host", ""))
         if len(self._open) >= self.limits.most_connections or self._by_address[host] >= self.limits.most_per_address:
             self._log.warn("too many connections, one from {host} is turned away", host=host)
             return None

@@ -91,6 +91,7 @@ class Explain(SynchronousTestCase):
         report = self.explain(resource=self.digest.ni, client="_rra.evil.test")
         self.assertEqual((report["permitted"], report["answer"]), (False, "403"))
         self.assertIn("[policy.pair.bar.test]", report["note"])
+        self.assertEqual((report["permitted"], report["because"]), (False, ""))
         self.assertTrue(self.explain(resource=self.digest.ni, client="_rra.baz.test")["permitted"])
 
     def test_exchanges(self) -> None:

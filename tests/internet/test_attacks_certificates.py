@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from OpenSSL import crypto
 
 from rrsd.core.values.addresses import parse_client_identifier
 from rrsd.core.values.clients import Method
@@ -134,6 +135,32 @@ class Certificates(AttackCase):
             token = delegation(self.bar, self.foo).text()
             self.assertEqual(line.ask("GET", self.target, Authorization=f"Bearer {token}").status, 200)
         self.require_nobody(evolve(other, chain=other.chain + agent.chain))
+
+    def test_certificates_that_only_openssl_reads(self) -> None:
+        """A version that does not exist, in the leaf or in what comes with it, proves nothing and is no fault."""
+        agent = agent_of(self.bar)
+        good = agent.chain[0].public_bytes(Encoding.DER)
+        odd = good.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020105"), 1)
+        self.assertNotEqual(odd, good)
+        form = exchange_form(self.bar, self.foo, impersonation(self.bar).text())
+        for chain, believed in (((odd,), False), ((good, odd), True)):
+            with self.subTest(believed=believed):
+                token = delegation(self.bar, self.foo).text()
+                response = self.raw_line(self.foo, chain).ask("GET", self.target, Authorization=f"Bearer {token}")
+                if believed:
+                    self.assertEqual(response.status, 200)
+                else:
+                    self.require_refused(self.foo, response, *TOKEN)
+                    self.require_refused(self.bar, self.raw_line(self.bar, chain).form("/token", form), *UNKNOWN)
+
+    def raw_line(self, domain: MemoryDomain, chain: tuple[bytes, ...]) -> Line:
+        """A connection of bar.test's agent that shows these bytes as certificates."""
+        context = client_context(agent_of(self.bar))
+        leaf, *others = (crypto.load_certificate(crypto.FILETYPE_ASN1, der) for der in chain)
+        context.use_certificate(leaf)
+        for each in others:
+            context.add_extra_chain_cert(each)
+        return self.line(domain, context=context)
 
     def test_names_that_nobody_reads(self) -> None:
         """An alternative name of a kind that is not read (X.400, EDI) is no name and no fault, before any proof."""

@@ -288,6 +288,21 @@ class Policies(ApiCase):
             self.assertEqual(self.ask(token, target=path, api=api).status, status, (user, path))
             self.assertEqual(api.trail.lines.pop()["policy"], policies)
 
+    def test_policy_that_fails(self) -> None:
+        """A policy with a bug has not said True: the answer is 403, its line is in the trail, its trace in the log."""
+
+        def broken(caller: Caller, request: Any) -> bool:
+            raise KeyError(request.getHeader("authorization"))
+
+        api = api_of(self.world, orders(), "broken.baz.test", broken)
+        token = delegation(self.bar, self.bar).text({}, aud="https://broken.baz.test")
+        self.assertEqual(self.ask(token, api=api).status, 403)
+        (line,) = api.trail.lines
+        self.assertEqual((line["what"], line["outcome"], line["refusal"], line["policy"], line["subject"]),
+                         ("call", "refused", "forbidden", "broken", "bob@bar.test"))  # fmt: skip
+        self.assertNotIn(token, str(line))
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+
     def test_handler_refuses(self) -> None:
         """What a handler raises is answered by the table, bugs by 500 without a word."""
 

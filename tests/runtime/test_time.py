@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from rrsd.core.values.networks import network_of
 from rrsd.runtime.awaits import deferred_of
 from rrsd.runtime.flights import Flights
 from rrsd.runtime.limits import RateLimit
@@ -158,6 +159,12 @@ class Rates(SynchronousTestCase):
         for number in range(1000):
             limit.take(str(number))
         self.assertEqual(len(limit), 10)
+
+    def test_t12_addresses_of_one_network(self) -> None:
+        """T-12: whoever changes the IPv6 address with each request is still the same."""
+        limit = RateLimit(1, 2, Clock(), whose=network_of)
+        self.assertEqual([limit.take(f"2001:db8::{number}") for number in range(3)], [0, 0, 1])
+        self.assertEqual(limit.take("2001:db8:0:1::1"), 0)
 
     def test_clock_set_back(self) -> None:
         """A clock that goes backwards gives nobody more."""

@@ -7,6 +7,7 @@ The path is built and checked by `cryptography`, which takes no signature by MD5
 from collections.abc import Sequence
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
@@ -16,6 +17,17 @@ from rrsd.core.values.peers import Certificate
 
 MOST_CHAIN = 5
 """Certificates between the leaf and the anchor."""
+
+_UNFIT = (
+    VerificationError,
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What `cryptography` has against certificates that anybody may have made."""
 
 
 def prove_chain(certificate: Certificate, anchors: Sequence[bytes], now: Instant) -> None:
@@ -33,7 +45,7 @@ def prove_chain(certificate: Certificate, anchors: Sequence[bytes], now: Instant
         others = [x509.load_der_x509_certificate(each) for each in certificate.chain]
         roots = [x509.load_der_x509_certificate(each) for each in anchors]
         path = _builder(roots, now).build_client_verifier().verify(leaf, others).chain
-    except (VerificationError, ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except _UNFIT:
         raise Unproven("no certification path to a CA that is trusted for this") from None
     if len(path) < 2:
         raise Unproven("the certificate is its own anchor")

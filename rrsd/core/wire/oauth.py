@@ -106,7 +106,7 @@ def parse_bearer(headers: Sequence[str]) -> str:
         raise Unauthenticated("no Authorization")
     found = _BEARER.fullmatch(headers[0])
     if len(headers) > 1 or found is None:
-        raise Malformed("Authorization is not one bearer token")
+        raise Malformed("Authorization does not hold one token of the scheme Bearer")
     return found[1]
 
 

@@ -126,3 +126,12 @@ class ChainTests(SynchronousTestCase):
         for chain, anchors in (((b"x",), [self.root.der]), ((), [b"x"]), ((), [])):
             with self.assertRaises(Unproven):
                 prove_chain(evolve(leaf, chain=chain), anchors, NOW)
+
+    def test_certificates_that_only_openssl_reads(self) -> None:
+        """One of a version that does not exist, among those that came with the leaf, is no way to a CA and no fault."""
+        odd = self.root.der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020105"), 1)
+        self.assertNotEqual(odd, self.root.der)
+        leaf = self.root.client("_rra", "bar.test").peer
+        for chain, anchors in (((odd,), [self.root.der]), ((), [odd])):
+            with self.assertRaises(Unproven):
+                prove_chain(evolve(leaf, chain=chain), anchors, NOW)

@@ -7,6 +7,7 @@ from attrs import define, field
 
 from rrsd.core.refusals import Refusal, TooMany, Unavailable
 from rrsd.core.values.calls import Event
+from rrsd.core.values.networks import network_of
 from rrsd.roles.rs import rules
 from rrsd.roles.rs.ports import Audit, Rates, Timers
 from rrsd.roles.rs.settings import Settings
@@ -34,33 +35,34 @@ class Gate:
             TooMany: the address asks too often, or has too many requests running.
             Unavailable: everybody together has.
         """
+        network = network_of(peer)
         try:
-            self._require_room(peer)
+            self._require_room(peer, network)
         except Refusal as refusal:
             self.audit.record(Event("admit", "refused", peer=peer, refusal=refusal.reason, evidence=refusal.detail))
             raise
-        self._count(peer, 1)
+        self._count(network, 1)
         try:
             yield
         finally:
-            self._count(peer, -1)
+            self._count(network, -1)
 
-    def _require_room(self, peer: str) -> None:
+    def _require_room(self, peer: str, network: str) -> None:
         wait = self.rates.take(peer)
         if wait:
             raise TooMany("rate of one address", wait)
-        if self._inside.get(peer, 0) >= self.settings.concurrent:
+        if self._inside.get(network, 0) >= self.settings.concurrent:
             raise TooMany("requests of one address", 1)
         if self._all >= self.settings.concurrent_all:
             raise Unavailable("requests of everybody", 5)
 
-    def _count(self, peer: str, step: int) -> None:
+    def _count(self, network: str, step: int) -> None:
         self._all += step
-        count = self._inside.get(peer, 0) + step
+        count = self._inside.get(network, 0) + step
         if count:
-            self._inside[peer] = count
+            self._inside[network] = count
         else:
-            del self._inside[peer]
+            del self._inside[network]
 
 
 @define(eq=False)
@@ -91,7 +93,7 @@ class Budget:
         self._change(peer, -1)
 
     def _change(self, peer: str, step: int) -> int:
-        now = self.timers.monotonic()
+        now, peer = self.timers.monotonic(), network_of(peer)
         spent, until = self._spent.get(peer, now) or (0, now + BUDGET_SECONDS)
         self._spent.put(peer, (max(0, spent + step), until), until)
         return spent + step
