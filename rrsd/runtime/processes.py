@@ -1,8 +1,9 @@
 """Programs of this host, run without a shell."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -26,16 +27,12 @@ class _Run(ProcessProtocol):
         self.said = b""
 
     def _kill(self, _: Deferred[int]) -> None:
-        try:
-            if self.transport is not None:
-                self.transport.signalProcess("KILL")
-        except ProcessExitedAlready:
-            pass
+        with suppress(ProcessExitedAlready):
+            cast(Any, self.transport).signalProcess("KILL")
 
     @override
     def connectionMade(self) -> None:
-        if self.transport is not None:
-            self.transport.closeStdin()
+        cast(Any, self.transport).closeStdin()
 
     @override
     def childDataReceived(self, childFD: int, data: bytes) -> None:
@@ -66,10 +63,13 @@ class Processes:
         """The exit status of the program, negative for a signal; what it says is in the log when it fails.
 
         Raises:
-            Unavailable: it takes too long, and was killed. A program that is not there ends with status 1.
+            Unavailable: it cannot be started, or takes too long and was killed.
         """
         running = _Run()
-        self.reactor.spawnProcess(running, arguments[0], list(arguments), ENVIRONMENT)
+        try:
+            self.reactor.spawnProcess(running, arguments[0], list(arguments), ENVIRONMENT)
+        except OSError as problem:
+            raise Unavailable(f"{arguments[0]}: {problem.strerror}") from None
         status = await self.timers.within(
             self.patience, running.ended, lambda: Unavailable("the program took too long")
         )

@@ -9,7 +9,7 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.config.settings import Settings
-from rrsd.core.refusals import NoSpace, Unavailable
+from rrsd.core.refusals import NoSpace, TooLarge, Unavailable
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.envelopes import Envelope, ForwardPath, Reply, ReversePath
@@ -17,6 +17,7 @@ from rrsd.core.values.holds import Stand
 from rrsd.core.values.records import Verdict
 from rrsd.drivers.store.sql.holds import Holds
 from rrsd.roles.mail.settings import GiveUp
+from rrsd.roles.rra.acceptance import Acceptance
 from tests.support.dkims import SIGNED, Signer
 from tests.support.mailservers import Post, Way, serve, start_mail, with_mail
 from tests.support.world import World
@@ -386,6 +387,33 @@ class Patience(WayInCase):
         self.break_rows()
         self.assertEqual(self.deliver(self.signed()), [452])
         self.assertEqual(self.inbox.kept, [])
+
+    def test_mailbox_of_a_backup(self) -> None:
+        """The hold is known and the message is not: it is accepted again."""
+        raw = self.signed()
+        self.deliver(raw)
+        self.world.advance(5)
+        for table in ("parts", "receipts", "history", "jobs", "messages"):
+            self.forget(table)
+        self.assertEqual(self.deliver(raw), [450])
+        self.world.advance(5)
+        self.assertEqual(self.deliver(raw), [250])
+
+    def forget(self, table: str) -> None:
+        """Nothing is in the table any more."""
+        engine = self.bar.store._engine
+        self.world.result(engine.write(lambda connection: connection.execute(f"DELETE FROM {table}").rowcount))
+
+    def test_placeholder_that_the_agent_does_not_take(self) -> None:
+        """A part that is too many for the agent is no reason to keep the message."""
+        raw = self.signed()
+        self.patch(Acceptance, "_accept_all", self.too_large)
+        self.assertEqual(self.deliver(raw), [250])
+        self.assertEqual((self.inbox.kept[0][1], self.lines()), (raw, [("refused", "bob@bar.test", "too_large")]))
+
+    async def too_large(self, *_: object) -> None:
+        """What the agent says."""
+        raise TooLarge("message")
 
     def test_two_deliveries_at_once(self) -> None:
         """The second one waits for the first."""

@@ -72,7 +72,7 @@ def parse_signature(text: str) -> Signature:
     tags = _parse_tags(text)
     if not tags.keys() >= _NEEDED or tags["v"] != "1" or "dns/txt" not in _list(tags.get("q", "dns/txt")):
         raise Malformed("signature lacks a tag, or is of another version")
-    domain = _parse_signer(tags["d"])
+    domain = parse_domain(tags["d"])
     return Signature(
         domain,
         _parse_selector(tags["s"]),
@@ -119,12 +119,6 @@ def _list(text: str) -> frozenset[str]:
     if not all(_WORD.fullmatch(word) for word in words):
         raise Malformed("list in a tag")
     return frozenset(word.lower() for word in words)
-
-
-def _parse_signer(text: str) -> Domain:
-    if not text.isascii():
-        raise Malformed("signer is not in A-labels")
-    return parse_domain(text)
 
 
 def _parse_selector(text: str) -> str:

@@ -120,6 +120,8 @@ class Placeholders:
 
     async def _begin(self, message: Arrived, case: Case, author: VerifiedAuthor | Refusal | None) -> None:
         """Everything that has to be durable before a 450; the verdict too, for keys are withdrawn and DNS fails."""
+        if case.hold is not None and case.hold.evidence:
+            await self._keep(message, case.hold.recipient)
         if case.address is None or author is None or (case.hold is not None and case.hold.evidence):
             return
         doubt = author if isinstance(author, Refusal) else None
@@ -139,6 +141,14 @@ class Placeholders:
         if doubt is not None and self._waited(case) < self.settings.max_hold:
             case.way, case.reply = Way.HOLD, holding.UNASKED
 
+    async def _keep(self, message: Arrived, recipient: Address) -> None:
+        """The hold may be known and the pulls not, when a mailbox was put back from a backup."""
+        pulls = self.handover.pulls
+        try:
+            await pulls.progress(recipient, message.digest)
+        except Unknown:
+            await pulls.accept(message.raw, recipient)
+
     def _waited(self, case: Case) -> timedelta:
         return timedelta() if case.hold is None else self.handover.timers.now() - case.hold.since
 
@@ -148,14 +158,7 @@ class Placeholders:
         for case in cases:
             left = timedelta(seconds=end - timers.monotonic())
             if case.address is not None and case.hold is not None and case.hold.evidence and left > timedelta():
-                await _guarded(case, self._settled(message, case.address, left))
-
-    async def _settled(self, message: Arrived, address: Address, left: timedelta) -> None:
-        pulls = self.handover.pulls
-        try:
-            await pulls.settled(address, message.digest, left)
-        except Unknown:  # the mailbox is that of a backup
-            await pulls.accept(message.raw, address)
+                await _guarded(case, self.handover.pulls.settled(case.address, message.digest, left))
 
     async def _decide(self, message: Arrived, case: Case, hold: Hold) -> None:
         progress = await self.handover.pulls.progress(hold.recipient, hold.digest)
