@@ -14,8 +14,9 @@ from twisted.web.resource import Resource
 from rrsd.config.settings import Settings
 from rrsd.core.refusals import NoSpace
 from rrsd.core.values.addresses import Domain
-from rrsd.core.values.digests import digest_of
-from rrsd.core.values.envelopes import Notify, Reply, Return, Standing
+from rrsd.core.values.digests import Digest, digest_of
+from rrsd.core.values.envelopes import Envelope, Notify, Reply, Return, Standing
+from rrsd.core.values.instants import Instant
 from rrsd.core.values.settings import NamedSize, Size
 from rrsd.core.wire.mime import parse_placeholder
 from rrsd.core.wire.mime_take import Lines
@@ -384,6 +385,49 @@ class Trouble(OutCase):
         self.assertEqual(self.send(raw, *both), 250)
         self.assertEqual(len(self.delivered()), 2)
 
+    def test_ledger_comes_first(self) -> None:
+        """That a group has it is durable before the next group begins: a crash at any moment between costs nothing."""
+        self.elsewhere("plain.test")
+        order: list[str] = []
+        note = Passages.note
+
+        async def noted(ledger: Passages, message: Digest, recipients: Sequence[str], at: Instant) -> None:
+            await note(ledger, message, recipients, at)
+            order.append(f"noted {recipients[0]}")
+
+        def says(envelope: Envelope) -> list[Reply]:
+            order.append(f"handed on {envelope.recipients[0].path}")
+            return [Reply(250)]
+
+        self.patch(Passages, "note", noted)
+        self.next.says = says
+        self.assertEqual(self.send(message(FILM), "dave@plain.test", "bob@bar.test"), 250)
+        expected = [f"{what} {who}" for who in ("bob@bar.test", "dave@plain.test") for what in ("handed on", "noted")]
+        self.assertEqual(order, expected)
+
+    def test_killed_between_groups(self) -> None:
+        """The daemon dies after the first group; the one that comes after it hands on the rest only."""
+        self.elsewhere("plain.test")
+        raw, both = message(FILM), ("bob@bar.test", "dave@plain.test")
+
+        def die(envelope: Envelope) -> list[Reply]:
+            if len(self.next.kept) == 1:
+                for wire in tuple(self.world.internet.wires):
+                    wire.cut()
+                return [Reply(451)]
+            return [Reply(250)]
+
+        self.next.says = die
+        way = Way.to(self.world, OUT)
+        way.say(envelope_of(*both) + stuffed(raw))
+        self.assertEqual(self.delivered(), ["bob@bar.test"])
+        self.next.says = lambda _: [Reply(250)]
+        store = self.foo.store
+        fresh = evolve(self.outbound().dispatch, passages=Passages(store._engine, store._now))
+        self.outbound().dispatch = fresh
+        self.assertEqual(self.send(raw, *both), 250)
+        self.assertEqual(self.delivered(), list(both))
+
     def test_retry_after_discovery_has_changed(self) -> None:
         """A recipient that has a placeholder does not get the message too when its domain collects no more."""
         self.elsewhere("plain.test")
@@ -430,9 +474,9 @@ class Trouble(OutCase):
         self.go_down("bar.test")
         self.assertEqual(self.later(raw, "bob@bar.test", "dave@plain.test"), 451)
         self.assertEqual(self.delivered(), ["dave@plain.test"])
-        self.world.advance(600, 60)
+        self.world.advance(200, 20)
         self.assertEqual(self.later(raw, "bob@bar.test", "dave@plain.test"), 451)
-        self.world.advance(600, 60)
+        self.world.advance(100, 20)
         self.assertEqual(self.later(raw, "bob@bar.test", "dave@plain.test"), 250)
         self.assertEqual(self.delivered(), ["bob@bar.test", "dave@plain.test"])
         self.assertEqual(self.kept()[1], raw)

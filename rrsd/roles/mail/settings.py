@@ -60,7 +60,7 @@ class Settings:
     )
     discovery_wait: timedelta = key(
         "How long a message waits when a recipient's domain cannot be asked what it supports; then it goes out whole.",
-        timedelta(minutes=15),
+        timedelta(minutes=5),
     )
     remembered: timedelta = key(
         "How long we know what was handed on already; longer than the mail server tries again.", timedelta(days=7)
