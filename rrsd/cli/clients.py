@@ -132,7 +132,8 @@ def _read(path: str) -> str:
     try:
         return Path(path).read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise Malformed(f"{path} cannot be read ({error}): name a file in PEM, or a JWK set") from None
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise Malformed(f"{path} cannot be read ({why}): name a file in PEM, or a JWK set") from None
 
 
 def _state(client: Mapping[str, Any]) -> str:

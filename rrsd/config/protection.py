@@ -3,6 +3,7 @@
 from attrs import frozen
 
 from rrsd.config.ini import Misconfigured, parse_ini
+from rrsd.config.least import mistaken_limits
 from rrsd.config.load import load
 from rrsd.config.resolver import mistaken_resolver
 from rrsd.core.values.peers import Origin
@@ -54,7 +55,7 @@ def parse_api_settings(text: str) -> ApiSettings:
     settings, mistakes = load(sections, ApiSettings)
     errors = (*unreadable, *mistakes)
     if settings is not None:
-        errors = (*errors, *mistaken_resolver(settings.dns))
+        errors = (*errors, *mistaken_resolver(settings.dns), *mistaken_limits(settings))
     if settings is None or errors:
         raise Misconfigured(tuple(sorted(errors, key=lambda error: error.line or 1_000_000)))
     return settings

@@ -8,6 +8,7 @@ from enum import StrEnum
 from attrs import frozen
 
 from rrsd.config.ini import Misconfigured, Mistake, parse_ini
+from rrsd.config.least import mistaken_limits
 from rrsd.config.load import load
 from rrsd.config.resolver import mistaken_resolver
 from rrsd.core.proof.times import SKEW
@@ -137,6 +138,7 @@ def contradictions(settings: Settings) -> Iterator[Mistake]:
     """Values that are each right and cannot be right together."""
     yield from _foreign(settings)
     yield from mistaken_resolver(settings.dns)
+    yield from mistaken_limits(settings)
     for section, shorter, longer in _ORDERED:
         room = getattr(settings, section)
         if getattr(room, shorter) > getattr(room, longer):

@@ -4,6 +4,7 @@ Each mounted Klein application uses its own error handlers only, so every `Route
 """
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, cast
 
 from klein import Klein
@@ -96,7 +97,7 @@ def answer(request: IRequest, document: Mapping[str, Any], status: int = 200, *,
            **headers: str) -> bytes:  # fmt: skip
     """Make `document` the JSON answer; `headers` are named with underscores, as in `Access_Control_Allow_Origin`."""
     reply = cast(Request, request)
-    reply.setResponseCode(status)
+    reply.setResponseCode(status, HTTPStatus(status).phrase.encode("ascii"))  # twisted.web has no words for 429
     body = render(document)
     given = {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff", "Content-Length": str(len(body))}
     if no_store:

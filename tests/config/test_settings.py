@@ -58,6 +58,15 @@ class Whole(SynchronousTestCase):
         )
         self.assertEqual(len(errors), 4)
 
+    def test_t12_limits_of_none(self) -> None:
+        """A limit of none is a mistake, found before the first request that nothing can be calculated for."""
+        for section, key in (("sts", "failures_per_address"), ("idp", "attempts_per_user"), ("rs", "unproven")):
+            text = LEAST if section == "rs" else f"{LEAST}[{section}]\n"
+            self.assertEqual(
+                self.errors_of(f"{text}{key} = 0\n"),
+                [f"[{section}] {key}: with less than 1 nothing works; write 1 or more"],
+            )
+
     def test_methods_of_proof(self) -> None:
         """At least one, and none twice: the order decides."""
         for methods, said in (("", "nobody could be proved"), ("dane\n  webfinger\n  dane", "twice")):

@@ -103,7 +103,11 @@ class Table(SynchronousTestCase):
 
     def test_retry_after(self) -> None:
         """T-12: too many and unavailable say when to come back."""
-        self.assertEqual(Browser(Role(TooMany("", 7))).get("/refuse").header("retry-after"), "7")
+        page = Browser(Role(TooMany("", 7))).get("/refuse")
+        self.assertEqual(page.header("retry-after"), "7")
+        self.assertTrue(
+            page.transport.value().startswith(b"HTTP/1.1 429 Too Many Requests\r\n"), page.transport.value()
+        )
         self.assertEqual(Browser(Role(Unavailable("", 9))).get("/refuse").header("retry-after"), "9")
 
     def test_shapes_of_one_router(self) -> None:
