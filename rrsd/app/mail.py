@@ -7,22 +7,28 @@ from attrs import define, field
 from twisted.internet.endpoints import clientFromString
 
 from rrsd.app.front import Listeners
-from rrsd.app.mail_in import build_way_in
+from rrsd.app.mail_in import authors_of, build_way_in
 from rrsd.app.means import Means
 from rrsd.app.people import People
 from rrsd.app.resources import Retrieving
 from rrsd.core.refusals import Malformed
 from rrsd.core.wire.smtp_server import Offer
+from rrsd.drivers.smtp.milter import MilterFactory, milter_factory
 from rrsd.drivers.smtp.relay import Relay
 from rrsd.drivers.smtp.server import Receiver, SmtpFactory, smtp_factory
 from rrsd.roles.mail.discovery import Discovery
 from rrsd.roles.mail.flow.dispatch import Dispatch
 from rrsd.roles.mail.flow.notices import Notices
 from rrsd.roles.mail.flow.outbound import Outbound
+from rrsd.roles.mail.flow.screen import Screen
 from rrsd.roles.mail.ports import Links
+from rrsd.roles.mail.screening import is_wanted
 from rrsd.roles.mail.service import Delivery
 from rrsd.runtime.bell import Bell
 from rrsd.runtime.loops import Nursery
+
+MOST_SCREENED = 1 << 20
+"""Bytes of a message that the milter looks at: each mail server's process has one in memory."""
 
 
 @define(eq=False)
@@ -30,7 +36,7 @@ class MailRoom:
     """The listeners for the mail server, and the messages that are on their way through."""
 
     listeners: Listeners
-    factories: Sequence[SmtpFactory]
+    factories: Sequence[SmtpFactory | MilterFactory]
     work: Nursery
     loops: Sequence[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = ()
     name: str = field(default="mail", init=False)
@@ -81,7 +87,7 @@ def build_mail(
         Malformed: an endpoint of a next mail server, or a command, cannot be read.
     """
     mail, work = means.settings.mail, Nursery()
-    doors: list[tuple[str, SmtpFactory]] = []
+    doors: list[tuple[str, SmtpFactory | MilterFactory]] = []
     loops: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
     if mail.outbound is not None:
         doors.append((mail.outbound, _listener(means, _outbound(means, people, links), work, is_lmtp=False)))
@@ -89,6 +95,8 @@ def build_mail(
         way_in = build_way_in(means, people, retrieving, relay_to(means, mail.inbound_next, is_lmtp=True))
         doors.append((mail.inbound, _listener(means, way_in.inbound, work, is_lmtp=True)))
         loops.append(("flush", way_in.flusher.run))
+    if mail.milter is not None:
+        doors.append((mail.milter, _milter(means, work)))
     listeners = Listeners("mail", means.effects.reactor, doors)
     if delivery is not None:
         loops.append(("notices", delivery.run))
@@ -110,6 +118,13 @@ def _outbound(means: Means, people: People, links: Links) -> Outbound:
         next=relay, ours=ours, settings=mail, domains=discovery,
         deposits=store.deposits, spools=store.spools, blobs=store.blobs, dispatch=dispatch, audit=means.audit,
     )  # fmt: skip
+
+
+def _milter(means: Means, work: Nursery) -> MilterFactory:
+    settings = means.settings
+    screen = Screen(authors=authors_of(means), audit=means.audit, most_parts=settings.rra.most_parts)
+    most = min(MOST_SCREENED, settings.mail.most_placeholder)
+    return milter_factory(is_wanted, most, screen, means.effects.timers, work.spawn, settings.smtp.connections)
 
 
 def relay_to(means: Means, description: str, *, is_lmtp: bool) -> Relay:

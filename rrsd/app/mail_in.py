@@ -108,15 +108,21 @@ def build_way_in(means: Means, people: People, retrieving: Retrieving, relay: Re
     return WayIn(Inbound(next=relay, placeholders=placeholders, places=places, most=most), flusher)
 
 
+def authors_of(means: Means) -> Authors:
+    """What proves authors."""
+    mail, effects = means.settings.mail, means.effects
+    policy = Policy(mail.dkim_bits, mail.dkim_parent, mail.dkim_dnssec)
+    return Authors(names=means.doors.names, threads=effects.proofs, timers=effects.timers, policy=policy)
+
+
 def _placeholders(means: Means, people: People, pulls: AgentPulls, relay: Relay) -> Placeholders:
     settings, effects = means.settings, means.effects
     mail, timers = settings.mail, effects.timers
-    policy = Policy(mail.dkim_bits, mail.dkim_parent, mail.dkim_dnssec)
     service = mail.authserv_id or settings.domain.name.name
     return Placeholders(
         domain=settings.domain.name,
         subjects=people.members,
-        authors=Authors(names=means.doors.names, threads=effects.proofs, timers=timers, policy=policy),
+        authors=authors_of(means),
         handover=Handover(next=relay, pulls=pulls, holds=means.store.holds, timers=timers, service=service),
         audit=means.audit,
         settings=mail,

@@ -136,9 +136,11 @@ def _unlimited(service: str) -> Iterator[Line]:
 
 
 def _inbound(settings: Settings, around: Around, here: Place) -> Iterator[Line]:
+    milters = [around.verifier] + ([listener(settings.mail.milter).lmtp] if settings.mail.milter is not None else [])
     yield Line(
-        MAIN, "smtpd_milters", around.verifier,
-        "OpenDKIM verifies what comes in; rrsd pulls for nobody whose signature does not hold.",
+        MAIN, "smtpd_milters", ", ".join(milters),
+        "OpenDKIM verifies what comes in; rrsd pulls for nobody whose signature does not hold. Its own milter, where "
+        "there is one, refuses such placeholders at once.",
     )  # fmt: skip
     yield Line(MAIN, "milter_default_action", "tempfail", "Without the verifier mail waits; it is not let in unseen.")
     yield Line(

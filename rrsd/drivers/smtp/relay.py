@@ -20,6 +20,8 @@ UNKNOWN = "[UNAVAILABLE]"
 LOST = Reply(451, "4.4.2", ("the next mail server stopped before it had answered",))
 MOST_KEPT = 8
 """Connections that wait for the next message; a mail server gives us a few messages at a time."""
+MOST_USES = 100
+"""Messages over one connection, which then begins anew."""
 
 
 @frozen
@@ -58,7 +60,11 @@ class Relay:
             talk.client.leave()
             return begun.replies
         replies = await _or_break(talk, self._transfer(talk, begun, message))
-        self._keep(talk)
+        if any(after.code >= 400 for before, after in zip(begun.replies, replies, strict=True) if before.is_good):
+            # A server may stay in trouble for as long as the connection lives (Postfix, when a milter was away).
+            talk.client.leave()
+        else:
+            self._keep(talk)
         return replies
 
     async def offers(self) -> Mapping[str, str]:
@@ -89,7 +95,7 @@ class Relay:
         return None
 
     def _keep(self, talk: Talk) -> None:
-        if not talk.client.is_clean or len(self._idle) >= MOST_KEPT or not self.waits.idle:
+        if not talk.client.is_clean or len(self._idle) >= MOST_KEPT or talk.uses >= MOST_USES or not self.waits.idle:
             talk.client.leave()
             return
         talk.uses += 1

@@ -42,6 +42,12 @@ class Settings:
         example="tcp:2425:interface=127.0.0.1",
     )
     inbound_next: str = key("The LMTP server of the mailboxes, as a client endpoint.", "unix:/run/dovecot/lmtp")
+    milter: str | None = key(
+        "The endpoint of the milter for mail from outside: placeholders that are malformed, or that no DKIM signature "
+        "proves, are refused before they are accepted.",
+        None,
+        example="tcp:8895:interface=127.0.0.1",
+    )
     most_message: Size = key("The largest message that is taken from the mail server.", Size(100 * 2**30))
     most_recipients: int = key("Recipients of one message.", 1000)
     threshold: Size = key(

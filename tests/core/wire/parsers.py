@@ -27,6 +27,7 @@ from rrsd.core.wire import (
     jose,
     keys,
     metadata,
+    milter,
     mime,
     mime_external,
     mime_fields,
@@ -357,6 +358,9 @@ TABLE = (
     _text(smtp.parse_xforward, "NAME=mx.foo.test IDENT=4A+2BB ADDR=[UNAVAILABLE]"),
     _text(smtp.decode_xtext, "a+2Bb", again=smtp.encode_xtext),
     _octets(smtp.parse_reply_line, b"250-2.1.0 ok", b"354", most=smtp.MOST_LINE),
+    _octets(milter.parse_options, b"\0\0\0\6\0\0\1\xff\0\x1f\xff\xff", most=4096),
+    _octets(milter.parse_header, b"Subject\0 x\n y\0", most=milter.MOST_PACKET),
+    _octets(milter.parse_sender, b"<alice@foo.test>\0SIZE=10\0", most=4096),
     _octets(
         x509.parse_certificate, signing.der_certificate(signing.ED_KEY), most=x509.MOST, again=lambda found: found.der
     ),

@@ -271,6 +271,19 @@ class Kept(RelayCase):
         self.assertEqual([self.codes(scene), self.codes(scene)], [[550], [250]])
         self.assertEqual(len(scene.server.scripts), 2)
 
+    def test_not_while_the_server_is_in_trouble(self) -> None:
+        """Postfix says 451 for as long as a connection lives on which a milter was away."""
+        scene = Scene.of({".": ["451 later", "250 kept"]})
+        self.assertEqual([self.codes(scene), self.codes(scene)], [[451], [250]])
+        self.assertEqual(len(scene.server.scripts), 2)
+
+    def test_not_for_ever(self) -> None:
+        """Now and then it begins anew."""
+        scene = Scene.of({})
+        for _ in range(110):
+            self.codes(scene)
+        self.assertEqual(len(scene.server.scripts), 2)
+
     def test_offers(self) -> None:
         """Asked once; the connection stays for a message."""
         scene = Scene.of({})

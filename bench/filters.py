@@ -1,0 +1,229 @@
+"""What a mail filter costs when it changes nothing: processor time for each message of 20 kB that goes through.
+
+One process has both filters, between a client and a mail server that only say what they must:
+
+    python -m bench.filters [MESSAGES]
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+from attrs import frozen
+from twisted.internet.endpoints import TCP4ClientEndpoint
+
+from bench import machine, readings
+from bench.figures import COLUMNS, Sheet, rows, shown
+from rrsd.cli.output import facts, table
+from rrsd.core.refusals import Unavailable
+from rrsd.core.values.addresses import parse_domain
+from rrsd.core.values.calls import Event
+from rrsd.core.values.envelopes import Envelope, Reply
+from rrsd.core.wire.smtp_server import Offer
+from rrsd.drivers.smtp.relay import Relay
+from rrsd.drivers.smtp.server import Receiver, smtp_factory
+from rrsd.drivers.smtp.settings import Settings
+from rrsd.roles.mail.flow.outbound import Outbound
+from rrsd.roles.mail.settings import Settings as Mail
+from rrsd.runtime.loops import Nursery
+from rrsd.runtime.timers import Timers
+
+NAME = "messages of 20 kB through a filter that changes nothing"
+SMTP, LMTP = "way out (SMTP)", "the driver alone (LMTP)"
+MOST_MS = 2.0
+"""Milliseconds for both filters together."""
+MESSAGE = b"From: carol@elsewhere.test\r\nSubject: x\r\n\r\n" + (b"y" * 72 + b"\r\n") * 276 + b".\r\n"
+_AT_ONCE = 4  # what a mail server's own settings allow, by the lines of `rrsctl mail setup`
+_HELLO = b"250-mx\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE\r\n"
+
+
+@frozen
+class Through:
+    """Hands everything on."""
+
+    relay: Relay
+
+    async def receive(self, envelope: Envelope, message: AsyncIterator[bytes]) -> Sequence[Reply]:
+        """As it comes."""
+        return await self.relay.send(envelope, message)
+
+
+class Nowhere:
+    """An audit trail that keeps nothing: what writing costs is measured elsewhere."""
+
+    def record(self, event: Event) -> None:
+        """Forget it."""
+
+
+def serve(ports: Sequence[int]) -> None:
+    """The process that is measured: what comes in at the first two ports goes to the last."""
+    from twisted.internet import reactor as installed
+
+    reactor: Any = installed
+    for port, is_lmtp in zip(ports[:2], (False, True), strict=True):
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", ports[2])
+        relay = Relay(endpoint, "us.test", Timers(reactor), Settings(), is_lmtp)
+        receiver: Receiver = Through(relay) if is_lmtp else _outbound(relay)
+        offer = Offer("us.test", is_lmtp=is_lmtp)
+        reactor.listenTCP(
+            port, smtp_factory(offer, receiver, Settings(), reactor, Nursery().spawn), interface="127.0.0.1"
+        )
+    reactor.run()
+
+
+def _outbound(relay: Relay) -> Outbound:
+    """For messages of strangers it needs nothing but the relay."""
+    none = cast(Any, None)
+    return Outbound(
+        next=relay, ours=parse_domain("foo.test"), settings=Mail(), domains=none, deposits=none, spools=none,
+        blobs=none, dispatch=none, audit=Nowhere(),
+    )  # fmt: skip
+
+
+def measure(sheet: Sheet, messages: int) -> None:
+    """Processor time and rate, for each filter."""
+    sink = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=_accept, args=(sink,), daemon=True).start()
+    ports = [_free_port(), _free_port(), sink.getsockname()[1]]
+    with _served(ports) as pid:
+        for port, contestant, hello in ((ports[0], SMTP, b"EHLO a\r\n"), (ports[1], LMTP, b"LHLO a\r\n")):
+            _send(port, hello, max(1, messages // 10))
+            used, began = readings.cpu_seconds([pid]), time.monotonic()
+            _send(port, hello, messages)
+            took, used = time.monotonic() - began, readings.cpu_seconds([pid]) - used
+            sheet.add(NAME, contestant, {
+                "processor time": (used / messages * 1000, "ms each"), "rate": (messages / took, "/s"),
+                "peak memory": (readings.peak_mib(pid), "MiB"),
+            })  # fmt: skip
+    sink.close()
+    found = [sheet.find(NAME, each, "processor time") for each in (SMTP, LMTP)]
+    total = sum(each.median for each in found if each is not None)
+    sheet.judge(f"{NAME}: both filters within {MOST_MS:.0f} ms", f"{shown(total)} ms", total <= MOST_MS)
+
+
+@contextmanager
+def _served(ports: Sequence[int]) -> Iterator[int]:
+    command = [sys.executable, "-m", "bench.filters", "--serve", *map(str, ports)]
+    with subprocess.Popen(command) as served:
+        try:
+            for port in ports[:2]:
+                _wait_for(port)
+            yield served.pid
+        finally:
+            served.terminate()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def _wait_for(port: int, within: float = 20.0) -> None:
+    late = time.monotonic() + within
+    while time.monotonic() < late:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise Unavailable("the filters do not start")
+
+
+def _send(port: int, hello: bytes, messages: int) -> None:
+    """As the mail server's client does: some connections at a time, pipelined as far as it goes."""
+    failed: list[str] = []
+    senders = [
+        threading.Thread(target=_client, args=(port, hello, messages // _AT_ONCE, failed)) for _ in range(_AT_ONCE)
+    ]
+    for each in senders:
+        each.start()
+    for each in senders:
+        each.join()
+    if failed:
+        raise Unavailable(f"a message was not taken: {failed[0]}")
+
+
+def _client(port: int, hello: bytes, messages: int, failed: list[str]) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as sock, sock.makefile("rb") as lines:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        begun = b"MAIL FROM:<carol@elsewhere.test> SIZE=20000\r\nRCPT TO:<bob@bar.test>\r\nDATA\r\n"
+        _reply(lines)
+        sock.sendall(hello)
+        _reply(lines)
+        for _ in range(messages):
+            sock.sendall(begun)
+            said = [_reply(lines) for _ in range(3)]
+            sock.sendall(MESSAGE)
+            said.append(_reply(lines))
+            if said != ["250", "250", "354", "250"]:
+                failed.append(" ".join(said))
+                return
+
+
+def _reply(lines: Any) -> str:
+    line = lines.readline()
+    while line[3:4] == b"-":
+        line = lines.readline()
+    return str(line[:3].decode())
+
+
+def _accept(sink: socket.socket) -> None:
+    while True:
+        try:
+            sock, _ = sink.accept()
+        except OSError:
+            return
+        threading.Thread(target=_swallow, args=(sock,), daemon=True).start()
+
+
+def _swallow(sock: socket.socket) -> None:
+    """A mail server that takes everything."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.sendall(b"220 mx\r\n")
+    rest = b""
+    while data := sock.recv(65536):
+        rest += data
+        while True:
+            line, found, after = rest.partition(b"\r\n")
+            if not found:
+                break
+            if line == b"DATA":
+                sock.sendall(b"354 go on\r\n")
+                rest = _body(sock, after)
+                sock.sendall(b"250 kept\r\n")
+                continue
+            rest = after
+            sock.sendall(_HELLO if line[1:] == b"HLO us.test" else b"250 ok\r\n")
+
+
+def _body(sock: socket.socket, data: bytes) -> bytes:
+    while (end := data.find(b"\r\n.\r\n")) < 0:
+        more = sock.recv(65536)
+        if not more:
+            return b""
+        data += more
+    return data[end + 5 :]
+
+
+def main(messages: int, say: Callable[[str], None]) -> Sheet:
+    """Measure, and say what was found."""
+    sheet = Sheet(machine.describe(os.getcwd()))
+    measure(sheet, messages)
+    say(facts(sheet.machine) + "\n\n" + table(COLUMNS, rows(sheet.figures)))
+    for verdict in sheet.verdicts:
+        say(f"{'met    ' if verdict.is_met else 'MISSED '} {verdict.goal}: {verdict.found}")
+    return sheet
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--serve"]:
+        serve([int(each) for each in sys.argv[2:5]])
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000, lambda text: print(text))
