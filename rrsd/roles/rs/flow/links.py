@@ -6,7 +6,6 @@ from attrs import define, frozen
 
 from rrsd.core.refusals import Expired, Forbidden, NotGranted, TooMany, Unknown, Withdrawn
 from rrsd.core.values.addresses import Address
-from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.links import Attempt, Link, LinkSession, OneTimeCode
 from rrsd.core.values.peers import Origin
@@ -81,8 +80,8 @@ class Sharing:
             wait = await self.links.add_code(code, rules.MOST_PER_LINK, rules.MOST_PER_RECIPIENT, rules.WINDOW)
             if wait:
                 raise TooMany("codes for one link or one address", wait)
-            if self.notices is not None:
-                await self.notices.send(rules.notice_of(link, text, code))
+            assert self.notices is not None  # or the link would have led nowhere
+            await self.notices.send(rules.notice_of(link, text, code))
 
     async def enter(self, token: str, text: str, peer: str) -> str:
         """The cookie of a browser in which the right code was entered.
@@ -137,8 +136,7 @@ class Sharing:
         blocks = self._blocks(link, grant, chosen)
         first = await anext(blocks, b"")
         if len(first) == chosen.end - chosen.start:
-            async for _ in blocks:  # nothing more comes, but that all was sent is to be remembered
-                pass
+            await anext(blocks, None)  # nothing more comes, but that all was sent is to be remembered
         return Reading(grant, chosen, whole=span is None, first=first, rest=blocks)
 
     async def _blocks(self, link: Link, grant: Grant, span: Span) -> AsyncIterator[bytes]:
@@ -148,13 +146,9 @@ class Sharing:
             yield block
             before, sent = sent, sent + len(block)
             if before // CHUNK != sent // CHUNK:
-                await self._require_live(link, grant.digest)
+                await self._live(link)
         if span.end == grant.size:
             await self.grants.downloaded(grant, self.timers.now())
-
-    async def _require_live(self, link: Link, digest: Digest) -> None:
-        if not any(grant.digest == digest for grant in await self._live(link)):
-            raise Withdrawn("withdrawn meanwhile")
 
     async def _follow(self, token: str, peer: str, trace: Trace) -> tuple[Link, Sequence[Grant]]:
         try:

@@ -56,7 +56,7 @@ def enter(token: str, refusal: Refusal | None = None) -> Page:
         tags.label("Code", box), tags.button("Show me the files", type="submit"), method="post", action=f"{path}/code"
     )
     wrong = () if refusal is None else (tags.p(said(refusal), class_="wrong", role="alert"),)
-    intro = tags.p("A message with a code is on its way to you. Enter the code here within ten minutes.")
+    intro = tags.p("Look for the newest message with a code in your mailbox. A code is good for ten minutes.")
     again = _send(path, "Send me a new code", class_="quiet")
     return Page("Enter the code", (tags.h1("Enter the code"), intro, *wrong, form, again))
 
