@@ -47,6 +47,8 @@ def build() -> int:
         except SystemMessage as problem:
             sys.stderr.write(f"{page}: {problem}\n")
             failed += 1
+    for picture in (ROOT / "docs").rglob("*.png"):
+        shutil.copy(picture, OUT / picture.relative_to(ROOT))
     shutil.copytree(ROOT / "docs" / "diagrams", OUT / "docs" / "diagrams", ignore=shutil.ignore_patterns("*.py"))
     return failed
 

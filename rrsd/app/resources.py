@@ -74,7 +74,7 @@ def _sharing(means: Means, record: Record, notices: Notices | None) -> Sharing:
         grants=store.grants,
         blobs=store.blobs,
         notices=notices if means.settings.mail.links else None,
-        rates=RateLimit(LINK_RATE, LINK_BURST, effects.reactor),
+        rates=RateLimit(LINK_RATE, LINK_BURST, effects.reactor, whose=network_of),
         timers=effects.timers,
         record=record,
         new_name=effects.unique,

@@ -1,7 +1,6 @@
 """What personal links and their codes are made of; no waiting, no clock, no chance."""
 
 import hashlib
-import ipaddress
 import re
 from datetime import timedelta
 
@@ -70,18 +69,6 @@ def normal_code(text: str) -> str:
 def code_digest(link: Link, code: str) -> Digest:
     """What is kept of the link's code."""
     return digest_of(link.key.raw + code.encode())
-
-
-def network_of(peer: str) -> str:
-    """Whose limit a network address counts for: of IPv6 addresses the /64, which is one household's."""
-    try:
-        address = ipaddress.ip_address(peer)
-    except ValueError:
-        return peer
-    if address.version == 4:
-        return peer
-    mapped = address.ipv4_mapped
-    return str(mapped) if mapped else str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
 
 
 def masked(address: Address) -> str:

@@ -42,7 +42,7 @@ class Codes(SynchronousTestCase):
 
 
 class Names(SynchronousTestCase):
-    """Secrets, networks, masks."""
+    """Secrets and masks."""
 
     def test_secrets(self) -> None:
         """128 bits or more, in the form that is expected back."""
@@ -50,18 +50,6 @@ class Names(SynchronousTestCase):
         self.assertEqual(rules.require_key(secret), rules.key_of(secret))
         for text in ("", secret[1:], f"{secret}A", secret[1:] + "=", secret[1:] + "é", f"{secret}\n"):
             self.assertRaises(Unknown, rules.require_key, text)
-
-    def test_networks(self) -> None:
-        """One IPv4 address, one /64 of IPv6."""
-        for peer, network in (
-            ("192.0.2.1", "192.0.2.1"),
-            ("2001:db8:0:1:2::3", "2001:db8:0:1::/64"),
-            ("2001:db8:0:1:ffff::", "2001:db8:0:1::/64"),
-            ("::ffff:192.0.2.1", "192.0.2.1"),
-            ("", ""),
-            ("fe80::1%eth0", "fe80::/64"),
-        ):
-            self.assertEqual(rules.network_of(peer), network)
 
     def test_mask(self) -> None:
         """Its owner knows it."""

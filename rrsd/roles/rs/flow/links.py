@@ -179,6 +179,6 @@ class Sharing:
         return session.link == link.key and self.timers.now() < session.expires
 
     def _charge(self, peer: str) -> None:
-        wait = self.rates.take(rules.network_of(peer))
+        wait = self.rates.take(peer)
         if wait:
             raise TooMany("links and codes from one network address", wait)
