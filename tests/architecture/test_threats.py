@@ -19,7 +19,7 @@ THREATS = {
     "C": "01 03 04 05 07 09 11 13 15",  # client authentication
     "X": "02 06 08 11 12 14 15 18 19 20 22 23",  # token exchange
     "D": "01 02 03 05 07 09 10",  # subject, issuer and domain belong together
-    "E": "30",  # mail: codes that are sent to an address
+    "E": "02 03 05 06 07 10 11 12 25 26 27 28 30",  # DKIM of a placeholder, codes that are sent to an address
     "F": "01 02 03 04 06 08 09 11 12 13 14 16 17 18 19 20",  # outgoing requests
     "O": "03 04 05 06 07 09 10 11 12 13 14",  # client identifiers
     "S": "01 03 05 06 10 11 12 13 15 16 17 18 20 21 22",  # resource server and agent

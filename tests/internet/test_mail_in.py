@@ -290,6 +290,13 @@ class Doubt(WayInCase):
         self.assertEqual(message.count(b"Authentication-Results"), 2)
         self.assertIn(true + b"Received", message)
 
+    def test_e28_bare_line_ends(self) -> None:
+        """Where lines end is not for guessing: refused at the door, and nothing is handed on."""
+        raw = self.signed()
+        for spoilt in (raw.replace(b"hello", b"hel\nlo"), raw.replace(b"hello", b"hel\rlo")):
+            self.assertEqual(self.deliver(spoilt), [554])
+        self.assertEqual((self.inbox.kept, self.bar.jobs()), ([], []))
+
     def test_dns_is_down(self) -> None:
         """Later, until it has waited long enough; then as it is."""
         raw = self.signed()
@@ -320,9 +327,10 @@ class Doubt(WayInCase):
         raw = self.foo.placeholder(["bob@bar.test"], {"a.bin": FILE}, origin=str(evil.settings.rs.origin))
         asked = len(evil.trail.lines)
         self.assertEqual(self.deliver(self.signed(raw)), [450])
-        self.world.advance(120, 5)
+        self.world.advance(900, 5)
+        self.assertEqual(self.deliver(self.signed(raw)), [250])
         self.assertEqual(len(evil.trail.lines), asked)
-        self.assertEqual(len(self.inbox.kept), 0)
+        self.assertEqual(self.inbox.kept[0][1], self.signed(raw))
 
 
 class Patience(WayInCase):

@@ -102,6 +102,8 @@ def _candidates(raw: bytes, now: Instant, policy: Policy) -> tuple[Address, Sequ
     if any(len(named(fields, name)) > 1 for name in COVERED):
         raise Unproven("a field that may occur once is there twice")
     author = parse_mailbox(first_text(fields, "from"))
+    if named(fields, "sender") and parse_mailbox(first_text(fields, "sender")).domain != author.domain:
+        raise Unproven("Sender is of another domain than the author")
     tried: list[_Candidate] = []
     reasons: list[str] = []
     for index, field in enumerate(named(fields, "dkim-signature")[:MOST_READ]):

@@ -30,7 +30,7 @@ class Signatures(SynchronousTestCase):
         ):  # fmt: skip
             self.assertRaises(Malformed, parse_signature, GOOD.replace(old, new))
 
-    def test_names(self) -> None:
+    def test_e25_names(self) -> None:
         """Selectors of one label, signers in A-labels, nothing that leads elsewhere."""
         for selector in ("a.b", "a..b", ".", "x" * 64, "a\0b", "", "a b", "-a", "ä"):
             self.assertRaises(Malformed, parse_signature, GOOD.replace("S1", selector))
