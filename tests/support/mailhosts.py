@@ -18,6 +18,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 from attrs import define, field
@@ -130,6 +131,13 @@ class MailHost:
         for name in ("sign", "verify"):
             until(f"OpenDKIM answers: {name}", lambda name=name: greets(self.ports[name]), logs)  # type: ignore[misc]
 
+    def add_users(self) -> None:
+        """rrsd knows whom it pulls for."""
+        if self.daemon is not None:
+            with closing(self.daemon.local()) as local:
+                for user in USERS:
+                    local.add_user(f"{user}@{self.name}", f"{PASSWORD} of {user} here")
+
     def stop(self) -> None:
         """End everybody."""
         if self.daemon is not None:
@@ -213,6 +221,7 @@ class MailHost:
             ("outbound_next", f"tcp:127.0.0.1:{self.ports['reinject']}"),
             ("inbound", f"tcp:{self.ports['in']}:interface=127.0.0.1"),
             ("inbound_next", f"tcp:127.0.0.1:{self.ports['lmtp']}"),
+            ("flush", f"postqueue -c {self.etc} -i {{id}}"),
         ):
             set_key(self.daemon, "mail", key, value)
 
@@ -264,6 +273,7 @@ class MailHosts:
                 host.start()
             for host in self.hosts.values():
                 host.wait_ready()
+                host.add_users()
         except BaseException:
             self.stop()
             raise
