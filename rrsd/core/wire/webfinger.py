@@ -101,10 +101,14 @@ def parse_public_keys(document: Mapping[str, Any], asked: str) -> tuple[Digest, 
 
     Raises:
         Unproven: it is about something else.
-        Malformed: it is not a JRD, or a hash is not 64 lower-case hexadecimal digits.
+        Malformed: it is not a JRD, a hash is not 64 lower-case hexadecimal digits, or there are links to keys and no
+            hash: a key that cannot be used here is published all the same, and what follows would be weaker (O-10).
     """
-    holders = [document, *_links(document, asked, PUBLIC_KEY_REL)]
+    links = _links(document, asked, PUBLIC_KEY_REL)
+    holders = [document, *links]
     texts = [_properties(holder)[HASH_PROPERTY] for holder in holders if HASH_PROPERTY in _properties(holder)]
+    if links and not texts:
+        raise Malformed("public key without a hash")
     return tuple(_hash(text) for text in texts)
 
 

@@ -137,6 +137,15 @@ class PublicKeyTests(SynchronousTestCase):
         document = {"subject": self.asked, "properties": {HASH_PROPERTY: KEY.hex, "other": None}}
         self.assertEqual(parse_public_keys(document, self.asked), (KEY,))
 
+    def test_o10_key_without_a_hash(self) -> None:
+        """A key that is published in a way that is not read here is no absence: no weaker method may follow."""
+        for properties in ({}, {"public-key/sha512": KEY.hex}):
+            link = {"rel": PUBLIC_KEY_REL, "href": "https://bar.test/key", "properties": properties}
+            document = {"subject": self.asked, "links": [link]}
+            self.assertRaises(Malformed, parse_public_keys, document, self.asked)
+            told = document | {"properties": {HASH_PROPERTY: KEY.hex}}
+            self.assertEqual(parse_public_keys(told, self.asked), (KEY,))
+
     def test_f12_another_subject(self) -> None:
         """Keys of something else are refused."""
         self.assertRaises(Unproven, parse_public_keys, render_public_key(BOB, (KEY,)), self.asked)
