@@ -6,6 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from attrs import evolve
+from hypothesis import given
+from hypothesis import settings as tried
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.config.settings import Settings
@@ -16,7 +19,7 @@ from rrsd.core.values.resources import Grant
 from rrsd.core.values.settings import Size
 from rrsd.roles.rs import rules_links as rules
 from rrsd.runtime.loops import Nursery
-from tests.support.attackers import Response
+from tests.support.attackers import Line, Response
 from tests.support.domains import Bytes
 from tests.support.mailservers import Post, Way, serve, start_mail, with_mail
 from tests.support.visitors import Visitor, last_code
@@ -341,6 +344,18 @@ class Attacks(LinksCase):
         mallory = self.visitor()
         statuses = [mallory.get(f"/rrs/links/{NOWHERE}").status for _ in range(rules.LINK_BURST + 1)]
         self.assertEqual(statuses, [404] * rules.LINK_BURST + [429])
+
+    @tried(max_examples=60, deadline=None)
+    @given(
+        st.lists(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=60), max_size=3),
+        st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=80),
+        st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE"]),
+    )
+    def test_any_path_and_cookie(self, parts: list[str], cookie: str, method: str) -> None:
+        """Whatever is made up leads nowhere, and to no fault of ours."""
+        path = "/".join(["/rrs/links", *(part.replace("?", "").replace("#", "") for part in parts)])
+        answer = Line.to(self.world, "foo.test").ask(method, path, b"", Cookie=f"__Secure-rrs-link={cookie}")
+        self.assertIn(answer.status, (400, 404, 405, 429))
 
     def answer(self, path: str) -> tuple[object, ...]:
         """What a visitor sees there, everywhere below and by every method."""

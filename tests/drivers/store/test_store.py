@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rrsd.core.refusals import Damaged, Unavailable
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
+from rrsd.core.values.links import Attempt
 from rrsd.core.values.settings import Size
 from rrsd.drivers.store.memory import MemoryStore
 from rrsd.drivers.store.service import Store, Threads
@@ -20,6 +21,7 @@ from tests.drivers.store import (
     queue_contract,
 )
 from tests.drivers.store.contract import StoreCase
+from tests.drivers.store.links_contract import CODE, HOUR, NOTICE, RIGHT, WRONG
 from tests.drivers.store.samples import ALICE, NOW
 
 if TYPE_CHECKING:
@@ -102,6 +104,18 @@ class MemoryLinksTests(_InMemory, links_contract.LinksContract):
 
 class DiskLinksTests(_OnDisk, links_contract.LinksContract):
     """Links and notices, on disk."""
+
+    def test_restart(self) -> None:
+        """What waits still waits, and neither codes nor tries begin anew."""
+        self.done(self.store.outbox.add(NOTICE, NOW))
+        self.done(self.store.links.add_code(CODE, 1, 1, HOUR))
+        self.assertEqual([self.attempt(WRONG) for _ in range(4)], [Attempt.WRONG] * 4)
+        self.done(self.store.stop())
+        self.store = self.reopen()
+        self.done(self.store.start())
+        self.assertEqual(self.done(self.store.outbox.due(NOW, 9)), [NOTICE])
+        self.assertGreater(self.done(self.store.links.add_code(CODE, 1, 1, HOUR)), 0)
+        self.assertEqual([self.attempt(WRONG), self.attempt(RIGHT)], [Attempt.WRONG, Attempt.OVER])
 
 
 class DiskPeopleTests(_OnDisk, people_contract.PeopleContract):
