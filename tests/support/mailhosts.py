@@ -177,7 +177,7 @@ class MailHost:
     def take_lines(self, library: Path) -> None:
         """Tell the mail servers what `rrsctl mail setup` says that they must be told."""
         del library
-        lines = self._printed_lines()
+        lines = self.printed_lines()
         for option, slashes in (("-e", 0), ("-M", 1), ("-P", 2)):
             words = [
                 f"{line['name']}={line['value']}"
@@ -193,7 +193,8 @@ class MailHost:
                 with (self.folder / name).open("a") as config:
                     config.writelines(text)
 
-    def _printed_lines(self) -> list[dict[str, str]]:
+    def printed_lines(self) -> list[dict[str, str]]:
+        """What `rrsctl mail setup` says for this domain."""
         assert self.daemon is not None
         milters = [f"--{n}r=inet:127.0.0.1:{self.ports[p]}" for n, p in (("signe", "sign"), ("verifie", "verify"))]
         command = [sys.executable, "-m", "rrsd.cli.main", "--config", str(self.daemon.plan.config), "--json"]
