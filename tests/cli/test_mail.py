@@ -109,7 +109,7 @@ class Setup(MailCase):
     def test_milter(self) -> None:
         """Ours stands behind the verifier."""
         _, made = self.rrsctl("mail", "setup", inbound=IN, milter="tcp:8895:interface=127.0.0.1")
-        self.assertIn("smtpd_milters = inet:127.0.0.1:8892, inet:[127.0.0.1]:8895", made.out.getvalue())
+        self.assertIn("smtpd_milters = inet:127.0.0.1:8891, inet:[127.0.0.1]:8895", made.out.getvalue())
 
     def test_lmtp_by_tcp(self) -> None:
         """Dovecot listens where the INI file says."""
