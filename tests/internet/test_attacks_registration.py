@@ -1,20 +1,45 @@
 """C, R, T: who can be registered at the token service, that it counts at once, and that nobody asks without end."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 from cryptography.hazmat.primitives.serialization import Encoding
+from twisted.internet.defer import Deferred
 
 from rrsd.core.refusals import Conflict, Malformed, Refusal, Unknown
 from rrsd.core.values.addresses import parse_client_identifier
 from rrsd.core.values.clients import ClientRow, Method
 from rrsd.core.wire.strictjson import render
+from rrsd.roles.sts.ports import ClientRows
 from rrsd.roles.sts.settings import ClientSettings
+from rrsd.runtime.awaits import deferred_of
 from tests.internet.test_attacks_clients import NAME, ClientCase
 from tests.support.authorities import root
 from tests.support.certificates import client
 from tests.support.forgery import ACCESS_TOKEN, access, agent_of, exchange_form
 from tests.support.parties import Signing
+
+
+@frozen
+class Slow:
+    """The rows of the store; one is saved when `written` fires, as on a thread."""
+
+    rows: ClientRows
+    written: Deferred[None]
+
+    async def all(self) -> Sequence[ClientRow]:
+        """Every row."""
+        return await self.rows.all()
+
+    async def save(self, client: ClientRow) -> None:
+        """Save it, later."""
+        await self.written
+        await self.rows.save(client)
+
+    async def remove(self, name: str) -> None:
+        """Forget it."""
+        await self.rows.remove(name)
 
 
 class Registration(ClientCase):
@@ -41,6 +66,19 @@ class Registration(ClientCase):
         self.refused_add(Conflict, certificates=[pair.certificate_pem.decode()])
         ours = agent_of(self.bar).chain[0].public_bytes(Encoding.PEM).decode()
         self.refused_add(Conflict, "_rra.bar.test", certificates=[ours])
+
+    def test_two_at_once_under_one_name(self) -> None:
+        """While one is being written down another of that name is refused, and not put in its place unseen."""
+        registry, written = self.bar.whole.people.registry, Deferred[None]()
+        registry.rows = Slow(registry.rows, written)
+        documents = [{"certificates": [client("_api", "partner.test").certificate_pem.decode()]} for _ in range(2)]
+        first, second = (deferred_of(registry.add(NAME, document)) for document in documents)
+        self.failureResultOf(second, Conflict)
+        written.callback(None)
+        self.successResultOf(first)
+        shown = self.world.result(registry.show(NAME))
+        self.assertEqual(shown["document"], documents[0])
+        self.assertEqual(len(self.bar.trail.of("client_added")), 1)
 
     def test_r08_documents(self) -> None:
         """Zero or two names, members of another method, no proof at all, and words that are not known."""

@@ -33,6 +33,7 @@ class Registry:
     now: Callable[[], Instant]
     _kept: dict[str, ClientRow] | None = field(default=None, init=False)
     _parsed: dict[str, Client] = field(factory=dict, init=False)
+    _coming: set[str] = field(factory=set, init=False)
 
     async def find(self, name: str) -> Client | None:
         """The client; None when there is none, or it is disabled."""
@@ -72,9 +73,14 @@ class Registry:
         """
         kept = await self._load()
         parse_client(name, document)
-        if name in {self.own_name, *self.configured, *kept, *self.others}:
+        if name in {self.own_name, *self.configured, *kept, *self.others, *self._coming}:
             raise Conflict(f"there is a client {name} already: remove it, or its section in the settings, first")
-        await self._save("client_added", ClientRow(name, dict(document), False, self.now()))
+        # Another request with this name may come while the row is written.
+        self._coming.add(name)
+        try:
+            await self._save("client_added", ClientRow(name, dict(document), False, self.now()))
+        finally:
+            self._coming.discard(name)
 
     async def disable(self, name: str) -> None:
         """Let the client prove nothing from now on; refuses with Unknown."""
