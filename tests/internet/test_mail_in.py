@@ -9,7 +9,7 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.config.settings import Settings
-from rrsd.core.refusals import NoSpace, TooLarge, Unavailable
+from rrsd.core.refusals import Malformed, NoSpace, TooLarge, Unavailable
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.envelopes import Envelope, ForwardPath, Reply, ReversePath
@@ -498,3 +498,12 @@ class Lingering(WayInCase):
         self.assertEqual(self.deliver(raw), [])
         self.world.advance(2.5)
         self.assertEqual(self.last.heard(), [450])
+
+
+class Configuration(SynchronousTestCase):
+    """What cannot work is said at the start."""
+
+    def test_command(self) -> None:
+        """A command with half a quotation."""
+        world = World(Path(self.mktemp()))
+        self.assertRaises(Malformed, world.domain, "bar.test", changed(flush="postqueue '-i {id}"))

@@ -14,7 +14,7 @@ from rrsd.core.refusals import Malformed
 from rrsd.core.values.addresses import Domain, parse_domain
 
 MOST_RECORD = 4096  # bytes of a key record; the largest RSA key that anybody uses takes a fifth of that
-MOST_SIGNATURE = 16384  # characters of a signature's field
+MOST_SIGNATURE = 4096  # bytes of a signature's field; those of the largest keys take a third of that
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 _VALUE = re.compile(r"[!-:<-~ \t]*", re.ASCII)
@@ -30,6 +30,7 @@ _ED25519 = 32
 class Signature:
     """What a DKIM-Signature field says. `covered` are the lower-case names of h=, `agent` is the domain of i=.
 
+    `is_relaxed` is whether runs of blanks in the body count as one (3.4.4).
     `created` and `expires` are seconds since the epoch. `is_partial` is whether it has l=, whatever l= says.
     """
 
@@ -41,6 +42,7 @@ class Signature:
     created: int | None
     expires: int | None
     is_partial: bool
+    is_relaxed: bool
 
     @property
     def name(self) -> str:
@@ -82,6 +84,7 @@ def parse_signature(text: str) -> Signature:
         _seconds(tags, "t"),
         _seconds(tags, "x"),
         "l" in tags,
+        tags.get("c", "").lower().endswith("/relaxed"),
     )
 
 

@@ -1,6 +1,7 @@
 """Who wrote a message (RFC 6376 6.1, RFC 8463 A; threats E-02 to E-28)."""
 
 from datetime import timedelta
+from time import process_time
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -183,6 +184,34 @@ class Bad(Case):
         """More than can be a placeholder is not read."""
         self.patch(dkim, "MOST_BYTES", 10)
         self.refused(RAW, TooLarge)
+
+
+class Blanks(Case):
+    """White space, which canonical forms are about."""
+
+    def test_forms(self) -> None:
+        """Every form of each half; what may change on the way may change, and nothing else."""
+        raw = RAW + b"a \t b  \r\n\t\r\n  \r\n c\r\n\r\n \r\n"
+        for header in (b"simple", b"relaxed"):
+            for body in (b"simple", b"relaxed"):
+                signed = self.signer.sign(raw, canonicalize=(header, body))
+                self.prove(signed)
+                changed = signed.replace(b"a \t b  \r\n", b"a b\r\n")
+                self.prove(changed) if body == b"relaxed" else self.refused(changed)
+                self.refused(signed.replace(b"a \t b", b"ab"))
+
+    def test_costly_body(self) -> None:
+        """Long runs of blanks cost no more than anything else: without preparation these took seconds."""
+        raw = RAW + (b" " * 990 + b"x\r\n") * 4000
+        signed = self.signer.sign(RAW, canonicalize=(b"relaxed", b"relaxed")).replace(RAW, raw)
+        begun = process_time()
+        self.refused(signed)
+        self.assertLess(process_time() - begun, 1.0)
+
+    def test_costly_signature(self) -> None:
+        """A signature as long as this is none."""
+        for fill in (b" " * 4096, b"\r\n " * 2000):
+            self.assertIn("too long", self.refused(self.signer.sign(RAW).replace(b" b=", b" b=" + fill)))
 
 
 class Keys(Case):
