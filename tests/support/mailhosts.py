@@ -40,7 +40,7 @@ PACKAGES = {
 }  # fmt: skip
 LIBRARIES = {"/usr/lib/dovecot/imap": "dovecot-imapd", "/usr/lib/dovecot/lmtp": "dovecot-lmtpd"}
 PORTS = ("mx", "submission", "reinject", "out", "in", "lmtp", "imap", "sign", "verify")
-PASSWORD = "secret"
+PASSWORD = "loopback-only"
 SELECTOR = "s1"
 USERS = ("alice", "bob", "carol", "dave")
 
@@ -117,6 +117,15 @@ class MailHost:
         self.start_postfix()
         if self.daemon is not None:
             self.daemon.start()
+
+    def add_users(self) -> None:
+        """rrsd knows who has a mailbox here."""
+        if self.daemon is None:
+            return
+        local = self.daemon.local()
+        for user in USERS:
+            local.add_user(f"{user}@{self.name}", PASSWORD)
+        local.close()
 
     def wait_ready(self) -> None:
         """Returns None when everybody answers."""
@@ -222,6 +231,8 @@ class MailHost:
             ("outbound_next", f"tcp:127.0.0.1:{self.ports['reinject']}"),
             ("inbound", f"tcp:{self.ports['in']}:interface=127.0.0.1"),
             ("inbound_next", f"tcp:127.0.0.1:{self.ports['lmtp']}"),
+            # old.test has no web server, and its mail would wait a quarter of an hour for one.
+            ("discovery_wait", "3s"),
             ("flush", f"postqueue -c {self.etc} -i {{id}}"),
         ):
             set_key(self.daemon, "mail", key, value)

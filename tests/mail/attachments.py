@@ -1,0 +1,150 @@
+"""Attachments leave as placeholders, are pulled, and stand in the mailbox as they were: to the byte."""
+
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from typing_extensions import override
+
+from tests.mail.case import ALICE, BOB, CAROL, LATE, MailCase
+from tests.mail.letters import Attachment, after, digest_of, with_attachments
+from tests.support.mailhosts import MailHost
+from tests.support.mailprograms import Mailbox, submit
+
+MIB = 1 << 20
+SIZE = int(os.environ.get("RRSD_MAIL_SIZE", 200 * MIB))
+"""Octets of the large attachment."""
+RESIDENT = 200 * MIB
+TEXT = b"Look.\r\n.\r\n..\r\nYours, Alice\r\n"
+
+
+class AttachmentCase(MailCase):
+    """Messages with attachments from alice@foo.test."""
+
+    @override
+    def setUp(self) -> None:
+        super().setUp()
+        self.before = {name: host.wire.sent for name, host in self.hosts.hosts.items()}
+
+    def letter(self, *attachments: Attachment, to: str = BOB) -> tuple[bytes, Sequence[Attachment]]:
+        """Header fields of a new message, and what is attached."""
+        return self.message(b"", to=to)[:-2], attachments
+
+    def post(self, head: bytes, attachments: Sequence[Attachment], *recipients: str) -> None:
+        """Submit it in pieces."""
+        submit(self.foo, ALICE, recipients or (BOB,), with_attachments(head, TEXT, *attachments))
+
+    def wire(self, host: MailHost) -> int:
+        """Octets that its mail server was sent by others in this test."""
+        return host.wire.sent - self.before[host.name]
+
+    def require_whole(self, address: str, head: bytes, attachments: Sequence[Attachment]) -> int:
+        """Exactly one message, which is what was sent to the byte; its octets."""
+        user, _, domain = address.partition("@")
+        with Mailbox(self.hosts[domain], user) as box:
+            (uid,) = box.find(head.split(b"Subject: ")[1].split(b"\r\n")[0].decode())
+            found = digest_of(after(box.pieces(uid), head[: head.index(b"\r\n") + 2]))
+        self.assertEqual(found, digest_of(with_attachments(head, TEXT, *attachments)), address)
+        return found[1]
+
+
+class Attachments(AttachmentCase):
+    """From the sender's mail program to the recipient's."""
+
+    def test_placeholder_pull_message(self) -> None:
+        """One attachment of 5 MiB: a placeholder on the wire, the message in the mailbox."""
+        head, files = self.letter(Attachment("film.mp4", 5 * MIB))
+        self.post(head, files)
+        self.settle()
+        size = self.require_whole(BOB, head, files)
+        self.assertLess(self.wire(self.bar), 64 << 10)
+        self.count(f"placeholder ({self.wire(self.bar)} octets by SMTP), pull, completed message", 1, size)
+
+    def test_several_attachments(self) -> None:
+        """Two that are taken out, one that is too small."""
+        head, files = self.letter(
+            Attachment("film.mp4", 3 * MIB, 2), Attachment("note.bin", 999, 3), Attachment("sound.mp3", 2 * MIB + 1, 4)
+        )
+        self.post(head, files)
+        self.settle()
+        self.count("three attachments, one below the threshold", 1, self.require_whole(BOB, head, files))
+
+    def test_two_domains(self) -> None:
+        """bar.test collects attachments, old.test gets them by mail; a blind copy is nobody's business."""
+        head, files = self.letter(Attachment("film.mp4", 4 * MIB, 5), to=f"{BOB}, {LATE}")
+        self.post(head, files, BOB, LATE, CAROL)
+        self.settle()
+        sizes = [self.require_whole(each, head, files) for each in (BOB, CAROL, LATE)]
+        self.assertLess(self.wire(self.bar), 64 << 10)
+        self.assertGreater(self.wire(self.old), 4 * MIB)
+        for address in (BOB, LATE):
+            (message,) = self.inbox(address)
+            self.assertNotIn(CAROL.encode(), message)
+        self.count("two domains, one without rrsd, and a blind copy", 3, sum(sizes))
+
+    def test_list(self) -> None:
+        """A list at the recipients' domain is no user of rrsd; its members are."""
+        self.addCleanup(self.foo.alias)
+        self.foo.alias(team=f"{BOB},{CAROL},bob@foo.test")
+        head, files = self.letter(Attachment("film.mp4", 2 * MIB, 6), to="team@foo.test")
+        self.post(head, files, "team@foo.test")
+        self.settle()
+        sizes = [self.require_whole(each, head, files) for each in (BOB, CAROL, "bob@foo.test")]
+        self.count("a list of the sender's domain, members in two domains", 3, sum(sizes))
+
+    def test_signed(self) -> None:
+        """S/MIME: what is signed is opaque, whatever its size."""
+        inner = b"".join(with_attachments(b"", TEXT, Attachment("film.mp4", 2 * MIB, 7)))
+        body = (
+            b"--s\r\n" + inner + b"\r\n--s\r\nContent-Type: application/pkcs7-signature\r\n"
+            b"Content-Transfer-Encoding: base64\r\n\r\nMIIB\r\n--s--\r\n"
+        )
+        kind = 'multipart/signed; protocol="application/pkcs7-signature"; micalg=sha-256; boundary=s'
+        message = self.message(body, more=f"MIME-Version: 1.0\r\nContent-Type: {kind}\r\n")
+        self.send(message)
+        self.require_arrived({BOB: [message]}, "S/MIME: a signed message with 2 MiB in it is untouched")
+
+    def test_unknown_recipient(self) -> None:
+        """The sender gets a report; nobody pulls."""
+        head, files = self.letter(Attachment("film.mp4", 2 * MIB, 8), to="nobody@bar.test")
+        self.post(head, files, "nobody@bar.test")
+        self.settle()
+        reports = [each for each in self.inbox(ALICE, "Undelivered") if self.word.encode() in each]
+        self.assertEqual(len(reports), 1)
+        self.assertIn(b"Action: failed", reports[0])
+        self.did("an attachment to nobody: one report to the sender", 1, reports)
+
+    def count(self, what: str, sent: int, octets: int) -> None:
+        """Write down what was shown."""
+        self.note(what, sent, sent, octets)
+
+
+class Large(AttachmentCase):
+    """What one attachment of RRSD_MAIL_SIZE octets costs in memory."""
+
+    seconds = 3600
+
+    def test_large(self) -> None:
+        """No process of ours grows beyond 200 MiB, whatever the size."""
+        head, files = self.letter(Attachment("film.mp4", SIZE, 9))
+        most: dict[str, int] = {}
+        end = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(most, end), daemon=True)
+        watch.start()
+        self.post(head, files)
+        self.settle(3000)
+        end.set()
+        watch.join()
+        size = self.require_whole(BOB, head, files)
+        told = ", ".join(f"{name} {peak // MIB} MiB" for name, peak in sorted(most.items()))
+        self.note(f"{SIZE // MIB} MiB attached; resident at most: {told}; {self.wire(self.bar)} by SMTP", 1, 1, size)
+        self.assertEqual([name for name, peak in most.items() if peak > RESIDENT], [], told)
+
+    def _watch(self, most: dict[str, int], end: threading.Event) -> None:
+        while not end.wait(0.05):
+            for host in (self.foo, self.bar):
+                assert host.daemon is not None
+                for line in Path(f"/proc/{host.daemon.pid}/status").read_text().splitlines():
+                    if line.startswith("VmHWM"):
+                        most[host.name] = int(line.split()[1]) * 1024
