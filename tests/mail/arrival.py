@@ -62,6 +62,8 @@ class Arrival(MailCase):
 class Held(Arrival):
     """Nothing is waited for in the delivery, and Postfix tries again by itself only long after the test is over."""
 
+    is_impatient = False
+
     @override
     def setUp(self) -> None:
         super().setUp()

@@ -118,15 +118,6 @@ class MailHost:
         if self.daemon is not None:
             self.daemon.start()
 
-    def add_users(self) -> None:
-        """rrsd knows who has a mailbox here."""
-        if self.daemon is None:
-            return
-        local = self.daemon.local()
-        for user in USERS:
-            local.add_user(f"{user}@{self.name}", PASSWORD)
-        local.close()
-
     def wait_ready(self) -> None:
         """Returns None when everybody answers."""
         if self.daemon is not None:
