@@ -86,10 +86,17 @@ class Held(Arrival):
 
     @override
     def arrives(self, size: int, *recipients: str) -> list[bytes]:
+        before = len(self.deliveries())
         found = super().arrives(size, *recipients)
+        for address in recipients:
+            said = [line["outcome"] for line in self.deliveries()[before:] if line["subject"] == address]
+            # One recipient's pull may end before the other's, and Postfix tries both.
+            self.assertEqual((said[0], said[-1], said.count("granted")), ("held", "granted", 1), said)
+        return found
+
+    def deliveries(self) -> list[dict[str, str]]:
+        """What the trail of bar.test says of placeholders that came in."""
         daemon = self.bar.daemon
         assert daemon is not None
         lines = [json.loads(line) for line in daemon.audit.read_text().splitlines()]
-        said = [line["outcome"] for line in lines if line["what"] == "deliver"][-2 * len(recipients) :]
-        self.assertEqual(said, ["held"] * len(recipients) + ["granted"] * len(recipients))
-        return found
+        return [line for line in lines if line["what"] == "deliver"]
