@@ -95,6 +95,8 @@ def build_mail(
         way_in = build_way_in(means, people, retrieving, relay_to(means, mail.inbound_next, is_lmtp=True))
         doors.append((mail.inbound, _listener(means, way_in.inbound, work, is_lmtp=True)))
         loops.append(("flush", way_in.flusher.run))
+        if way_in.swapping is not None:
+            loops.append(("swap", way_in.swapping.run))
     if mail.milter is not None:
         doors.append((mail.milter, _milter(means, work)))
     listeners = Listeners("mail", means.effects.reactor, doors)

@@ -3,26 +3,36 @@
 import shlex
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import DeferredSemaphore
+from twisted.internet.endpoints import clientFromString, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
 
 from rrsd.app.means import Means
 from rrsd.app.people import People
 from rrsd.app.resources import Retrieving
 from rrsd.core.proof.dkim import Policy
-from rrsd.core.refusals import Malformed
+from rrsd.core.refusals import Malformed, Unavailable
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.digests import Digest, parse_digest
 from rrsd.core.values.holds import Progress
 from rrsd.core.values.jobs import Job
 from rrsd.core.values.messages import Arrival
+from rrsd.drivers.imap.mailboxes import Mailboxes
+from rrsd.drivers.keys.files import read_private
 from rrsd.drivers.smtp.relay import Relay
+from rrsd.drivers.tls.client import ClientTls
+from rrsd.drivers.tls.reload import read_file
 from rrsd.roles.mail.flow.authors import Authors
 from rrsd.roles.mail.flow.handover import Handover
 from rrsd.roles.mail.flow.inbound import Inbound
 from rrsd.roles.mail.flow.placeholders import Placeholders
+from rrsd.roles.mail.flow.swap import Swapper
 from rrsd.roles.mail.flushing import Flusher
+from rrsd.roles.mail.service import Swapping
 from rrsd.roles.rra import rules
 from rrsd.roles.rra.acceptance import Acceptance
 from rrsd.roles.rra.operate import Operations
@@ -50,11 +60,12 @@ class AgentPulls:
 
     async def progress(self, recipient: Address, digest: Digest) -> Progress:
         """How far it is; refuses with Unknown."""
-        parts = (await self.mailbox.message(recipient, digest.b64)).parts
+        message = await self.mailbox.message(recipient, digest.b64)
+        parts = message.parts
         failed = [part for part in parts if part.arrival is Arrival.FAILED]
         arrived = sum(part.arrival is Arrival.STORED for part in parts)
         reason = next((part.explanation for part in failed), "")
-        return Progress(len(parts) - arrived - len(failed), len(failed), reason)
+        return Progress(len(parts) - arrived - len(failed), len(failed), reason, message.raw_size)
 
     async def settled(self, recipient: Address, digest: Digest, within: timedelta) -> None:
         """Return when no attempt that is at work or due can bring more, or after `within`; refuses with Unknown."""
@@ -82,6 +93,7 @@ class WayIn:
 
     inbound: Inbound
     flusher: Flusher
+    swapping: Swapping | None
 
 
 def build_way_in(means: Means, people: People, retrieving: Retrieving, relay: Relay) -> WayIn:
@@ -105,7 +117,58 @@ def build_way_in(means: Means, people: People, retrieving: Retrieving, relay: Re
     mail = means.settings.mail
     most = min(mail.most_placeholder, means.settings.rra.most_message)
     places = DeferredSemaphore(MOST_LOOKED_AT)
-    return WayIn(Inbound(next=relay, placeholders=placeholders, places=places, most=most), flusher)
+    swapping = _swapping(means, pulls)
+    if swapping is not None:
+        retrieving.feed.watchers.append(_watcher(swapping.swapper.ended))
+    return WayIn(Inbound(next=relay, placeholders=placeholders, places=places, most=most), flusher, swapping)
+
+
+def _swapping(means: Means, pulls: AgentPulls) -> Swapping | None:
+    imap, effects = means.settings.imap, means.effects
+    if imap.endpoint is None:
+        return None
+    bell = Bell(effects.reactor)
+    most = means.settings.rra.most_message
+    mailboxes = Mailboxes(imap_endpoint(means), effects.timers, imap, most, lambda: _password(imap.password))
+    swapper = Swapper(
+        holds=means.store.holds,
+        pulls=pulls,
+        mailboxes=mailboxes,
+        timers=effects.timers,
+        audit=means.audit,
+        service=_service(means),
+        ring=bell.ring,
+    )
+    return Swapping(swapper, bell)
+
+
+def _password(path: str) -> str:
+    password = read_private(Path(path))
+    if password is None:
+        raise Unavailable(f"[imap] password: there is no file {path}")
+    try:
+        return password.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise Unavailable(f"[imap] password: {path} is no text") from None
+
+
+def imap_endpoint(means: Means) -> IStreamClientEndpoint:
+    """The way to the mailboxes; refuses with Malformed when it cannot be read."""
+    imap, tls = means.settings.imap, means.settings.tls
+    try:
+        endpoint: Any = clientFromString(means.effects.reactor, imap.endpoint)
+    except (ValueError, TypeError, KeyError) as problem:
+        raise Malformed(f"no such endpoint: {imap.endpoint} ({problem})") from None
+    if imap.tls is None:
+        found: IStreamClientEndpoint = endpoint
+        return found
+    roots = read_file(tls.roots) if tls.roots is not None else None
+    creator = ClientTls(tls.minimum, roots).creator_for(imap.tls)
+    return wrapClientTLS(creator, endpoint)
+
+
+def _service(means: Means) -> str:
+    return means.settings.mail.authserv_id or means.settings.domain.name.name
 
 
 def authors_of(means: Means) -> Authors:
@@ -118,7 +181,7 @@ def authors_of(means: Means) -> Authors:
 def _placeholders(means: Means, people: People, pulls: AgentPulls, relay: Relay) -> Placeholders:
     settings, effects = means.settings, means.effects
     mail, timers = settings.mail, effects.timers
-    service = mail.authserv_id or settings.domain.name.name
+    service = _service(means)
     return Placeholders(
         domain=settings.domain.name,
         subjects=people.members,

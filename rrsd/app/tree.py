@@ -39,7 +39,7 @@ from rrsd.runtime.tree import OrderedTree, Room
 from rrsd.web.site import Limits, Site
 
 ROOMS = (
-    "store", "keys", "tls", "dns", "fetch", "smtp", "policy",
+    "store", "keys", "tls", "dns", "fetch", "smtp", "imap", "policy",
     "identity", "rs", "sts", "idp", "rra", "mail", "admin", "front",
 )  # fmt: skip
 """The rooms in order of their start: drivers, roles, and the public listeners last."""

@@ -17,6 +17,7 @@ from rrsd.core.values.peers import Issuer
 from rrsd.core.values.settings import key
 from rrsd.drivers.dns.settings import Settings as Dns
 from rrsd.drivers.fetch.settings import Settings as Fetch
+from rrsd.drivers.imap.settings import Settings as Imap
 from rrsd.drivers.keys.settings import Settings as Keys
 from rrsd.drivers.policy.settings import Settings as Policy
 from rrsd.drivers.smtp.settings import Settings as Smtp
@@ -108,6 +109,7 @@ class Settings:
     dns: Dns
     fetch: Fetch
     smtp: Smtp
+    imap: Imap
     policy: Policy
     identity: Identity
     idp: Idp

@@ -41,7 +41,7 @@ class WayInCase(SynchronousTestCase):
         """alice@foo.test writes to bob and carol@bar.test."""
         self.world = World(Path(self.mktemp()))
         self.foo = self.world.domain("foo.test")
-        self.bar = self.world.domain("bar.test", changed(**self.mail))
+        self.bar = self.world.domain("bar.test", self.change)
         start_mail(self.bar)
         for local in ("bob", "carol"):
             self.bar.add_user(local)
@@ -49,6 +49,10 @@ class WayInCase(SynchronousTestCase):
         self.signer = Signer()
         self.world.zones.publish(self.signer.name, "TXT", self.signer.record())
         self.begun: dict[bytes, int] = {}
+
+    def change(self, settings: Settings) -> Settings:
+        """bar.test's settings."""
+        return changed(**self.mail)(settings)
 
     def take_away(self) -> None:
         """foo.test cannot be reached any more."""

@@ -42,8 +42,10 @@ class Hold:
 
 @frozen
 class Progress:
-    """How many attachments are still on their way, and how many will never arrive, and `reason` why."""
+    """How many attachments are still on their way, and how many will never arrive, and `reason` why; `size` is that of
+    the placeholder."""
 
     waiting: int
     failed: int = 0
     reason: str = ""
+    size: int = 0

@@ -8,7 +8,7 @@ from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.envelopes import Envelope, Passage, Reply, Standing
-from rrsd.core.values.holds import Hold, Progress
+from rrsd.core.values.holds import Hold, Progress, Stand
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.notices import Notice
 from rrsd.core.values.peers import Introduction
@@ -236,8 +236,31 @@ class Holds(Protocol):
         """Every time that the placeholder came for the recipient."""
         ...
 
+    async def standing(self, stand: Stand, most: int) -> Sequence[Hold]:
+        """At most `most` that stand so, the oldest first."""
+        ...
+
     async def put(self, hold: Hold) -> None:
         """Remember how it stands, durably when this returns; refuses with NoSpace."""
+        ...
+
+
+class Mailboxes(Protocol):
+    """The users' mailboxes."""
+
+    async def swap(
+        self,
+        recipient: Address,
+        message_id: str,
+        placeholder: tuple[Digest, int],
+        complete: Callable[[bytes], Awaitable[tuple[int, AsyncIterator[bytes]]]],
+    ) -> int:
+        """Put what `complete` makes of the placeholder, known by its digest and size, in its place wherever the
+        recipient has it; how often it was there. A repeat after any interruption does what was left undone.
+
+        Refuses with Unsupported when it cannot be done there safely, Forbidden, Unavailable, Malformed, and what
+        `complete` and its blocks refuse.
+        """
         ...
 
 

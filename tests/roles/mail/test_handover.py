@@ -97,6 +97,10 @@ class Rows:
         """All."""
         return self.rows
 
+    async def standing(self, stand: Stand, most: int) -> list[Hold]:
+        """None."""
+        return []
+
     async def put(self, hold: Hold) -> None:
         """One more."""
         self.rows.append(hold)

@@ -85,15 +85,8 @@ class Handover:
             await self._send(message, plain, (len(message.raw), once(message.raw)))
 
     async def _completed(self, message: Arrived, case: Case) -> Content:
-        """The complete message with our results on top, and without results that somebody else wrote in our name."""
-        assert case.address is not None and case.hold is not None, "only what was accepted can be complete"
-        restored = await self.pulls.restored(case.address, message.digest)
-        _, signer, selector, _ = case.hold.evidence.split()
-        results = render_results(self.service, signer, selector)
-        fields, _ = parse_fields(message.raw, 0, len(message.raw))
-        false = in_the_name_of(self.service, fields)
-        size = len(results) + restored.size - sum(each.end - each.start for each in false)
-        return size, _with_results(results, restored.blocks, false)
+        assert case.hold is not None, "only what was accepted can be complete"
+        return await completed(self.pulls, self.service, case.hold, message.raw)
 
     async def _send(self, message: Arrived, cases: Sequence[Case], content: Content) -> None:
         recipients = tuple(message.envelope.recipients[case.index] for case in cases)
@@ -124,6 +117,20 @@ class Handover:
         except Refusal as refusal:
             if case.way is Way.PLACEHOLDER:
                 case.postpone(refusal)
+
+
+async def completed(pulls: Pulls, service: str, hold: Hold, raw: bytes) -> Content:
+    """The complete message with our results on top, and without results that somebody else wrote in our name.
+
+    Refuses as `Pulls.restored`.
+    """
+    restored = await pulls.restored(hold.recipient, hold.digest)
+    _, signer, selector, _ = hold.evidence.split()
+    results = render_results(service, signer, selector)
+    fields, _ = parse_fields(raw, 0, len(raw))
+    false = in_the_name_of(service, fields)
+    size = len(results) + restored.size - sum(each.end - each.start for each in false)
+    return size, _with_results(results, restored.blocks, false)
 
 
 def _give_up(case: Case, refusal: Refusal, *, may_wait: bool) -> None:

@@ -1,0 +1,1 @@
+"""The IMAP server of the mailboxes on this host."""

@@ -1,0 +1,173 @@
+"""A placeholder in a real mailbox becomes the complete message: Dovecot, and a client of Python's own that looks."""
+
+import imaplib
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import clientFromString
+from twisted.internet.interfaces import IReactorTime
+from twisted.trial.unittest import TestCase
+
+from rrsd.core.refusals import Forbidden, Unavailable
+from rrsd.core.values.addresses import parse_address
+from rrsd.core.values.digests import digest_of
+from rrsd.drivers.imap.mailboxes import Mailboxes
+from rrsd.drivers.imap.settings import Settings
+from rrsd.runtime.timers import Timers
+from tests.support.mailconf import DOVECOT, MAILBOXES
+from tests.support.mailhosts import require_mail_servers
+
+BOB = parse_address("bob@bar.test")
+RAW = b"From: alice@foo.test\r\nMessage-ID: <1@foo.test>\r\nSubject: a\r\n\r\nplaceholder\r\n"
+TRACE = b"Return-Path: <alice@foo.test>\r\nReceived: from x\r\n\tby y; now\r\n"
+WHOLE = b"From: alice@foo.test\r\nMessage-ID: <1@foo.test>\r\nSubject: a\r\n\r\n" + b"file\r\n" * 50_000
+MARK = f"Rrs-Completed: {digest_of(RAW).b64}\r\n".encode()
+DATE = '"01-Feb-2024 03:04:05 +0100"'
+
+
+def free_port() -> int:
+    """A port that nobody has."""
+    with socket.socket() as line:
+        line.bind(("127.0.0.1", 0))
+        port: int = line.getsockname()[1]
+        return port
+
+
+class Swap(TestCase):
+    """bob's mailbox at bar.test."""
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        """A Dovecot of our own."""
+        require_mail_servers()
+        # The sockets of Dovecot have short names only.
+        folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/rrsd-XXXXXX"], text=True).strip())
+        self.addCleanup(subprocess.run, ["rm", "-r", str(folder)], check=True)
+        folder.chmod(0o755)
+        (folder / "mail").mkdir()
+        (folder / "mail").chmod(0o777)
+        (folder / "users").write_text("bob@bar.test:{PLAIN}secret::::::\ncarol@bar.test:{PLAIN}secret::::::\n")
+        (folder / "masters").write_text("rrsd:{PLAIN}master\n")
+        self.port = free_port()
+        words = {"folder": folder, "name": "bar.test", "imap": self.port, "lmtp": free_port()}
+        (folder / "dovecot.conf").write_text((DOVECOT + MAILBOXES).format(**words))
+        dovecot = subprocess.Popen(["dovecot", "-F", "-c", folder / "dovecot.conf"])
+        self.addCleanup(dovecot.wait)
+        self.addCleanup(dovecot.terminate)
+        self.view = self._entered()
+        self.addCleanup(self.view.shutdown)
+        self.tries = 0
+
+    def _entered(self) -> imaplib.IMAP4:
+        until = time.monotonic() + 20
+        while True:
+            try:
+                view = imaplib.IMAP4("127.0.0.1", self.port)
+                view.login(str(BOB), "secret")
+            except (OSError, imaplib.IMAP4.error):
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+            else:
+                return view
+
+    def put(self, message: bytes, folder: str = "INBOX", flags: str = r"(\Seen \Flagged work)") -> None:
+        """Deliver."""
+        self.view.append(folder, flags, DATE, message)
+
+    def kept(self, folder: str = "INBOX") -> list[tuple[bytes, bytes]]:
+        """What is there: what the server says about each, and its bytes."""
+        self.view.select(folder, readonly=True)
+        _, found = self.view.search(None, "ALL")
+        answers = [self.view.fetch(each, "(FLAGS INTERNALDATE BODY.PEEK[])")[1][0] for each in found[0].split()]
+        self.view.close()
+        return [(answer[0], answer[1]) for answer in answers if isinstance(answer, tuple)]
+
+    async def swap(self, cut: int | None, password: str) -> int:
+        """Do it; the complete message breaks off after `cut` bytes."""
+
+        async def complete(raw: bytes) -> tuple[int, AsyncIterator[bytes]]:
+            self.assertEqual(raw, RAW)
+            self.tries += 1
+            return len(WHOLE), blocks()
+
+        async def blocks() -> AsyncIterator[bytes]:
+            for at in range(0, len(WHOLE), 65536):
+                if cut is not None and at >= cut:
+                    raise Unavailable("cut")
+                yield WHOLE[at : at + 65536]
+
+        from twisted.internet import reactor
+
+        endpoint = clientFromString(reactor, f"tcp:127.0.0.1:{self.port}")
+        boxes = Mailboxes(endpoint, Timers(cast(IReactorTime, reactor)), Settings(), 1 << 22, lambda: password)
+        return await boxes.swap(BOB, "<1@foo.test>", (digest_of(RAW), len(RAW)), complete)
+
+    def run_swap(self, cut: int | None = None, password: str = "master") -> Deferred[int]:
+        """As a Deferred."""
+        return Deferred.fromCoroutine(self.swap(cut, password))
+
+    async def test_swapped(self) -> None:
+        """Flags, keywords and date stay, the trace stays on top, a repeat does nothing, and others stay as they are."""
+        forged = RAW.replace(b"placeholder", b"placeholdeR")
+        self.put(TRACE + RAW)
+        self.put(TRACE + forged)
+        self.assertEqual(await self.run_swap(), 1)
+        others, (about, message) = self.kept()
+        self.assertEqual(others[1], TRACE + forged)
+        self.assertEqual(message, MARK + TRACE + WHOLE)
+        for each in (rb"\Seen", rb"\Flagged", b"work", b'"01-Feb-2024 02:04:05 +0000"'):
+            self.assertIn(each, about)
+        self.assertEqual(await self.run_swap(), 0)
+        self.assertEqual(len(self.kept()), 2)
+
+    async def test_moved(self) -> None:
+        """A placeholder that the user moved is found, also in a folder with an odd name."""
+        self.view.create('"to \\"do\\" &AOQ-"')
+        self.put(TRACE + RAW, '"to \\"do\\" &AOQ-"')
+        self.assertEqual(await self.run_swap(), 1)
+        self.assertEqual([each[1] for each in self.kept('"to \\"do\\" &AOQ-"')], [MARK + TRACE + WHOLE])
+        self.assertEqual(self.kept(), [])
+
+    async def test_deleted(self) -> None:
+        """What the user deleted does not come back, expunged or not."""
+        self.assertEqual(await self.run_swap(), 0)
+        self.put(TRACE + RAW, flags=r"(\Deleted)")
+        self.assertEqual(await self.run_swap(), 0)
+        self.assertEqual(([each[1] for each in self.kept()], self.tries), ([TRACE + RAW], 0))
+
+    async def test_broken_off(self) -> None:
+        """An upload that breaks off leaves the placeholder and nothing else; the next one completes it."""
+        self.put(TRACE + RAW)
+        await self.assertFailure(self.run_swap(cut=70_000), Unavailable)
+        self.assertEqual([each[1] for each in self.kept()], [TRACE + RAW])
+        self.assertEqual(await self.run_swap(), 1)
+        self.assertEqual([each[1] for each in self.kept()], [MARK + TRACE + WHOLE])
+
+    async def test_both_are_there(self) -> None:
+        """Killed between the new one and the old one: the repeat removes the placeholder and adds nothing."""
+        self.put(MARK + TRACE + WHOLE, flags="")
+        self.put(TRACE + RAW)
+        self.assertEqual(await self.run_swap(cut=0), 1)
+        ((about, message),) = self.kept()
+        self.assertEqual(message, MARK + TRACE + WHOLE)
+        self.assertIn(rb"\Flagged", about)
+
+    async def test_forged_completion(self) -> None:
+        """A message that came by mail and says it were the complete one makes no placeholder go."""
+        self.put(TRACE + MARK + RAW + b"x" * (len(WHOLE) - len(RAW)))
+        self.put(TRACE + RAW)
+        self.assertEqual(await self.run_swap(), 1)
+        self.assertEqual(len(self.kept()), 2)
+        self.assertEqual(self.kept()[-1][1], MARK + TRACE + WHOLE)
+
+    async def test_wrong_password(self) -> None:
+        """Nothing happens, and the refusal says no secret."""
+        refusal = await self.assertFailure(self.run_swap(password="wrong"), Forbidden)
+        self.assertNotIn("wrong", str(refusal))
