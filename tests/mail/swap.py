@@ -63,6 +63,7 @@ class Swap(TestCase):
         self.view = self._entered()
         self.addCleanup(self.view.shutdown)
         self.tries = 0
+        self.folders: tuple[str, ...] = ()
 
     def _entered(self) -> imaplib.IMAP4:
         until = time.monotonic() + 20
@@ -106,7 +107,9 @@ class Swap(TestCase):
         from twisted.internet import reactor
 
         endpoint = clientFromString(reactor, f"tcp:127.0.0.1:{self.port}")
-        boxes = Mailboxes(endpoint, Timers(cast(IReactorTime, reactor)), Settings(), 1 << 22, lambda: password)
+        boxes = Mailboxes(
+            endpoint, Timers(cast(IReactorTime, reactor)), Settings(folders=self.folders), 1 << 22, lambda: password
+        )
         return await boxes.swap(BOB, "<1@foo.test>", (digest_of(RAW), len(RAW)), complete)
 
     def run_swap(self, cut: int | None = None, password: str = "master") -> Deferred[int]:
@@ -166,6 +169,13 @@ class Swap(TestCase):
         self.assertEqual(await self.run_swap(), 1)
         self.assertEqual(len(self.kept()), 2)
         self.assertEqual(self.kept()[-1][1], MARK + TRACE + WHOLE)
+
+    async def test_closed_folder(self) -> None:
+        """A folder that cannot be opened keeps nothing from being swapped elsewhere; nothing is called gone."""
+        self.folders = ("nowhere", "INBOX")
+        await self.assertFailure(self.run_swap(), Forbidden)
+        self.put(TRACE + RAW)
+        self.assertEqual(await self.run_swap(), 1)
 
     async def test_wrong_password(self) -> None:
         """Nothing happens, and the refusal says no secret."""

@@ -12,7 +12,7 @@ from attrs import define, field
 from twisted.internet.endpoints import connectProtocol
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from rrsd.core.refusals import Malformed, Refusal, Unavailable, Unsupported
+from rrsd.core.refusals import Forbidden, Malformed, Refusal, Unavailable, Unsupported
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.drivers.imap.client import Client, Talk
@@ -74,10 +74,8 @@ class Mailboxes:
             words = b" ".join(each.text for each in await talk.command(b"CAPABILITY")).upper().split()
             if b"UIDPLUS" not in words:
                 raise Unsupported("the IMAP server has no UIDPLUS, so that nothing can be swapped safely")
-            count = 0
-            for folder in await self._folders(talk):
-                count += await _Folder(talk, folder, message_id, *placeholder).swap(complete)
-            return count
+            names = await self._folders(talk)
+            return await _swap_in([_Folder(talk, name, message_id, *placeholder) for name in names], complete)
         finally:
             talk.client.abort(Unavailable("the conversation is over"))
 
@@ -118,8 +116,15 @@ class _Folder:
     digest: Digest
     size: int
 
+    async def select(self) -> Forbidden | None:
+        """Why the server does not open it."""
+        try:
+            await self.talk.command(b"SELECT " + self.name)
+        except Forbidden as refusal:
+            return refusal
+        return None
+
     async def swap(self, complete: Callable[[bytes], Awaitable[Content]]) -> int:
-        await self.talk.command(b"SELECT " + self.name)
         olds = [old for uid in await self._search("Message-ID", self.message_id) if (old := await self._look(uid))]
         for old in olds:
             await self._replace(old, complete)
@@ -195,6 +200,19 @@ class _Folder:
             if mark in about.literals or (mark[:-2] in about.text and not about.literals):
                 return uid
         return None
+
+
+async def _swap_in(folders: list[_Folder], complete: Callable[[bytes], Awaitable[Content]]) -> int:
+    """A folder that cannot be opened is no reason to leave the others; nothing is gone while it may be there."""
+    count, closed = 0, None
+    for folder in folders:
+        refusal = await folder.select()
+        if refusal is None:
+            count += await folder.swap(complete)
+        closed = closed or refusal
+    if closed is not None and not count:
+        raise closed
+    return count
 
 
 def _divided(message: bytes, size: int) -> tuple[bytes, bytes]:
