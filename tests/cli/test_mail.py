@@ -1,14 +1,23 @@
 """rrsctl mail: the lines for mail servers."""
 
 import os
+import socket
+import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rrsd.cli.check import Finding
 from rrsd.cli.init import Plan, first_values, make
+from rrsd.cli.mail.check import look
+from rrsd.cli.mail.lines import MAIN, MASTER, Around, Line
 from rrsd.cli.mail.places import Place, listener, server
+from rrsd.cli.mail.postconf import Postconf, compared, fits
 from rrsd.cli.main import run
-from rrsd.core.refusals import Malformed
+from rrsd.config.settings import parse_settings
+from rrsd.core.refusals import Malformed, Unavailable
 from rrsd.core.values.addresses import parse_domain
 from rrsd.core.values.instants import instant
 from tests.cli.doubles import NOW, Bench, bench
@@ -128,3 +137,130 @@ class Setup(MailCase):
         for mail in ({"outbound": "unix:/run/x"}, {"outbound": OUT, "outbound_next": "unix:/run/x"}):
             self.assertEqual(MailCase.rrsctl(self, "mail", "setup", **mail)[0], os.EX_DATAERR)
             self.plan.config.unlink()
+
+
+class Server:
+    """A mail server that greets, announces and is told goodbye."""
+
+    def __init__(self, *offers: str, greeting: str = "220 mx.test") -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        said = ["mx.test", *offers]
+        marks = ["-"] * (len(said) - 1) + [" "]
+        self._hello = "".join(f"250{mark}{each}\r\n" for mark, each in zip(marks, said, strict=True)).encode()
+        self._greeting = greeting.encode() + b"\r\n"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """Nobody listens there any more."""
+        if self._socket.fileno() >= 0:
+            self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
+
+    def _serve(self) -> None:
+        try:
+            while True:
+                talk, _ = self._socket.accept()
+                with talk:
+                    talk.sendall(self._greeting)
+                    while line := talk.recv(1000):
+                        is_end = line.startswith(b"QUIT")
+                        talk.sendall(b"221 bye\r\n" if is_end else self._hello)
+                        if is_end:
+                            break
+        except OSError:
+            return
+
+
+class Check(MailCase):
+    """rrsctl mail check."""
+
+    def setUp(self) -> None:
+        """Four servers that announce everything."""
+        super().setUp()
+        every = ("PIPELINING", "8BITMIME", "DSN", "SMTPUTF8", "XFORWARD NAME ADDR IDENT")
+        self.servers = {name: Server(*every) for name in ("outbound", "outbound_next", "inbound", "inbound_next")}
+        for each in self.servers.values():
+            self.addCleanup(each.close)
+
+    def findings(self, verify: Any = lambda _: {"believed": True, "sentence": "foo.test is believed"}) -> list[Finding]:
+        """What is found, with no Postfix on this host."""
+        ports = {name: each.port for name, each in self.servers.items()}
+        given = {
+            "outbound": f"tcp:{ports['outbound']}:interface=127.0.0.1",
+            "inbound": f"tcp:{ports['inbound']}:interface=127.0.0.1",
+            **{name: f"tcp:127.0.0.1:{ports[name]}" for name in ("outbound_next", "inbound_next")},
+        }
+        mail = {("mail", key): value for key, value in given.items()}
+        make(self.plan, instant(NOW), first_values(self.plan) | mail)
+        settings = parse_settings(self.plan.config.read_text())
+        return look(settings, Around(), verify, None)
+
+    def errors(self, **more: Any) -> Mapping[str, str]:
+        """What is wrong."""
+        return {each.about: each.text for each in self.findings(**more) if each.level == "error"}
+
+    def test_all_is_well(self) -> None:
+        """Everybody answers and announces what is needed."""
+        self.assertEqual(self.errors(), {})
+
+    def test_nobody_listens(self) -> None:
+        """Which listener it is, and where."""
+        self.servers["inbound_next"].close()
+        self.assertEqual(list(self.errors()), ["[mail] inbound_next"])
+
+    def test_no_xforward(self) -> None:
+        """A retry could not be told from a second message."""
+        self.servers["outbound_next"] = bare = Server("PIPELINING", "8BITMIME", "DSN", "SMTPUTF8")
+        self.addCleanup(bare.close)
+        self.assertIn("smtpd_authorized_xforward_hosts", self.errors()["[mail] outbound_next"])
+
+    def test_no_mail_server(self) -> None:
+        """Somebody else has the port."""
+        self.servers["inbound"] = other = Server(greeting="554 no")
+        self.addCleanup(other.close)
+        self.assertIn("[mail] inbound", self.errors())
+
+    def test_discovery(self) -> None:
+        """Nobody believes that it is us, or the daemon cannot be asked."""
+        errors = self.errors(verify=lambda _: {"believed": False, "sentence": "nothing is published"})
+        self.assertIn("rrsctl identity records", errors["discovery of foo.test"])
+
+        def away(_: str) -> Mapping[str, Any]:
+            raise Unavailable("no daemon")
+
+        self.assertIn("start the daemon", self.errors(verify=away)["discovery of foo.test"])
+
+    def test_postfix(self) -> None:
+        """What stands there is compared, and what mends it is said."""
+        script = self.folder / "postconf"
+        self.folder.mkdir(exist_ok=True)
+        script.write_text('#!/bin/sh\n[ "$2" = a/unix ] && echo "a unix - - n - 9 smtp" || echo no\n')
+        script.chmod(0o755)
+        lines = [
+            Line(MASTER, "a/unix", "a unix - - n - 4 smtp", "x"), Line(MAIN, "smtpd_forbid_bare_newline", "yes", "x"),
+            Line("dovecot.conf", "protocols", "imap", "x"),
+        ]  # fmt: skip
+        (found,) = compared(Postconf(str(script)), lines)
+        self.assertEqual((found.level, found.about), ("error", "main.cf smtpd_forbid_bare_newline"))
+        self.assertIn("postconf -e 'smtpd_forbid_bare_newline=yes'", found.text)
+        (well,) = compared(Postconf(str(script)), lines[:1])
+        self.assertEqual(well.level, "ok")
+        (gone,) = compared(Postconf(str(self.folder / "nothing")), lines)
+        self.assertIn("run it by hand", gone.text)
+
+    def test_lists(self) -> None:
+        """More milters than ours may stand there, and commas may be blanks."""
+        milters = Line(MAIN, "smtpd_milters", "inet:a:1", "x")
+        self.assertTrue(fits(milters, "inet:b:2, inet:a:1"))
+        self.assertFalse(fits(milters, ""))
+        self.assertTrue(fits(Line(MAIN, "mynetworks", "a,b", "x"), "a b"))
+        self.assertFalse(fits(Line(MASTER, "a/unix", "a unix - - n - 4 smtp", "x"), "a unix"))
+
+    def test_verb(self) -> None:
+        """The exit status and the document."""
+        for each in self.servers.values():
+            each.close()
+        words = ("mail", "check", "--postfix", "/nowhere")
+        status, made = self.rrsctl("--json", *words, inbound="tcp:9:interface=127.0.0.1")
+        self.assertEqual((status, made.document["ok"]), (os.EX_UNAVAILABLE, False))

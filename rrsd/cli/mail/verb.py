@@ -6,7 +6,9 @@ from typing import Any
 import click
 from attrs import asdict
 
+from rrsd.cli.mail.check import look
 from rrsd.cli.mail.lines import DOVECOT, MAIN, MASTER, Around, Line, lines_of
+from rrsd.cli.mail.postconf import Postconf
 from rrsd.cli.session import Session, pass_session
 from rrsd.config.ini import Misconfigured
 from rrsd.config.settings import Settings, parse_settings
@@ -49,6 +51,32 @@ def setup(session: Session, submissions: tuple[str, ...], signer: str, verifier:
     lines = lines_of(settings_of(session), around)
     document = {"lines": [asdict(line) | {"command": line.command} for line in lines]}
     session.console.result(document, script(lines) if is_script else text(lines))
+
+
+@mail.command()
+@click.option("--submission", "submissions", metavar="SERVICE", multiple=True, help="As for setup.")
+@click.option("--signer", metavar="MILTER", default=Around().signer, show_default=True, help="As for setup.")
+@click.option("--verifier", metavar="MILTER", default=Around().verifier, show_default=True, help="As for setup.")
+@click.option("--postfix", "folder", metavar="DIR", default="", help="Another configuration of Postfix than the usual.")
+@click.option("--selector", default="", help="The selector of our DKIM key, whose record is then looked at.")
+@pass_session
+def check(session: Session, /, submissions: tuple[str, ...], folder: str, selector: str, **milters: str) -> int:
+    """Look at the running set-up from outside: who answers, what is announced, what Postfix is told, what is published.
+
+    No mail is sent. What is wrong comes with the line that mends it.
+    Exit status 0: nothing is missing. 69: something is. 65: [mail] has no listener.
+
+    \b
+      rrsctl mail check --selector s1
+      rrsctl --json mail check --submission submission/inet --submission submissions/inet
+    """
+    around = Around(submissions or Around().submissions, **milters)
+    findings = look(settings_of(session), around, session.local().verify, Postconf.find(folder), selector)
+    errors = [each for each in findings if each.level == "error"]
+    rows = [(each.level, each.about, each.text) for each in findings]
+    document = {"ok": not errors, "findings": [asdict(each) for each in findings]}
+    session.console.rows(document, ("", "WHAT", "FOUND"), rows, "nothing to look at")
+    return os.EX_UNAVAILABLE if errors else os.EX_OK
 
 
 def settings_of(session: Session) -> Settings:
@@ -104,8 +132,3 @@ def _shown(line: Line) -> str:
     if line.file == MAIN or (line.file == DOVECOT and not line.value.startswith("{")):
         return f"{line.name} = {line.value}".rstrip()
     return f"{line.name} {line.value}"
-
-
-def status_of(levels: list[str]) -> int:
-    """The exit status for findings of these levels."""
-    return os.EX_UNAVAILABLE if "error" in levels else os.EX_OK

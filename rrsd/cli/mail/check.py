@@ -1,0 +1,105 @@
+"""`rrsctl mail check`: the running set-up from outside, and the line that mends what is missing."""
+
+import secrets
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from rrsd.cli.check import Finding
+from rrsd.cli.mail.lines import Around, lines_of
+from rrsd.cli.mail.places import Place, listener, server
+from rrsd.cli.mail.postconf import Postconf, compared
+from rrsd.cli.mail.talk import announced
+from rrsd.config.settings import Settings
+from rrsd.core.refusals import Malformed, Refusal, Unavailable
+from rrsd.core.values.records import Text
+from rrsd.drivers.dns.messages import PAYLOAD, read_answer, write_query
+from rrsd.drivers.dns.places import parse_server
+
+PATIENCE = 5.0
+"""Seconds that the resolver has."""
+_REINJECTION = {
+    "XFORWARD": "rrsd is not among its smtpd_authorized_xforward_hosts",
+    "DSN": "reports that senders ask for are lost here: take dsn out of smtpd_discard_ehlo_keywords",
+    "8BITMIME": "take 8bitmime out of smtpd_discard_ehlo_keywords",
+    "SMTPUTF8": "addresses in UTF-8 are refused: postconf -e smtputf8_enable=yes",
+}
+
+Verify = Callable[[str], Mapping[str, Any]]
+
+
+def look(
+    settings: Settings, around: Around, verify: Verify, postconf: Postconf | None, selector: str = ""
+) -> list[Finding]:
+    """Everything that was looked at.
+
+    Raises:
+        Malformed: `[mail]` has no listener, or one that no mail server can reach.
+    """
+    lines = lines_of(settings, around)
+    mail = settings.mail
+    findings: list[Finding] = []
+    if mail.outbound is not None:
+        findings.append(_spoken("[mail] outbound", listener(mail.outbound), {"XFORWARD": "", "DSN": ""}))
+        findings.append(_spoken("[mail] outbound_next", server(mail.outbound_next), _REINJECTION))
+    if mail.inbound is not None:
+        findings.append(_spoken("[mail] inbound", listener(mail.inbound), {"XFORWARD": ""}, is_lmtp=True))
+        findings.append(_spoken("[mail] inbound_next", server(mail.inbound_next), {}, is_lmtp=True))
+    if postconf is None:
+        findings.append(Finding("note", "Postfix", "no postconf here: compare with rrsctl mail setup by hand"))
+    else:
+        findings += compared(postconf, lines)
+    return [*findings, _introduced(str(settings.domain.name), verify), *_signed(settings, selector)]
+
+
+def _spoken(about: str, place: Place, wanted: Mapping[str, str], *, is_lmtp: bool = False) -> Finding:
+    where = place.path or place.nexthop
+    try:
+        offers = announced(place, is_lmtp=is_lmtp)
+    except Unavailable as problem:
+        whose = "the daemon is not running" if about.endswith("bound") else "the mail server does not listen there"
+        return Finding("error", about, f"{where}: {problem.detail}: {whose}, or the INI file names another place")
+    missing = [f"no {keyword}{': ' * bool(mend)}{mend}" for keyword, mend in wanted.items() if keyword not in offers]
+    if missing:
+        return Finding("error", about, f"{where}: {'; '.join(missing)}")
+    return Finding("ok", about, f"{where} answers: {', '.join(sorted(offers))}")
+
+
+def _introduced(domain: str, verify: Verify) -> Finding:
+    about = f"discovery of {domain}"
+    try:
+        document = verify(domain)
+    except Refusal as refusal:
+        return Finding("error", about, f"{refusal.detail}: start the daemon, then look again")
+    if document.get("believed"):
+        return Finding("ok", about, str(document.get("sentence")))
+    return Finding("error", about, f"{document.get('sentence')}: rrsctl identity records says what to publish")
+
+
+def _signed(settings: Settings, selector: str) -> Iterator[Finding]:
+    name = f"{selector}._domainkey.{settings.domain.name}"
+    if not selector or settings.dns.resolver is None:
+        why = "name the selector of OpenDKIM with --selector" if not selector else "no [dns] resolver to ask"
+        yield Finding("note", "DKIM key", f"not looked at: {why}")
+        return
+    try:
+        texts = _texts(settings.dns.resolver, name)
+    except (OSError, Malformed) as problem:
+        yield Finding("note", "DKIM key", f"{name}: the resolver does not answer ({problem})")
+        return
+    keys = [text for text in texts if "p=" in text]
+    if len(keys) != 1 or "p=;" in keys[0].replace(" ", "") or keys[0].replace(" ", "").endswith("p="):
+        yield Finding("error", "DKIM key", f"{name} has {len(keys)} keys: publish what opendkim-genkey wrote")
+    else:
+        yield Finding("ok", "DKIM key", f"{name} is published")
+
+
+def _texts(resolver: str, name: str) -> list[str]:
+    place = parse_server(resolver)
+    query = write_query(name, "TXT", secrets.randbits(16))
+    with socket.socket(socket.AF_INET6 if ":" in place.address else socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(PATIENCE)
+        asking.connect((place.address, place.port))
+        asking.send(query.wire)
+        answer = read_answer(query, asking.recv(PAYLOAD))
+    return [each.data.decode("utf-8", "replace") for each in answer.records if isinstance(each, Text)]

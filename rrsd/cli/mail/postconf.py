@@ -1,0 +1,100 @@
+"""What Postfix is told, compared with what it should be told."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from rrsd.cli.check import Finding
+from rrsd.cli.mail.lines import MAIN, MASTER, Line
+
+PATIENCE = 20.0
+"""Seconds that postconf has."""
+_PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin"
+_NEEDED = frozenset(
+    {
+        "smtpd_forbid_bare_newline", "virtual_transport", "content_filter", "smtp_send_xforward_command",
+        "lmtp_send_xforward_command", "smtpd_milters", "receive_override_options", "message_size_limit",
+        "cleanup_service_name",
+    }
+)  # fmt: skip
+"""Without these mail is lost, doubled, unsigned or refused; the others matter on some hosts only."""
+_LISTS = frozenset({"smtpd_milters", "receive_override_options"})
+
+
+@frozen
+class Postconf:
+    """The program, for the instance of Postfix with this folder of configuration, "" for the usual one."""
+
+    program: str
+    folder: str = ""
+
+    @classmethod
+    def find(cls, folder: str) -> "Postconf | None":
+        """The program of this host, None when there is none."""
+        found = shutil.which("postconf") or shutil.which("postconf", path=_PATH)
+        return None if found is None or not Path(found).exists() else cls(found, folder)
+
+    @property
+    def works(self) -> bool:
+        """Whether it says anything."""
+        return self._said("-h", "mail_version") is not None
+
+    def value(self, line: Line) -> str | None:
+        """What stands there instead of the line's value, None when nothing does."""
+        if line.file == MAIN:
+            return self._said("-h", line.name)
+        if line.name.count("/") == 2:
+            return self._said("-Ph", line.name)
+        said = self._said("-M", line.name)
+        return None if not said else said.splitlines()[0].strip()
+
+    def _said(self, *words: str) -> str | None:
+        place = ["-c", self.folder] if self.folder else []
+        try:
+            done = subprocess.run(
+                [self.program, *place, *words], capture_output=True, text=True, timeout=PATIENCE, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        # For what it does not know postconf says so, prints nothing, and ends with 0.
+        return None if done.returncode or "warning:" in done.stderr else done.stdout.strip()
+
+
+def compared(postconf: Postconf, lines: Sequence[Line]) -> Iterator[Finding]:
+    """One finding for each line that is not there, or one that says that all are."""
+    if not postconf.works:
+        yield Finding(
+            "error", "Postfix", f"postconf cannot read {postconf.folder or 'its configuration'}: run it by hand"
+        )
+        return
+    wrong = 0
+    for line in lines:
+        if line.file not in {MAIN, MASTER}:
+            continue
+        found = postconf.value(line)
+        if found is None or not fits(line, found):
+            wrong += 1
+            level = "error" if line.name.count("/") == 1 or line.name.rpartition("/")[2] in _NEEDED else "note"
+            stands = "it is not there" if found is None else f"it is {found or 'empty'}"
+            yield Finding(level, f"{line.file} {line.name}", f"{stands}: {line.command}")
+    if not wrong:
+        yield Finding("ok", "Postfix", "it is told everything that rrsctl mail setup prints")
+
+
+def fits(line: Line, found: str) -> bool:
+    """Whether what stands there does what the line does."""
+    name = line.name.rpartition("/")[2]
+    if line.file == MASTER and line.name.count("/") == 1:
+        # The operator may choose how many there are.
+        wanted, there = line.value.split(), found.split()
+        return there[:2] == wanted[:2] and there[7:8] == wanted[7:]
+    if name in _LISTS and line.value:
+        return set(_words(line.value)) <= set(_words(found))
+    return _words(found) == _words(line.value)
+
+
+def _words(value: str) -> list[str]:
+    return value.replace(",", " ").split()

@@ -1,0 +1,55 @@
+"""What rrsctl mail says of hosts that it has set up."""
+
+import json
+import sys
+from typing import Any
+
+from tests.mail.case import MailCase
+from tests.support.mailhosts import SELECTOR
+from tests.support.running import run
+
+
+class Check(MailCase):
+    """rrsctl mail check, of Postfix, Dovecot and a daemon that run."""
+
+    def checked(self) -> dict[str, Any]:
+        """The findings about foo.test."""
+        daemon, ports = self.foo.daemon, self.foo.ports
+        assert daemon is not None
+        command = [
+            sys.executable,
+            "-m",
+            "rrsd.cli.main",
+            "--config",
+            str(daemon.plan.config),
+            "--json",
+            "mail",
+            "check",
+        ]
+        options = [
+            f"--submission=127.0.0.1:{ports['submission']}/inet", f"--signer=inet:127.0.0.1:{ports['sign']}",
+            f"--verifier=inet:127.0.0.1:{ports['verify']}", f"--postfix={self.foo.etc}", f"--selector={SELECTOR}",
+        ]  # fmt: skip
+        found: dict[str, Any] = json.loads(run(*command, *options, may_fail=True))
+        return found
+
+    def test_all_is_well(self) -> None:
+        """Nothing is missing of what was set up."""
+        found = self.checked()
+        self.assertEqual([each for each in found["findings"] if each["level"] != "ok"], [])
+        self.note(f"rrsctl mail check finds nothing missing ({len(found['findings'])} findings)", 0, 0, 0)
+
+    def test_something_is_missing(self) -> None:
+        """A parameter and a server: each with what mends it, and mended by it."""
+        self.addCleanup(self.foo.wait_ready)
+        self.addCleanup(self.foo.start_dovecot)
+        self.foo.postconf("-P", "rrsdin/unix/lmtp_send_xforward_command=no")
+        self.foo.running.stop("dovecot")
+        errors = [each for each in self.checked()["findings"] if each["level"] == "error"]
+        places = {each["about"]: each["text"] for each in errors}
+        self.assertEqual(set(places), {"[mail] inbound_next", "master.cf rrsdin/unix/lmtp_send_xforward_command"})
+        _, _, command = places["master.cf rrsdin/unix/lmtp_send_xforward_command"].partition("postconf -P ")
+        self.foo.postconf("-P", command.strip("'"))
+        errors = [each["about"] for each in self.checked()["findings"] if each["level"] == "error"]
+        self.assertEqual(errors, ["[mail] inbound_next"])
+        self.note("rrsctl mail check names what is missing, and its line mends it", 0, 0, 0)
