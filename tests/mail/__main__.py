@@ -10,7 +10,7 @@ from pathlib import Path
 from rrsd.cli.output import size, table
 from tests.mail.case import RECORD
 
-SUITES = ("setup", "passage", "envelopes", "arrival", "attachments", "door", "failures", "swap")
+SUITES = ("setup", "passage", "envelopes", "arrival", "attachments", "crashes", "door", "failures", "swap")
 
 
 def main() -> int:
