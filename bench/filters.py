@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
+import click
 from attrs import frozen
 from twisted.internet.endpoints import TCP4ClientEndpoint
 
@@ -222,8 +223,15 @@ def main(messages: int, say: Callable[[str], None]) -> Sheet:
     return sheet
 
 
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("messages", default=2000, type=click.IntRange(min=100))
+def command(messages: int) -> None:
+    """Measure what a message of 20 kB without attachments costs on its way through, with MESSAGES of them."""
+    main(messages, click.echo)
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
         serve([int(each) for each in sys.argv[2:5]])
     else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000, lambda text: print(text))
+        command()

@@ -27,6 +27,7 @@ from rrsd.core.values.instants import Instant
 from rrsd.core.values.peers import Certificate, ClientProof, Issuer, Origin, Strength
 from rrsd.core.values.tokens import VerifiedDelegation
 from rrsd.core.wire.metadata import ResourceMetadata, render_resource_metadata
+from rrsd.runtime.logs import scrub
 from rrsd.web.bearer import bearer_of
 from rrsd.web.peers import address_of, certificate_of
 from rrsd.web.router import abort, answer, refuse
@@ -272,7 +273,11 @@ async def _permit(policy: Policy, caller: Caller, request: IRequest) -> None:
     except (Refusal, CancelledError):
         raise
     except Exception:
-        _log.failure("the policy {policy} failed, and so permits nothing", policy=_word_for(policy))
+        # Somebody's own policy may fail with the token in its message, under an observer that is not ours.
+        trace = scrub(Failure().getTraceback(detail="brief"))
+        _log.error(
+            "the policy {policy} failed, and so permits nothing:\n{trace}", policy=_word_for(policy), trace=trace
+        )
         raise Forbidden("the API's policy failed: see the log") from None
     if word is not True:
         raise Forbidden("the API's policy")
