@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from attrs import field, frozen
@@ -10,6 +11,8 @@ from rrsd.core.refusals import Malformed, Unauthenticated, Unsupported
 
 FORM = "application/x-www-form-urlencoded"
 MOST_PARAMETERS = 64
+MOST_NAME = 64
+"""Bytes of a parameter's name that is remembered."""
 REPEATABLE = frozenset({"resource", "audience"})  # RFC 8707 2, RFC 8693 2.1
 
 _ENCODED = re.compile(rb"[!-$&-:<-~]*(?:%[0-9A-Fa-f]{2}[!-$&-:<-~]*)*")  # visible ASCII without "%" and ";"
@@ -79,7 +82,13 @@ def _parse_field(text: bytes) -> tuple[str, str]:
     name, equals, value = text.partition(b"=")
     if not name or not equals:
         raise Malformed("parameter without name or value")
-    return _decode(name), _decode(value)
+    # The same few names come with every request; values may be secrets, and are not remembered.
+    return _decode_name(name) if len(name) <= MOST_NAME else _decode(name), _decode(value)
+
+
+@lru_cache(maxsize=256)
+def _decode_name(name: bytes) -> str:
+    return _decode(name)
 
 
 def _decode(text: bytes) -> str:

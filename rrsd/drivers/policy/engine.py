@@ -90,14 +90,16 @@ class Engine:
         """
         try:
             known = self._short(question)
-            entities = json.dumps([_entity(known.principal), _entity(known.resource)])
-            decision: Decision = self._decided(entities, json.dumps(_request(known)))
+            whole = [_entity(known.principal), _entity(known.resource), _request(known)]
+            decision: Decision = self._decided(json.dumps(whole))
         except (ValueError, TypeError):
             return Decision(False, (QUESTION,))
         return decision
 
-    def _evaluate(self, entities: str, request: str) -> Decision:
-        return self._decision(cedarpy.is_authorized(json.loads(request), self.policies.handle, self._known(entities)))
+    def _evaluate(self, whole: str) -> Decision:
+        *entities, request = json.loads(whole)
+        known = self._known(json.dumps(entities))
+        return self._decision(cedarpy.is_authorized(request, self.policies.handle, known))
 
     def explain(self, question: Question) -> Explanation:
         """The decision, checked against the schema, with the texts of the policies and of every error."""

@@ -35,6 +35,11 @@ class FormTests(SynchronousTestCase):
         with contextlib.suppress(Malformed):
             self.assertIsInstance(form(body), Form)
 
+    def test_long_names(self) -> None:
+        """A name longer than any that is remembered is read like every other."""
+        name = "n" * 100
+        self.assertEqual(parse_form(FORM, b"", f"{name}=v".encode()).one(name), "v")
+
     def test_reading(self) -> None:
         """One, required and many tell absent, single and repeated apart."""
         found = form(b"a=1&resource=x&resource=y&b=+%2B")
