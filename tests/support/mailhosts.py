@@ -38,7 +38,11 @@ PACKAGES = {
     "postfix": "postfix", "postconf": "postfix", "postqueue": "postfix", "dovecot": "dovecot-core",
     "doveadm": "dovecot-core", "opendkim": "opendkim",
 }  # fmt: skip
-LIBRARIES = {"/usr/lib/dovecot/imap": "dovecot-imapd", "/usr/lib/dovecot/lmtp": "dovecot-lmtpd"}
+LIBRARIES = {
+    "/usr/lib/dovecot/imap": "dovecot-imapd",
+    "/usr/lib/dovecot/lmtp": "dovecot-lmtpd",
+    "/usr/lib/dovecot/modules/lib90_sieve_plugin.so": "dovecot-sieve",
+}
 PORTS = ("mx", "submission", "reinject", "out", "in", "lmtp", "imap", "sign", "verify")
 PASSWORD = "loopback-only"
 SELECTOR = "s1"
