@@ -1,22 +1,17 @@
 """A connection with an IMAP server: one command at a time, messages go out streamed (RFC 3501)."""
 
 from base64 import b64encode
-from collections import deque
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
 from typing_extensions import override
-from zope.interface import implementer
 
-from rrsd.core.refusals import Forbidden, Malformed, Refusal, TooLarge, Unavailable
+from rrsd.core.refusals import Forbidden, Malformed, TooLarge, Unavailable
 from rrsd.drivers.imap.responses import Response, Responses
 from rrsd.drivers.imap.settings import Settings
+from rrsd.runtime.asking import Asking
 from rrsd.runtime.timers import Timers
 
 MOST_WAITING = 10_000
@@ -24,80 +19,19 @@ MOST_WAITING = 10_000
 MOST_SAID = 200
 
 
-@implementer(IPushProducer)
-class Client(Protocol):
+class Client(Asking[Response]):
     """The connection; literals that come have at most `most` bytes."""
 
     def __init__(self, most: int) -> None:
-        self.trouble: Refusal | None = None
+        super().__init__("the IMAP server", MOST_WAITING)
         self._responses = Responses(most)
-        self._ready: deque[Response] = deque()
-        self._asked: Deferred[Response] | None = None
-        self._shut = False
-        self._opened: Deferred[None] | None = None
-
-    @override
-    def connectionMade(self) -> None:
-        cast(Any, self.transport).registerProducer(self, True)
 
     @override
     def dataReceived(self, data: bytes) -> None:
         try:
-            self._ready.extend(self._responses.take(data))
+            self.put(self._responses.take(data))
         except TooLarge as refusal:
-            self.abort(Unavailable(f"the IMAP server says too much: {refusal.detail}"))
-        if len(self._ready) > MOST_WAITING:
-            self.abort(Unavailable("the IMAP server says too much"))
-        self._hand_out()
-
-    @override
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.abort(Unavailable("the IMAP server closed the connection"))
-
-    def pauseProducing(self) -> None:  # noqa: N802 - IPushProducer
-        """The socket is full."""
-        self._shut = True
-
-    def resumeProducing(self) -> None:  # noqa: N802 - IPushProducer
-        """It takes more."""
-        self._shut = False
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            opened.callback(None)
-
-    def stopProducing(self) -> None:  # noqa: N802 - IPushProducer
-        """It is gone; `connectionLost` says so."""
-
-    def response(self) -> Deferred[Response]:
-        """The next response; fails with Unavailable when there will be none."""
-        self._asked = asked = Deferred[Response]()
-        self._hand_out()
-        return asked
-
-    def write(self, data: bytes) -> Deferred[None] | None:
-        """Send; what comes back fires when more may be sent, None is now. Refuses with Unavailable."""
-        if self.trouble is not None:
-            raise self.trouble.with_traceback(None)
-        cast(Any, self.transport).write(data)
-        self._opened = Deferred() if self._shut else None
-        return self._opened
-
-    def abort(self, refusal: Refusal) -> None:
-        """Break the connection: what was sent of a message does not become one."""
-        if self.trouble is None:
-            self.trouble = refusal
-            cast(Any, self.transport).abortConnection()
-        self._hand_out()
-        self.resumeProducing()
-
-    def _hand_out(self) -> None:
-        if self._asked is None or not (self._ready or self.trouble):
-            return
-        asked, self._asked = self._asked, None
-        if self._ready:
-            asked.callback(self._ready.popleft())
-        else:
-            asked.errback(cast(Refusal, self.trouble))
+            self.fail(Unavailable(f"the IMAP server says too much: {refusal.detail}"))
 
 
 @define(eq=False)
@@ -143,7 +77,7 @@ class Talk:
             if left:
                 raise Malformed("the message is not of its size")
         except BaseException:
-            self.client.abort(Unavailable("we have broken the connection"))
+            self.client.fail(Unavailable("we have broken the connection"))
             raise
         await self._send(b"\r\n")
         await self._ended(tag)
@@ -160,7 +94,7 @@ class Talk:
             await self._within(self.waits.block, full)
 
     async def _next(self) -> Response:
-        response: Response = await self._within(self.waits.command, self.client.response())
+        response: Response = await self._within(self.waits.command, self.client.answer())
         if response.text.upper().startswith(b"* BYE"):
             raise Unavailable("the IMAP server says goodbye")
         return response

@@ -77,7 +77,7 @@ class Mailboxes:
             names = await self._folders(talk)
             return await _swap_in([_Folder(talk, name, message_id, *placeholder) for name in names], complete)
         finally:
-            talk.client.abort(Unavailable("the conversation is over"))
+            talk.client.fail(Unavailable("the conversation is over"))
 
     async def _enter(self, recipient: Address) -> Talk:
         password = self.password()
@@ -95,7 +95,7 @@ class Mailboxes:
             await talk.greeted()
             await talk.login(str(recipient), self.settings.master, password)
         except BaseException:
-            client.abort(Unavailable("nobody came in"))
+            client.fail(Unavailable("nobody came in"))
             raise
         return talk
 
