@@ -13,9 +13,10 @@ from rrsd.app.people import People
 from rrsd.app.resources import Retrieving
 from rrsd.core.refusals import Malformed
 from rrsd.core.wire.smtp_server import Offer
-from rrsd.drivers.smtp.milter import MilterFactory, milter_factory
+from rrsd.drivers.smtp.listening import Bounded
+from rrsd.drivers.smtp.milter import milter_factory
 from rrsd.drivers.smtp.relay import Relay
-from rrsd.drivers.smtp.server import Receiver, SmtpFactory, smtp_factory
+from rrsd.drivers.smtp.server import Receiver, smtp_factory
 from rrsd.roles.mail.discovery import Discovery
 from rrsd.roles.mail.flow.dispatch import Dispatch
 from rrsd.roles.mail.flow.notices import Notices
@@ -36,7 +37,7 @@ class MailRoom:
     """The listeners for the mail server, and the messages that are on their way through."""
 
     listeners: Listeners
-    factories: Sequence[SmtpFactory | MilterFactory]
+    factories: Sequence[Bounded[Any]]
     work: Nursery
     loops: Sequence[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = ()
     name: str = field(default="mail", init=False)
@@ -87,7 +88,7 @@ def build_mail(
         Malformed: an endpoint of a next mail server, or a command, cannot be read.
     """
     mail, work = means.settings.mail, Nursery()
-    doors: list[tuple[str, SmtpFactory | MilterFactory]] = []
+    doors: list[tuple[str, Bounded[Any]]] = []
     loops: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
     if mail.outbound is not None:
         doors.append((mail.outbound, _listener(means, _outbound(means, people, links), work, is_lmtp=False)))
@@ -122,7 +123,7 @@ def _outbound(means: Means, people: People, links: Links) -> Outbound:
     )  # fmt: skip
 
 
-def _milter(means: Means, work: Nursery) -> MilterFactory:
+def _milter(means: Means, work: Nursery) -> Bounded[Any]:
     settings = means.settings
     screen = Screen(authors=authors_of(means), audit=means.audit, most_parts=settings.rra.most_parts)
     most = min(MOST_SCREENED, settings.mail.most_placeholder)
@@ -139,7 +140,7 @@ def relay_to(means: Means, description: str, *, is_lmtp: bool) -> Relay:
     return Relay(endpoint, name, means.effects.timers, means.settings.smtp, is_lmtp)
 
 
-def _listener(means: Means, receiver: Receiver, work: Nursery, *, is_lmtp: bool) -> SmtpFactory:
+def _listener(means: Means, receiver: Receiver, work: Nursery, *, is_lmtp: bool) -> Bounded[Any]:
     mail = means.settings.mail
     # Dovecot's LMTP has no DSN, and what it cannot report must not be promised; the way out hands DSN on.
     offer = Offer(

@@ -6,15 +6,16 @@ from typing import Any, Protocol, cast
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol as StreamProtocol
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
 
 from rrsd.core.values.envelopes import Reply
 from rrsd.core.wire.milter import MilterSession, Whole
+from rrsd.drivers.smtp.listening import Bounded
 from rrsd.drivers.smtp.server import TROUBLE
 from rrsd.runtime.logs import new_reference
 from rrsd.runtime.timers import Timers
@@ -106,31 +107,6 @@ class MilterConnection(StreamProtocol):
             self._deadline = clock.callLater(delay.total_seconds(), self.close)
 
 
-class MilterFactory(Factory):
-    """Makes connections, at most `most` at a time; `close_all` ends them."""
-
-    noisy = False
-
-    def __init__(self, make: Callable[[Callable[[MilterConnection], None]], MilterConnection], most: int) -> None:
-        self._make = make
-        self._most = most
-        self.open: set[MilterConnection] = set()
-
-    @override
-    def buildProtocol(self, addr: IAddress | None) -> MilterConnection | None:
-        if len(self.open) >= self._most:
-            return None
-        made = self._make(self.open.discard)
-        made.factory = self
-        self.open.add(made)
-        return made
-
-    def close_all(self) -> None:
-        """Leave everybody."""
-        for each in tuple(self.open):
-            each.close()
-
-
 def milter_factory(
     wants: Callable[[bytes], bool],
     most_size: int,
@@ -138,8 +114,6 @@ def milter_factory(
     timers: Timers,
     spawn: Callable[[Coroutine[Any, Any, None], str], None],
     most: int = 200,
-) -> MilterFactory:
+) -> Bounded[MilterConnection]:
     """The listener that asks `judge` about messages of up to `most_size` bytes whose header section `wants` likes."""
-    return MilterFactory(
-        lambda left: MilterConnection(MilterSession(wants, most_size), judge, timers, spawn, left), most
-    )
+    return Bounded(lambda left: MilterConnection(MilterSession(wants, most_size), judge, timers, spawn, left), most)

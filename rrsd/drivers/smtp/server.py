@@ -7,9 +7,9 @@ from typing import Any, Protocol, cast
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol as StreamProtocol
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
@@ -19,6 +19,7 @@ from rrsd.core.refusals import Refusal, Unavailable
 from rrsd.core.values.envelopes import Envelope, Reply
 from rrsd.core.wire.smtp_server import Began, Broken, Came, Ended, Event, Offer, ServerSession
 from rrsd.drivers.smtp.inflow import Inflow
+from rrsd.drivers.smtp.listening import Bounded
 from rrsd.drivers.smtp.settings import Settings
 from rrsd.runtime.logs import new_reference
 
@@ -197,39 +198,14 @@ class Connection(StreamProtocol):
             self._deadline = self.clock.callLater(delay.total_seconds(), late or self.close)
 
 
-class SmtpFactory(Factory):
-    """Makes connections, at most `most` at a time; `close_all` ends them."""
-
-    noisy = False
-
-    def __init__(self, make: Callable[[Callable[[Connection], None]], Connection], most: int = 200) -> None:
-        self._make = make
-        self._most = most
-        self.open: set[Connection] = set()
-
-    @override
-    def buildProtocol(self, addr: IAddress | None) -> Connection | None:
-        if len(self.open) >= self._most:
-            return None
-        made = self._make(self.open.discard)
-        made.factory = self
-        self.open.add(made)
-        return made
-
-    def close_all(self) -> None:
-        """Say goodbye to everybody."""
-        for each in tuple(self.open):
-            each.close()
-
-
 def smtp_factory(
     offer: Offer,
     receiver: Receiver,
     waits: Settings,
     clock: IReactorTime,
     spawn: Callable[[Coroutine[Any, Any, None], str], None],
-) -> SmtpFactory:
+) -> Bounded[Connection]:
     """The listener for messages that go to `receiver`."""
-    return SmtpFactory(
+    return Bounded(
         lambda left: Connection(ServerSession(offer), receiver, clock, waits, spawn, left), waits.connections
     )

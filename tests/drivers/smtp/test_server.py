@@ -13,7 +13,8 @@ from rrsd.core.refusals import Unavailable
 from rrsd.core.values.envelopes import Envelope, Reply
 from rrsd.core.wire.smtp_server import Offer
 from rrsd.drivers.smtp.inflow import MOST_HELD
-from rrsd.drivers.smtp.server import MOST_AHEAD, Connection, SmtpFactory, smtp_factory
+from rrsd.drivers.smtp.listening import Bounded
+from rrsd.drivers.smtp.server import MOST_AHEAD, Connection, smtp_factory
 from rrsd.drivers.smtp.settings import Settings
 from rrsd.runtime.loops import Nursery
 from tests.support.internet import Internet, Wire
@@ -70,7 +71,7 @@ class ServerCase(SynchronousTestCase):
         """It listens."""
         self.internet = Internet(Clock())
         self.taker, self.work = Taker(), Nursery()
-        self.factory: SmtpFactory
+        self.factory: Bounded[Connection]
         self.listen()
 
     def listen(self, **offered: Any) -> None:
