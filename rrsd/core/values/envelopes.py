@@ -103,3 +103,7 @@ class Reply:
     def is_temporary(self) -> bool:
         """Whether the same may go well later."""
         return 400 <= self.code < 500
+
+
+LATER = Reply(451, "4.3.0", ("local trouble, come again",))
+"""What is ours to mend."""

@@ -13,10 +13,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-from rrsd.core.values.envelopes import Reply
+from rrsd.core.values.envelopes import LATER, Reply
 from rrsd.core.wire.milter import MilterSession, Whole
 from rrsd.drivers.smtp.listening import Bounded
-from rrsd.drivers.smtp.server import TROUBLE
 from rrsd.runtime.logs import new_reference
 from rrsd.runtime.timers import Timers
 
@@ -93,10 +92,10 @@ class MilterConnection(StreamProtocol):
         except CancelledError:
             raise
         except TimeoutError:
-            return TROUBLE
+            return LATER
         except Exception:
             self._log.failure("milter failed, reference {reference}", reference=new_reference())
-            return TROUBLE
+            return LATER
 
     def _watch(self, delay: timedelta | None) -> None:
         if self._deadline is not None and self._deadline.active():

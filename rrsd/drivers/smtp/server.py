@@ -16,14 +16,13 @@ from typing_extensions import override
 from zope.interface import implementer
 
 from rrsd.core.refusals import Refusal, Unavailable
-from rrsd.core.values.envelopes import Envelope, Reply
+from rrsd.core.values.envelopes import LATER, Envelope, Reply
 from rrsd.core.wire.smtp_server import Began, Broken, Came, Ended, Event, Offer, ServerSession
 from rrsd.drivers.smtp.inflow import Inflow
 from rrsd.drivers.smtp.listening import Bounded
 from rrsd.drivers.smtp.settings import Settings
 from rrsd.runtime.logs import new_reference
 
-TROUBLE = Reply(451, "4.3.0", ("local trouble, come again",))
 MOST_AHEAD = 65536
 """Bytes that a client may send while its message waits for the reply; beyond them its socket keeps them."""
 LEAST_PROGRESS = 1024
@@ -147,7 +146,7 @@ class Connection(StreamProtocol):
             self._log.failure("message failed, reference {reference}", reference=new_reference())
         with suppress(Unavailable):  # it was broken off: nobody waits for the reply
             await inflow.drain()
-        return replies if len(replies) == count else [TROUBLE] * count
+        return replies if len(replies) == count else [LATER] * count
 
     def _hold(self, why: str, is_held: bool) -> None:
         was_held = bool(self._held)

@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from rrsd.core import refusals
 from rrsd.core.refusals import Refusal
-from rrsd.core.values.envelopes import Reply
-
-LATER = Reply(451, "4.3.0", ("local trouble, come again",))
+from rrsd.core.values.envelopes import LATER, Reply
 
 TABLE: Mapping[type[Refusal], Reply] = {
     refusals.Malformed: Reply(554, "5.6.0", ("the message cannot be read",)),

@@ -8,14 +8,14 @@ from attrs import define, evolve, frozen
 from rrsd.core.refusals import Refusal, Unsupported
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.digests import Digest
-from rrsd.core.values.envelopes import Envelope, Reply
+from rrsd.core.values.envelopes import LATER, Envelope, Reply
 from rrsd.core.values.holds import Hold, Stand
 from rrsd.core.values.messages import Placeholder
 from rrsd.core.wire.mime_fields import Field, parse_fields
 from rrsd.core.wire.results import in_the_name_of, render_results
 from rrsd.roles.mail.holding import STANDS, Way
 from rrsd.roles.mail.ports import Holds, Pulls, Relay, Timers
-from rrsd.roles.mail.replies import LATER, reply_of
+from rrsd.roles.mail.replies import reply_of
 
 Content: TypeAlias = tuple[int, AsyncIterator[bytes]]
 """How many bytes, and the bytes."""
