@@ -1,14 +1,11 @@
 """Placeholders on their way in: proved, pulled, held, completed; over the memory internet with real signatures."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from rrsd.config.settings import Settings
 from rrsd.core.refusals import Malformed, NoSpace, TooLarge, Unavailable
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.digests import digest_of
@@ -18,80 +15,9 @@ from rrsd.core.values.records import Verdict
 from rrsd.drivers.store.sql.holds import Holds
 from rrsd.roles.mail.settings import GiveUp
 from rrsd.roles.rra.acceptance import Acceptance
-from tests.support.dkims import SIGNED, Signer
-from tests.support.mailservers import Post, Way, serve, start_mail, with_mail
+from tests.support.incoming import FILE, QUEUE, WayInCase, changed
+from tests.support.mailservers import serve, start_mail
 from tests.support.world import World
-
-FILE = b"\x00\xffholiday" * 1000
-QUEUE = "4ABCdef"
-MOST = timedelta(minutes=15)
-
-
-def changed(**mail: Any) -> Callable[[Settings], Settings]:
-    """Both filters, with such settings."""
-    return lambda settings: evolve(with_mail(settings), mail=evolve(with_mail(settings).mail, **mail))
-
-
-class WayInCase(SynchronousTestCase):
-    """foo.test signs and serves, bar.test takes in."""
-
-    mail: ClassVar[dict[str, Any]] = {"linger": timedelta()}
-
-    def setUp(self) -> None:
-        """alice@foo.test writes to bob and carol@bar.test."""
-        self.world = World(Path(self.mktemp()))
-        self.foo = self.world.domain("foo.test")
-        self.bar = self.world.domain("bar.test", self.change)
-        start_mail(self.bar)
-        for local in ("bob", "carol"):
-            self.bar.add_user(local)
-        self.inbox: Post = serve(self.world, 2426, is_lmtp=True)
-        self.signer = Signer()
-        self.world.zones.publish(self.signer.name, "TXT", self.signer.record())
-        self.begun: dict[bytes, int] = {}
-
-    def change(self, settings: Settings) -> Settings:
-        """bar.test's settings."""
-        return changed(**self.mail)(settings)
-
-    def take_away(self) -> None:
-        """foo.test cannot be reached any more."""
-        for host, port in list(self.world.internet.listeners):
-            if (host, port) == ("20.0.0.1", 443):
-                del self.world.internet.listeners[host, port]
-
-    def signed(self, raw: bytes | None = None, signer: Signer | None = None, **options: Any) -> bytes:
-        """A signed placeholder, with what the MX added."""
-        raw = self.foo.send(["bob@bar.test"], {"a.bin": FILE}) if raw is None else raw
-        return b"Received: from foo.test by bar.test\r\n" + (signer or self.signer).sign(raw, **options)
-
-    def deliver(self, raw: bytes, *recipients: str, queue: str = QUEUE) -> list[int]:
-        """The mail server's delivery; the replies for the recipients."""
-        way = Way.to(self.world, 2425)
-        way.heard()
-        way.say(f"LHLO bar.test\r\nXFORWARD IDENT={queue}\r\nMAIL FROM:<alice@foo.test> SIZE={len(raw)}\r\n".encode())
-        for each in recipients or ("bob@bar.test",):
-            way.say(f"RCPT TO:<{each}>\r\n".encode())
-        said = way.say(b"DATA\r\n" + raw.replace(b"\r\n.", b"\r\n..") + b".\r\n")
-        self.last = way
-        return said[1:]
-
-    def lines(self) -> list[tuple[str, str, str]]:
-        """Outcome, recipient and refusal of every decision."""
-        return [(line["outcome"], line["subject"], line.get("refusal", "")) for line in self.bar.trail.of("deliver")]
-
-    def stand(self, raw: bytes, recipient: str = "bob@bar.test") -> Stand | None:
-        """How it stands."""
-        find = self.bar.store.holds.find(parse_address(recipient), digest_of(raw), QUEUE)
-        hold = self.world.result(find)
-        return None if hold is None else hold.stand
-
-    def assert_as_it_was(self, raw: bytes, reason: str) -> None:
-        """It was delivered unchanged, nothing was pulled, and the trail says why."""
-        self.assertEqual(self.inbox.kept[-1][1], raw)
-        self.assertEqual(self.bar.jobs(), [])
-        self.assertEqual(self.lines(), [("refused", "bob@bar.test", "unproven")])
-        self.assertIn(reason, self.bar.trail.of("deliver")[0]["evidence"])
 
 
 class Arrival(WayInCase):
@@ -229,112 +155,6 @@ class Arrival(WayInCase):
         self.assertEqual(self.deliver(raw), [451])
         self.inbox = serve(self.world, 2426, is_lmtp=True)
         self.assertEqual((self.deliver(raw), len(self.inbox.kept)), ([250], 1))
-
-
-class Doubt(WayInCase):
-    """What is not proved is delivered as it is, and nobody is asked for anything."""
-
-    def test_unsigned(self) -> None:
-        """No signature at all."""
-        raw = self.foo.send(["bob@bar.test"], {"a.bin": FILE})
-        self.assertEqual(self.deliver(raw), [250])
-        self.assert_as_it_was(raw, "no DKIM signature")
-
-    def test_other_domain(self) -> None:
-        """evil.test signs for alice@foo.test, with everything in order otherwise (E-02)."""
-        evil = Signer("evil.test")
-        self.world.zones.publish(evil.name, "TXT", evil.record())
-        raw = self.signed(signer=evil)
-        self.deliver(raw)
-        self.assert_as_it_was(raw, "not the domain of the author")
-
-    def test_forged_author(self) -> None:
-        """From was changed after signing, or From was not signed (E-05)."""
-        raw = self.signed().replace(b"From: alice@foo.test", b"From: carol@foo.test")
-        self.deliver(raw)
-        self.assert_as_it_was(raw, "does not fit")
-
-    def test_part_of_the_body(self) -> None:
-        """l= lets anybody append parts (E-03)."""
-        raw = self.signed(length=True)
-        self.deliver(raw)
-        self.assert_as_it_was(raw, "l=")
-
-    def test_unsigned_type(self) -> None:
-        """Who may change Content-Type may change what is a part."""
-        raw = self.signed(include_headers=[each for each in SIGNED if each != b"content-type"])
-        self.deliver(raw)
-        self.assert_as_it_was(raw, "content-type")
-
-    def test_forged_results(self) -> None:
-        """Results that came along prove nothing, whoever's name they bear."""
-        plain = self.foo.send(["bob@bar.test"], {"a.bin": FILE})
-        raw = b"Authentication-Results: bar.test; dkim=pass header.d=foo.test\r\n" + plain
-        self.deliver(raw)
-        self.assert_as_it_was(raw, "no DKIM signature")
-
-    def test_results_in_our_name_are_taken_out(self) -> None:
-        """Of a completed message, under our name in any form, and those of nobody; others stay."""
-        false = (
-            b'Authentication-Results: "BAR.test"; spf=pass\r\n',
-            b"Authentication-Results:\r\n (x) bar.test 1; dkim=pass\r\n",
-            b"Authentication-Results: (\r\n",
-        )
-        true = b"Authentication-Results: mx.bar.test; dkim=pass header.d=bar.test\r\n"
-        raw = (
-            false[0] + true + false[1] + self.signed()
-            if False
-            else false[0] + true + false[1] + false[2] + self.signed()
-        )
-        self.deliver(raw)
-        self.world.advance(5)
-        self.world.internet.segment = 50
-        self.assertEqual(self.deliver(raw), [250])
-        message = self.inbox.kept[0][1]
-        self.assertEqual(message.count(b"Authentication-Results"), 2)
-        self.assertIn(true + b"Received", message)
-
-    def test_e28_bare_line_ends(self) -> None:
-        """Where lines end is not for guessing: refused at the door, and nothing is handed on."""
-        raw = self.signed()
-        for spoilt in (raw.replace(b"hello", b"hel\nlo"), raw.replace(b"hello", b"hel\rlo")):
-            self.assertEqual(self.deliver(spoilt), [554])
-        self.assertEqual((self.inbox.kept, self.bar.jobs()), ([], []))
-
-    def test_dns_is_down(self) -> None:
-        """Later, until it has waited long enough; then as it is."""
-        raw = self.signed()
-        self.world.zones.fake(self.signer.name, Verdict.TEMPORARY)
-        self.assertEqual(self.deliver(raw), [450])
-        self.world.advance(60, 5)
-        self.assertEqual(self.deliver(raw), [450])
-        self.assertEqual(self.lines()[-1], ("held", "bob@bar.test", "unavailable"))
-        self.world.advance(900, 30)
-        self.assertEqual(self.deliver(raw), [250])
-        self.assertEqual((self.inbox.kept[0][1], self.stand(raw)), (raw, Stand.PASSED))
-
-    def test_dns_comes_back(self) -> None:
-        """The retry goes on as if nothing had been."""
-        raw = self.signed()
-        self.world.zones.fake(self.signer.name, Verdict.TEMPORARY)
-        self.deliver(raw)
-        self.world.zones.fake(self.signer.name, None)
-        self.world.advance(120, 5)
-        self.assertEqual(self.deliver(raw), [450])
-        self.world.advance(5)
-        self.assertEqual(self.deliver(raw), [250])
-        self.assertIn(b"dkim=pass", self.inbox.kept[0][1])
-
-    def test_hostile_service(self) -> None:
-        """A genuine message of foo.test names a server that foo.test does not list: nobody calls it."""
-        evil = self.world.domain("evil.test")
-        raw = self.foo.placeholder(["bob@bar.test"], {"a.bin": FILE}, origin=str(evil.settings.rs.origin))
-        asked = len(evil.trail.lines)
-        self.assertEqual(self.deliver(self.signed(raw)), [450])
-        self.world.advance(900, 5)
-        self.assertEqual(self.deliver(self.signed(raw)), [250])
-        self.assertEqual(len(evil.trail.lines), asked)
-        self.assertEqual(self.inbox.kept[0][1], self.signed(raw))
 
 
 class Patience(WayInCase):

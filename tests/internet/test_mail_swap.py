@@ -9,7 +9,7 @@ from rrsd.config.settings import Settings
 from rrsd.core.refusals import Malformed
 from rrsd.core.values.holds import Stand
 from rrsd.drivers.imap.settings import Settings as Imap
-from tests.internet.test_mail_in import MOST, WayInCase
+from tests.support.incoming import MOST, WayInCase
 from tests.support.mailservers import HERE
 
 
