@@ -78,6 +78,7 @@ def _sharing(means: Means, record: Record, notices: Notices | None) -> Sharing:
         timers=effects.timers,
         record=record,
         new_name=effects.unique,
+        seed=means.doors.keyring.link_seed,
     )
 
 

@@ -3,6 +3,7 @@
 import email
 import email.policy
 import re
+from pathlib import Path
 from typing import Any
 
 from attrs import evolve
@@ -219,6 +220,34 @@ class TooMuch(OutCase):
             self.assertEqual(len(envelope.recipients), 1)
         self.assertEqual((len(self.next.kept), len(set(found.values()))), (3, 3))
         self.assertIsNone(found["bob@bar.test"])
+
+    def test_retry_made_a_second_link(self) -> None:
+        """Each try sends the same link, that after a restart too, and there is one row."""
+        self.next.says = lambda _: [Reply(451)]
+        for _ in range(2):
+            self.assertEqual(self.send(message(FILM), "dave@plain.test"), 451)
+            self.world.advance(60)
+        ((key,),) = self.links()
+        self.foo = self.world.restart("foo.test")
+        start_mail(self.foo)
+        self.told(most_mail=Size(5000))
+        self.next.says = lambda _: [Reply(250)]
+        self.assertEqual(self.send(message(FILM), "dave@plain.test"), 250)
+        found = re.search(rb"^  https://foo.test/rrs/links/(\S+)\r$", self.kept()[1], re.MULTILINE)
+        assert found is not None
+        self.assertEqual((self.links(), digest_of(found[1]).raw), ([(key,)], key))
+
+    def test_links_without_a_seed(self) -> None:
+        """Nobody gets a link that the next try could not make again."""
+        seed = Path(self.foo.settings.keys.path, "links.secret")
+        seed.write_bytes(b"short")
+        seed.chmod(0o600)
+        self.assertEqual((self.send(message(FILM), "dave@plain.test"), self.links()), (451, []))
+
+    def links(self) -> list[tuple[bytes]]:
+        """The key of every link."""
+        engine = self.foo.store._engine
+        return self.world.result(engine.read(lambda each: each.execute("SELECT key FROM links").fetchall()))
 
     def test_no_place_for_a_link(self) -> None:
         """A message that breaks off before its end goes out as it is."""

@@ -1,5 +1,6 @@
 """The domain's keys as a room: loaded at the start, reloaded on demand, rotated in place."""
 
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,8 @@ CLIENTS = "clients.json"
 """All client keys, from the first step of a walk on; then it is this file that counts, and the two below go."""
 CLIENT_CERTIFICATE = "client.pem"
 CLIENT_KEY = "client.key"
+LINKS = "links.secret"
+SEED = 32
 
 
 @define(eq=False)
@@ -41,11 +44,27 @@ class Keyring:
     agent: AgentKey = field(factory=AgentKey)
     _keys: tuple[SigningKey, ...] = field(default=(), repr=False)
     _clients: tuple[ClientKey, ...] = field(default=(), repr=False)
+    _seed: bytes = field(default=b"", repr=False)
 
     @property
     def folder(self) -> Path:
         """Where the key files are."""
         return Path(self.settings.path)
+
+    def link_seed(self) -> bytes:
+        """The secret of 256 bits that personal links are made from, so that a retry makes the same; made when it is
+        first asked for. Raises as `start`, and NoSpace."""
+        if not self._seed:
+            files.require_folder(self.folder)
+            with files.locked(self.folder):
+                found = files.read_private(self.folder / LINKS)
+                if found is None:
+                    found = secrets.token_bytes(SEED)
+                    files.write_new(self.folder / LINKS, found)
+            if len(found) != SEED:
+                raise Damaged(f"{self.folder / LINKS}: not {SEED} bytes; put the one of the backup in its place")
+            self._seed = found
+        return self._seed
 
     async def start(self) -> None:
         """Load everything.

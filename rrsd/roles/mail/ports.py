@@ -308,7 +308,8 @@ class Links(Protocol):
     """Personal links for recipients whose domain collects nothing."""
 
     async def make(self, message_id: str, sender: Address, recipient: Address, expires: Instant) -> str:
-        """The URL of a new one for the grants of that message; "" where the owner has switched links off."""
+        """The URL of one for the grants of that message, the same each time; "" where the owner has switched links
+        off."""
         ...
 
 

@@ -129,7 +129,7 @@ class Links(Protocol):
     """Personal links, the codes that were sent for them, and the browsers that entered one."""
 
     async def add(self, link: Link, now: Instant) -> None:
-        """Remember the link, durably when this returns."""
+        """Remember the link, durably when this returns; one that is there already lasts as long as either."""
         ...
 
     async def find(self, key: Digest) -> Link:

@@ -1,7 +1,9 @@
 """What personal links and their codes are made of; no waiting, no clock, no chance."""
 
 import hashlib
+import hmac
 import re
+from base64 import urlsafe_b64encode
 from datetime import timedelta
 
 from rrsd.core.refusals import Unknown
@@ -31,6 +33,12 @@ _ALIKE = str.maketrans("OIL", "011")
 def secret_of(name: str) -> str:
     """22 characters of base64url that are as hard to guess as `name`."""
     return digest_of(name.encode()).b64[:22]
+
+
+def link_secret(seed: bytes, message_id: str, sender: Address, recipient: Address) -> str:
+    """The secret of the link to one recipient's files of one message: the same each time, for whoever has the seed."""
+    text = "\0".join(("link", message_id, sender.key, recipient.key))
+    return urlsafe_b64encode(hmac.digest(seed, text.encode(), "sha256")).decode()[:22]
 
 
 def key_of(secret: str) -> Digest:

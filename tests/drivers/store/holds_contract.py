@@ -1,6 +1,7 @@
 """The contract of placeholders that are held, and of the ledger of those that were delivered."""
 
 from attrs import evolve
+from twisted.logger import capturedLogs
 
 from rrsd.core.refusals import Damaged
 from rrsd.core.values.digests import digest_of
@@ -52,3 +53,13 @@ class HoldsContract(StoreCase):
         spoilt = "UPDATE holds SET stand = 'x'"
         self.successResultOf(self.store._engine.write(lambda connection: connection.execute(spoilt).rowcount))
         self.refused(Damaged, self.store.holds.find(BOB, HOLD.digest, "4A"))
+
+    def test_damaged_row_stopped_every_swap(self) -> None:
+        """It is left out and named in the log; the others are found."""
+        for queue in ("4A", "4B"):
+            self.done(self.store.holds.put(evolve(HOLD, queue=queue, stand=Stand.PLACEHOLDER)))
+        spoilt = "UPDATE holds SET since = 'x' WHERE queue = '4A'"
+        self.successResultOf(self.store._engine.write(lambda connection: connection.execute(spoilt).rowcount))
+        with capturedLogs() as logs:
+            found = self.done(self.store.holds.standing(Stand.PLACEHOLDER, 9))
+        self.assertEqual(([each.queue for each in found], len(logs)), (["4B"], 1))

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from attrs import evolve
+from twisted.logger import capturedLogs
 
 from rrsd.core.refusals import Damaged, Unknown
 from rrsd.core.values.digests import Digest, digest_of
@@ -40,6 +41,12 @@ class LinksContract(StoreCase):
         self.assertEqual(self.done(links.find(LINK.key)), LINK)
         self.spoil("UPDATE links SET expires = 'x'")
         self.refused(Damaged, links.find(LINK.key))
+
+    def test_the_same_link_again(self) -> None:
+        """It is one link, and lasts as long as either."""
+        for expires in (DAY * 2, DAY):
+            self.done(self.store.links.add(evolve(LINK, expires=later(expires)), NOW))
+        self.assertEqual(self.done(self.store.links.find(LINK.key)), evolve(LINK, expires=later(DAY * 2)))
 
     def test_limits(self) -> None:
         """So many for one link, so many for one address, within a window that moves."""
@@ -119,9 +126,26 @@ class LinksContract(StoreCase):
         self.assertTrue(self.done(outbox.add(NOTICE, later(KEPT + 1))))
 
     def test_outbox_without_a_sender(self) -> None:
-        """For users of ours; a row that cannot be read is named."""
+        """For users of ours."""
         own = evolve(NOTICE, message_id="", sender=None)
         self.done(self.store.outbox.add(own, NOW))
         self.assertEqual(self.done(self.store.outbox.due(NOW, 9)), [own])
-        self.spoil("UPDATE notices SET expires = 'x'")
-        self.refused(Damaged, self.store.outbox.due(NOW, 9))
+
+    def test_damaged_row_stopped_the_outbox(self) -> None:
+        """It ends and is named in the log; those behind it are not held up, not even where it fills all places."""
+        outbox = self.store.outbox
+        for number, spoilt in enumerate(
+            ("expires = 'x'", "recipient = x'00'", "text = x'00'", "tries = 'x'", "made = ''")
+        ):
+            key = f"spoilt {number}"
+            self.done(outbox.add(evolve(NOTICE, key=key), NOW))
+            self.spoil(f"UPDATE notices SET {spoilt} WHERE key = '{key}'")
+        self.done(outbox.add(evolve(NOTICE, key="z", made=later(1)), later(1)))
+        with capturedLogs() as logs:
+            self.assertEqual(self.done(outbox.due(later(1), 2)), [evolve(NOTICE, key="z", made=later(1))])
+        self.assertEqual([each for each in logs if "set aside" not in each["log_format"]], [])
+        self.assertEqual(len(logs), 5)
+        self.assertEqual(self.done(outbox.next_due()), later(1))
+        self.spoil("UPDATE notices SET due = 'x'")
+        self.assertIsNone(self.done(outbox.next_due()))
+        self.assertEqual(self.done(outbox.due(later(2), 2)), [])

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from attrs import define, field
+from twisted.logger import Logger
 
 from rrsd.core.refusals import Damaged
 from rrsd.core.values.addresses import Address
@@ -26,6 +27,8 @@ _SWEEP_EVERY = 256
 class Holds:
     """Satisfies the port of the same name of the mail role."""
 
+    _log = Logger()
+
     _engine: Engine
     _now: Callable[[], Instant]
     _written: int = field(default=0, init=False)
@@ -43,12 +46,21 @@ class Holds:
         return await self._engine.read(look)
 
     async def standing(self, stand: Stand, most: int) -> Sequence[Hold]:
-        """At most `most` that stand so, the oldest first. Refuses with Damaged."""
+        """At most `most` that stand so, the oldest first; one whose row is damaged is left out and named in the log."""
 
-        def look(connection: Connection) -> list[Hold]:
-            return [_hold(row) for row in connection.execute(_STANDING, (stand.value, most))]
+        def look(connection: Connection) -> tuple[list[Hold], list[Damaged]]:
+            found, damaged = [], []
+            for row in connection.execute(_STANDING, (stand.value, most)):
+                try:
+                    found.append(_hold(row))
+                except Damaged as damage:
+                    damaged.append(damage)
+            return found, damaged
 
-        return await self._engine.read(look)
+        found, damaged = await self._engine.read(look)
+        for each in damaged:
+            self._log.error("store: {damage}; its placeholder stays as it is", damage=each.detail)
+        return found
 
     async def put(self, hold: Hold) -> None:
         """Remember how it stands, durably when this returns; refuses with NoSpace."""

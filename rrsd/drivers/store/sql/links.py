@@ -14,7 +14,10 @@ from rrsd.drivers.store.sql.rows import UNREADABLE, Row, address_of, instant_of
 
 _KEPT = 86400.0
 """Seconds for which codes are remembered, for their number."""
-_ADD = "INSERT INTO links (key, message_id, sender, recipient, expires) VALUES (?, ?, ?, ?, ?)"
+_ADD = (
+    "INSERT INTO links (key, message_id, sender, recipient, expires) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT (key) DO UPDATE SET expires = max(expires, excluded.expires)"
+)
 _FIND = "SELECT key, message_id, sender, recipient, expires FROM links WHERE key = ?"
 _OF_LINK = "SELECT made FROM link_codes WHERE link = ? AND made > ? ORDER BY made DESC LIMIT 1 OFFSET ?"
 _OF_RECIPIENT = "SELECT made FROM link_codes WHERE recipient_key = ? AND made > ? ORDER BY made DESC LIMIT 1 OFFSET ?"
@@ -39,7 +42,7 @@ class Links:
     _written: int = field(default=0, init=False)
 
     async def add(self, link: Link, now: Instant) -> None:
-        """Remember the link, durably when this returns."""
+        """Remember the link, durably when this returns; one that is there already lasts as long as either."""
         row = (link.key.raw, link.message_id, str(link.sender), str(link.recipient), link.expires.timestamp())
         self._written += 1
         sweeps = self._written % _SWEEP_EVERY == 0

@@ -1,10 +1,11 @@
 """The outbox of messages that we write ourselves."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from attrs import frozen
+from twisted.logger import Logger
 
-from rrsd.core.refusals import Damaged
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.notices import Notice
 from rrsd.drivers.store.sql.engine import Connection, Engine
@@ -13,7 +14,7 @@ from rrsd.drivers.store.sql.rows import UNREADABLE, Row, address_of, instant_of
 _COLUMNS = "key, recipient, subject, text, expires, message_id, sender, made, tries"
 _ADD = f"INSERT OR IGNORE INTO notices ({_COLUMNS}, due) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"
 _DUE = f"SELECT {_COLUMNS} FROM notices WHERE due <= ? ORDER BY due LIMIT ?"
-_NEXT = "SELECT min(due) FROM notices WHERE due IS NOT NULL"
+_NEXT = "SELECT min(due) FROM notices WHERE due < ''"  # text is never a time
 _LATER = "UPDATE notices SET due = ?, tries = tries + 1 WHERE key = ?"
 _END = "UPDATE notices SET due = NULL, text = '' WHERE key = ?"
 _SWEEP = "DELETE FROM notices WHERE made < ? AND due IS NULL"
@@ -24,6 +25,8 @@ KEPT = 30 * 86400.0
 @frozen
 class Outbox:
     """Satisfies the port of the same name of the mail role."""
+
+    _log = Logger()
 
     _engine: Engine
 
@@ -42,12 +45,24 @@ class Outbox:
         return await self._engine.write(add)
 
     async def due(self, now: Instant, most: int) -> Sequence[Notice]:
-        """At most `most` whose time has come. Refuses with Damaged."""
+        """At most `most` whose time has come; one whose row is damaged ends, is named in the log, and holds up none."""
 
-        def look(connection: Connection) -> list[Notice]:
-            return [_notice(row) for row in connection.execute(_DUE, (now.timestamp(), most))]
+        def look(connection: Connection) -> tuple[list[Notice], list[Any]]:
+            found, damaged = [], []
+            for row in connection.execute(_DUE, (now.timestamp(), most)):
+                try:
+                    found.append(_notice(row))
+                except UNREADABLE:
+                    damaged.append(row[0])
+            return found, damaged
 
-        return await self._engine.read(look)
+        while True:
+            found, damaged = await self._engine.read(look)
+            for key in damaged:
+                await self.end(key)
+                self._log.error("store: the row of a notice to somebody is damaged and was set aside")
+            if found or not damaged:
+                return found
 
     async def next_due(self) -> Instant | None:
         """When the next one's time comes; None when nothing waits."""
@@ -76,10 +91,8 @@ class Outbox:
 
 
 def _notice(row: Row) -> Notice:
-    try:
-        sender = address_of(row[6]) if row[6] else None
-        return Notice(
-            row[0], address_of(row[1]), row[2], row[3], instant_of(row[4]), row[5], sender, instant_of(row[7]), row[8]
-        )
-    except UNREADABLE as error:
-        raise Damaged(f"row of a notice: {type(error).__name__}") from error
+    key, text = str(row[0]), row[3]
+    if not isinstance(text, str) or not isinstance(row[8], int):
+        raise TypeError("no text, or no number of tries")
+    sender = address_of(row[6]) if row[6] else None
+    return Notice(key, address_of(row[1]), row[2], text, instant_of(row[4]), row[5], sender, instant_of(row[7]), row[8])

@@ -31,7 +31,8 @@ class Sharing:
     """The face of the Resource Server for recipients whose domain has none.
 
     `notices` is None where mail does not go out through us, or the owner has switched links off: then no link is made
-    and none leads anywhere. `new_name` gives an unguessable name of 128 bits each time.
+    and none leads anywhere. `new_name` gives an unguessable name of 128 bits each time; `seed` is the secret that all
+    links are made from, and refuses where it cannot be had.
     """
 
     origin: Origin
@@ -43,12 +44,14 @@ class Sharing:
     timers: Timers
     record: Record
     new_name: Callable[[], str]
+    seed: Callable[[], bytes]
 
     async def make(self, message_id: str, sender: Address, recipient: Address, expires: Instant) -> str:
-        """The URL of a new link to what `recipient` is granted of the message; "" where links are switched off."""
+        """The URL of the link to what `recipient` is granted of the message, the same however often the message is
+        tried; "" where links are switched off."""
         if self.notices is None:
             return ""
-        token = rules.secret_of(self.new_name())
+        token = rules.link_secret(self.seed(), message_id, sender, recipient)
         link = Link(rules.key_of(token), message_id, sender, recipient, expires)
         await self.links.add(link, self.timers.now())
         return f"{self.origin}{rules.PATH}/{token}"
