@@ -3,14 +3,39 @@
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
-from rrsd.core.refusals import Conflict, Damaged, Forbidden, NoSpace
+from rrsd.core.refusals import Conflict, Damaged, Forbidden, Malformed, NoSpace
+from rrsd.core.wire import strictjson
 
+K = TypeVar("K")
 PRIVATE = 0o600
 PUBLIC = 0o644
+MOST_BYTES = 1 << 20
+"""Of a file of keys, which holds three or four."""
+
+
+def render_keys(members: Iterable[Mapping[str, Any]]) -> bytes:
+    """The content of a file of keys."""
+    return strictjson.render({"version": 1, "keys": list(members)}) + b"\n"
+
+
+def parse_keys(data: bytes, parse: Callable[[Mapping[str, Any]], K], what: str) -> tuple[K, ...]:
+    """The keys of a file, each as `parse` reads it.
+
+    Raises:
+        Damaged: the bytes are not what `render_keys` writes, or `parse` cannot read a member.
+    """
+    try:
+        document = strictjson.parse_object(data, MOST_BYTES)
+        return tuple(parse(member) for member in document["keys"])
+    except Malformed as refusal:
+        raise Damaged(refusal.detail) from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise Damaged(f"not a file of {what} keys") from None
 
 
 def require_folder(folder: Path) -> None:

@@ -12,12 +12,13 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from rrsd.core.refusals import Damaged, Malformed
+from rrsd.core.refusals import Damaged
 from rrsd.core.values.instants import Instant, instant, seconds
 from rrsd.core.values.tokens import Algorithm, KeySet, PublicKey
-from rrsd.core.wire import jose, strictjson
+from rrsd.core.wire import jose
 from rrsd.core.wire.keys import describe
 from rrsd.drivers.keys import material
+from rrsd.drivers.keys.files import parse_keys, render_keys
 from rrsd.drivers.keys.material import PrivateKey
 
 REPEAT = timedelta(minutes=1)
@@ -93,7 +94,7 @@ def key_set(keys: Iterable[SigningKey], now: Instant, grace: timedelta) -> KeySe
 
 def render(keys: Iterable[SigningKey]) -> bytes:
     """The content of the key file."""
-    return strictjson.render({"version": 1, "keys": [_render_key(key) for key in keys]}) + b"\n"
+    return render_keys(map(_render_key, keys))
 
 
 def _render_key(key: SigningKey) -> dict[str, Any]:
@@ -107,13 +108,7 @@ def parse(data: bytes) -> tuple[SigningKey, ...]:
     Raises:
         Damaged: the bytes are not what `render` writes, or a key is not the one its name says.
     """
-    try:
-        document = strictjson.parse_object(data, 1024 * 1024)
-        keys = tuple(_parse_key(member) for member in document["keys"])
-    except Malformed as refusal:
-        raise Damaged(refusal.detail) from None
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise Damaged("not a file of signing keys") from None
+    keys = parse_keys(data, _parse_key, "signing")
     for state in (State.NEXT, State.ACTIVE):
         if sum(key.state is state for key in keys) > 1:
             raise Damaged(f"more than one key is {state}")

@@ -13,10 +13,10 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from rrsd.core.refusals import Conflict, Damaged, Malformed
+from rrsd.core.refusals import Conflict, Damaged
 from rrsd.core.values.instants import Instant, instant, seconds
-from rrsd.core.wire import strictjson
 from rrsd.drivers.keys.certificates import KeyPair, load_pair
+from rrsd.drivers.keys.files import parse_keys, render_keys
 
 
 class State(StrEnum):
@@ -134,7 +134,7 @@ def first(pair: KeyPair) -> tuple[ClientKey, ...]:
 
 def render(keys: Sequence[ClientKey]) -> bytes:
     """The content of the file of client keys."""
-    return strictjson.render({"version": 1, "keys": [_render_key(key) for key in keys]}) + b"\n"
+    return render_keys(map(_render_key, keys))
 
 
 def _render_key(key: ClientKey) -> dict[str, Any]:
@@ -148,13 +148,7 @@ def parse(data: bytes) -> tuple[ClientKey, ...]:
     Raises:
         Damaged: the bytes are not what `render` writes, or the keys are in no stage of the walk.
     """
-    try:
-        document = strictjson.parse_object(data, 1024 * 1024)
-        keys = tuple(_parse_key(member) for member in document["keys"])
-    except Malformed as refusal:
-        raise Damaged(refusal.detail) from None
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise Damaged("not a file of client keys") from None
+    keys = parse_keys(data, _parse_key, "client")
     if [key.state for key in keys] not in _TOGETHER:
         raise Damaged("not one current client key and at most one other")
     return keys
