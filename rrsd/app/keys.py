@@ -161,9 +161,9 @@ _RECORDS = frozenset({Method.DANE, Method.WEBFINGER, Method.TXT})
 
 def records(client: str, hashes: tuple[Digest, ...], ttl: timedelta) -> list[str]:
     """What has to stand in DNS at the client's name while these keys are published, as lines of a zone file."""
-    head = f"{client}. {int(ttl.total_seconds())} IN"
-    certificates = (f"{head} TLSA {tlsa.render_tlsa(tlsa.of_key(each))}" for each in hashes)
-    return [f'{head} TXT "{texts.render_client_keys(hashes)}"', *certificates]
+    life = int(ttl.total_seconds())
+    certificates = (texts.zone_line(client, life, "TLSA", tlsa.render_tlsa(tlsa.of_key(each))) for each in hashes)
+    return [texts.zone_line(client, life, "TXT", texts.render_client_keys(hashes)), *certificates]
 
 
 @frozen

@@ -13,7 +13,7 @@ from rrsd.core.refusals import ALL, Malformed
 from rrsd.core.values.addresses import ClientIdentifier, join_client_identifier
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import instant
-from rrsd.core.wire.texts import ISSUER_LABEL, render_client_keys, render_issuer_text
+from rrsd.core.wire.texts import ISSUER_LABEL, render_client_keys, render_issuer_text, zone_line
 from rrsd.core.wire.tlsa import of_key, render_tlsa
 from rrsd.core.wire.webfinger import PUBLIC_KEY_REL, client_acct, render_public_key
 from rrsd.drivers.keys.service import Keyring
@@ -85,9 +85,7 @@ def records_of(settings: Settings, hashes: tuple[Digest, ...]) -> dict[str, Any]
 def records_text(document: dict[str, Any]) -> str:
     """The records as a zone file has them, WebFinger as a comment."""
     lines = [f"; the key of {document['client']}: TLSA (DNSSEC only), or TXT; the issuer: {ISSUER_LABEL} (DNSSEC only)"]
-    for each in document["records"]:
-        data = f'"{each["data"]}"' if each["type"] == "TXT" else each["data"]
-        lines.append(f"{each['name']}. {document['ttl']} IN {each['type']} {data}")
+    lines += [zone_line(each["name"], document["ttl"], each["type"], each["data"]) for each in document["records"]]
     webfinger = document["webfinger"]
     lines.append("; WebFinger, which the daemon answers by itself where it serves the domain's host:")
     lines.append(f";   {webfinger['url']}")

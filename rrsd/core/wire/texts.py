@@ -71,6 +71,11 @@ def render_issuer_text(issuer: Issuer) -> str:
     return f"v=rrs1; iss={issuer}"
 
 
+def zone_line(name: str, ttl: int, kind: str, data: str) -> str:
+    """A record as a zone file has it (RFC 1035 5.1); `name` has no final dot, `ttl` is seconds."""
+    return f"{name}. {ttl} IN {kind} " + (f'"{data}"' if kind == "TXT" else data)
+
+
 def _only(texts: Sequence[Text], versions: frozenset[str], telling: Sequence[str]) -> Mapping[str, str] | None:
     ours = [text.data for text in texts if _is_ours(text.data, versions, telling)]
     if not ours:

@@ -161,3 +161,14 @@ class IssuerTests(SynchronousTestCase):
         """Whatever is published is an issuer, nothing, or `Malformed`."""
         with contextlib.suppress(Malformed):
             texts.parse_issuer_text(list(map(Text, data)))
+
+
+class ZoneTests(SynchronousTestCase):
+    """Records for somebody's zone."""
+
+    def test_line(self) -> None:
+        """Text stands in quotes, so that a semicolon does not begin a comment; names end in a dot."""
+        line = texts.zone_line("_rra.foo.test", 3600, "TXT", "v=DANCE1; h=sha256")
+        self.assertEqual(line, '_rra.foo.test. 3600 IN TXT "v=DANCE1; h=sha256"')
+        line = texts.zone_line("_rra.foo.test", 60, "TLSA", "3 1 1 aa")
+        self.assertEqual(line, "_rra.foo.test. 60 IN TLSA 3 1 1 aa")
