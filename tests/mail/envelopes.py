@@ -1,6 +1,7 @@
 """What travels beside the message: DSN parameters, reports, addresses in UTF-8."""
 
 from tests.mail.case import ALICE, BOB, MailCase
+from tests.mail.letters import Attachment, with_attachments
 
 REPORT = b"Content-Type: multipart/report"
 
@@ -61,6 +62,27 @@ class Unicode(MailCase):
         message = self.message(b"x\r\n", to="bj\u00f6rn@bar.test")
         self.send(message, "bj\u00f6rn@bar.test", mail="SMTPUTF8")
         self.require_arrived({BOB: [message]}, "an address in UTF-8, an alias of a mailbox")
+
+    def test_address_with_attachment(self) -> None:
+        """A grant names an address in ASCII: who has another gets the file by mail, beside one who has it pulled."""
+        self.addCleanup(self.bar.alias)
+        self.bar.alias(**{"bj\u00f6rn": "dave@bar.test"})
+        to, before = "bj\u00f6rn@bar.test", self.bar.wire.sent
+        head = self.message(b"", to=f"Bj\u00f6rn <{to}>")[:-2]
+        message = b"".join(with_attachments(head, b"x\r\n", Attachment("a.bin", 2_000_000)))
+        self.send(message, to, mail="SMTPUTF8")
+        arrived = self.require_arrived({"dave@bar.test": [message]}, "2 MB to an address in UTF-8: whole, by mail")
+        self.assertGreater(self.bar.wire.sent - before, len(message))
+        self.assertIn(b"dkim=pass", arrived["dave@bar.test"][0])
+
+    def test_header_with_attachment(self) -> None:
+        """Names in UTF-8, of the recipient and of the file: taken out, pulled, put back to the byte."""
+        head, before = self.message(b"", to=f"Bj\u00f6rn <{BOB}>")[:-2], self.bar.wire.sent
+        film = Attachment("\u00dcbersicht \u65e5\u672c.bin", 2_000_000)
+        message = b"".join(with_attachments(head, b"Gr\xc3\xbc\xc3\x9fe\r\n", film))
+        self.send(message, mail="SMTPUTF8")
+        self.require_arrived({BOB: [message]}, "2 MB with a file name and a recipient's name in UTF-8: pulled")
+        self.assertLess(self.bar.wire.sent - before, 64 << 10)
 
     def test_unknown_address(self) -> None:
         """The report about it is in UTF-8 itself, and reaches the sender all the same."""
