@@ -6,9 +6,11 @@ One process has both filters, between a client and a mail server that only say w
 """
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -17,6 +19,7 @@ from typing import Any, cast
 
 import click
 from attrs import frozen
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
 
 from bench import machine, readings
@@ -30,10 +33,15 @@ from rrsd.core.wire.smtp_server import Offer
 from rrsd.drivers.smtp.relay import Relay
 from rrsd.drivers.smtp.server import Receiver, smtp_factory
 from rrsd.drivers.smtp.settings import Settings
+from rrsd.drivers.store.service import Store, Threads
+from rrsd.drivers.store.settings import Settings as Stored
+from rrsd.roles.mail.flow.dispatch import Dispatch
+from rrsd.roles.mail.flow.ledger import Ledger
 from rrsd.roles.mail.flow.outbound import Outbound
 from rrsd.roles.mail.settings import Settings as Mail
 from rrsd.runtime.loops import Nursery
 from rrsd.runtime.timers import Timers
+from rrsd.runtime.workers import ThreadWorkers
 
 NAME = "messages of 20 kB through a filter that changes nothing"
 SMTP, LMTP = "way out (SMTP)", "the driver alone (LMTP)"
@@ -41,7 +49,7 @@ MOST_MS = 2.0
 """Milliseconds for both filters together."""
 MESSAGE = b"From: carol@elsewhere.test\r\nSubject: x\r\n\r\n" + (b"y" * 72 + b"\r\n") * 276 + b".\r\n"
 _AT_ONCE = 4  # what a mail server's own settings allow, by the lines of `rrsctl mail setup`
-_HELLO = b"250-mx\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE\r\n"
+_HELLO = b"250-mx\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-XFORWARD IDENT\r\n250 SIZE\r\n"
 
 
 @frozen
@@ -62,28 +70,43 @@ class Nowhere:
         """Forget it."""
 
 
-def serve(ports: Sequence[int]) -> None:
-    """The process that is measured: what comes in at the first two ports goes to the last."""
+def serve(ports: Sequence[int], folder: str) -> None:
+    """The process that is measured: what comes in at the first two ports goes to the last. `folder` is its store's."""
     from twisted.internet import reactor as installed
 
     reactor: Any = installed
-    for port, is_lmtp in zip(ports[:2], (False, True), strict=True):
-        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", ports[2])
-        relay = Relay(endpoint, "us.test", Timers(reactor), Settings(), is_lmtp)
-        receiver: Receiver = Through(relay) if is_lmtp else _outbound(relay)
-        offer = Offer("us.test", is_lmtp=is_lmtp)
-        reactor.listenTCP(
-            port, smtp_factory(offer, receiver, Settings(), reactor, Nursery().spawn), interface="127.0.0.1"
-        )
+    workers = {name: ThreadWorkers(reactor, size, name) for name, size in (("writer", 1), ("readers", 2), ("disk", 1))}
+    timers = Timers(reactor, time.time)
+    store = Store(Stored(path=folder), Threads(**workers), timers.now, timers.monotonic)
+
+    async def listen() -> None:
+        for each in (*workers.values(), store):
+            await each.start()
+        for port, is_lmtp in zip(ports[:2], (False, True), strict=True):
+            endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", ports[2])
+            relay = Relay(endpoint, "us.test", timers, Settings(), is_lmtp)
+            receiver: Receiver = Through(relay) if is_lmtp else _outbound(relay, store, timers)
+            offer = Offer("us.test", is_lmtp=is_lmtp, has_xforward=True)
+            factory = smtp_factory(offer, receiver, Settings(), reactor, Nursery().spawn)
+            reactor.listenTCP(port, factory, interface="127.0.0.1")
+
+    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(listen()))
     reactor.run()
 
 
-def _outbound(relay: Relay) -> Outbound:
-    """For messages of strangers it needs nothing but the relay."""
-    none = cast(Any, None)
+def _outbound(relay: Relay, store: Store, timers: Timers) -> Outbound:
+    """For messages of strangers it needs the relay and the ledger, which is on the disk."""
+    none, domain, audit = cast(Any, None), parse_domain("foo.test"), Nowhere()
+    ledger = Ledger(
+        next=relay, passages=store.passages, doubts=none, timers=timers, audit=audit, patience=Mail().doubt_wait
+    )
+    dispatch = Dispatch(
+        ledger=ledger, ours=domain, origin=none, lifetime=none, grants=none, passages=store.passages, links=none,
+        timers=timers, audit=audit,
+    )  # fmt: skip
     return Outbound(
-        next=relay, ours=parse_domain("foo.test"), settings=Mail(), domains=none, deposits=none, spools=none,
-        blobs=none, dispatch=none, audit=Nowhere(),
+        ours=domain, settings=Mail(), domains=none, deposits=none, spools=none, blobs=none, dispatch=dispatch,
+        audit=audit,
     )  # fmt: skip
 
 
@@ -110,7 +133,8 @@ def measure(sheet: Sheet, messages: int) -> None:
 
 @contextmanager
 def _served(ports: Sequence[int]) -> Iterator[int]:
-    command = [sys.executable, "-m", "bench.filters", "--serve", *map(str, ports)]
+    folder = tempfile.mkdtemp(prefix="rrsd-")
+    command = [sys.executable, "-m", "bench.filters", "--serve", *map(str, ports), folder]
     with subprocess.Popen(command) as served:
         try:
             for port in ports[:2]:
@@ -118,6 +142,7 @@ def _served(ports: Sequence[int]) -> Iterator[int]:
             yield served.pid
         finally:
             served.terminate()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free_port() -> int:
@@ -158,8 +183,11 @@ def _client(port: int, hello: bytes, messages: int, failed: list[str]) -> None:
         _reply(lines)
         sock.sendall(hello)
         _reply(lines)
-        for _ in range(messages):
-            sock.sendall(begun)
+        for number in range(messages):
+            # Each is another message, as the queue's names say.
+            name = f"{threading.get_ident():X}{number:X}"
+            sock.sendall(f"XFORWARD IDENT={name}\r\n".encode() + begun)
+            _reply(lines)
             said = [_reply(lines) for _ in range(3)]
             sock.sendall(MESSAGE)
             said.append(_reply(lines))
@@ -232,6 +260,6 @@ def command(messages: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
-        serve([int(each) for each in sys.argv[2:5]])
+        serve([int(each) for each in sys.argv[2:5]], sys.argv[5])
     else:
         command()

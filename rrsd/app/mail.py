@@ -15,10 +15,12 @@ from rrsd.core.refusals import Malformed
 from rrsd.core.wire.smtp_server import Offer
 from rrsd.drivers.smtp.listening import Bounded
 from rrsd.drivers.smtp.milter import milter_factory
+from rrsd.drivers.smtp.oracle import Unasked
 from rrsd.drivers.smtp.relay import Relay
 from rrsd.drivers.smtp.server import Receiver, smtp_factory
 from rrsd.roles.mail.discovery import Discovery
 from rrsd.roles.mail.flow.dispatch import Dispatch
+from rrsd.roles.mail.flow.ledger import Ledger
 from rrsd.roles.mail.flow.notices import Notices
 from rrsd.roles.mail.flow.outbound import Outbound
 from rrsd.roles.mail.flow.screen import Screen
@@ -111,14 +113,18 @@ def _outbound(means: Means, people: People, links: Links) -> Outbound:
     mail, ours = settings.mail, settings.domain.name
     relay = relay_to(means, mail.outbound_next, is_lmtp=False)
     store.passages.life = mail.remembered
+    ledger = Ledger(
+        next=relay, passages=store.passages, doubts=Unasked(), timers=means.effects.timers, audit=means.audit,
+        patience=mail.doubt_wait,
+    )  # fmt: skip
     dispatch = Dispatch(
-        next=relay, ours=ours, origin=settings.rs.origin, lifetime=settings.rs.lifetime, grants=store.grants,
+        ledger=ledger, ours=ours, origin=settings.rs.origin, lifetime=settings.rs.lifetime, grants=store.grants,
         passages=store.passages, links=links, timers=means.effects.timers, audit=means.audit,
     )  # fmt: skip
     timers = means.effects.timers
     discovery = Discovery(people.identity, ours, mail.inbound is not None, mail.discovery_wait, timers)
     return Outbound(
-        next=relay, ours=ours, settings=mail, domains=discovery,
+        ours=ours, settings=mail, domains=discovery,
         deposits=store.deposits, spools=store.spools, blobs=store.blobs, dispatch=dispatch, audit=means.audit,
     )  # fmt: skip
 

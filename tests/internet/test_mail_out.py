@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import define, evolve
+from attrs import define
 
 from rrsd.core.refusals import NoSpace
 from rrsd.core.values.addresses import Domain
@@ -78,8 +78,7 @@ class Trouble(OutCase):
         self.assertEqual(self.delivered(), ["bob@bar.test"])
         self.next.says = lambda _: [Reply(250)]
         store = self.foo.store
-        fresh = evolve(self.outbound().dispatch, passages=Passages(store._engine, store._now))
-        self.outbound().dispatch = fresh
+        self.outbound().dispatch.ledger.passages = Passages(store._engine, store._now)
         self.assertEqual(self.send(raw, *both), 250)
         self.assertEqual(self.delivered(), list(both))
 
@@ -104,13 +103,13 @@ class Trouble(OutCase):
         self.assertEqual(len(self.grants()), 1)
 
     def test_without_attachments(self) -> None:
-        """A large message is remembered too; a small one is handed on in a moment, and again when it comes again."""
-        for text, times in ((b"x\r\n" * 400_000, 1), (b"x\r\n", 2)):
+        """A large message is remembered too, and so is a small one."""
+        for text in (b"x\r\n" * 400_000, b"x\r\n"):
             self.next.kept.clear()
             raw = HEADER.replace(b"multipart/mixed", b"text/plain") + b"\r\n" + text
             for _ in range(2):
                 self.assertEqual(self.send(raw, "bob@bar.test"), 250)
-            self.assertEqual(len(self.next.kept), times)
+            self.assertEqual(len(self.next.kept), 1)
             self.assertEqual(self.kept()[1], raw)
 
     def test_the_same_at_the_same_time(self) -> None:

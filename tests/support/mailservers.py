@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from attrs import define, evolve, field
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from typing_extensions import override
@@ -22,12 +23,14 @@ KEPT = Reply(250, "2.0.0", ("kept",))
 
 @define(eq=False)
 class Post:
-    """The next mail server: keeps every message that it says yes to. `says` are the replies for the recipients."""
+    """The next mail server: keeps every message that it says yes to. `says` are the replies for the recipients; while
+    `slow` waits, so does whoever comes."""
 
     says: Callable[[Envelope], Sequence[Reply]]
     kept: list[tuple[Envelope, bytes]] = field(factory=list)
     begun: int = 0
     broken: int = 0
+    slow: Deferred[None] | None = None
 
     async def receive(self, envelope: Envelope, message: AsyncIterator[bytes]) -> Sequence[Reply]:
         """Keep it."""
@@ -37,6 +40,8 @@ class Post:
         except Refusal:
             self.broken += 1
             raise
+        if self.slow is not None:
+            await self.slow
         replies = self.says(envelope)
         if any(reply.is_good for reply in replies):
             self.kept.append((envelope, data))

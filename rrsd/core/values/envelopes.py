@@ -78,12 +78,30 @@ class Standing(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Fate(StrEnum):
+    """What became of a message whose end the next server was sent, and whose reply never came (RFC 1047)."""
+
+    TAKEN = "taken"
+    NOT_TAKEN = "not taken"
+    UNKNOWN = "unknown"
+
+
+@frozen
+class Offer:
+    """What the next server may have: the name under which it was told of the message (XFORWARD IDENT), and when."""
+
+    delivery: str
+    at: Instant
+
+
 @frozen
 class Passage:
-    """How far a message has come: when it was first seen, and the paths of the recipients that have it."""
+    """How far a message has come: when it was first seen, the paths of the recipients that have it, and of those for
+    whom it was offered to the next server and nobody has heard whether it has it."""
 
     first: Instant
     done: frozenset[str]
+    offered: Mapping[str, Offer] = field(factory=dict)
 
 
 @frozen

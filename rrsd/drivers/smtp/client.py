@@ -1,11 +1,13 @@
 """A connection to a mail server: commands go out, replies come back one by one, and neither side runs ahead."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, cast
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import ITCPTransport
 from typing_extensions import override
 
 from rrsd.core.refusals import Malformed, TooLarge, Unavailable
@@ -33,6 +35,14 @@ class Client(Asking[Reply]):
     def is_clean(self) -> bool:
         """Whether every command has its one reply, and more may be said."""
         return self.trouble is None and self.early is None and not self._owed and not self.has_answers
+
+    @override
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        if ITCPTransport.providedBy(self.transport):
+            # The end of a message goes out by itself, and must not wait until what was before it is acknowledged.
+            with suppress(OSError):  # a unix socket has nothing to switch off
+                cast(Any, self.transport).setTcpNoDelay(True)
 
     @override
     def dataReceived(self, data: bytes) -> None:

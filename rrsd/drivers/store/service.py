@@ -1,6 +1,7 @@
 """The store as a room: its database and its folders, and one attribute for each port that it satisfies."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from attrs import define, field, frozen
 
@@ -138,6 +139,8 @@ class Store:
 
     async def stop(self) -> None:
         """Finish what waits and close the database."""
+        with suppress(Refusal):
+            await self.passages.flush()
         await self._engine.stop()
         self._unlock()
 

@@ -7,7 +7,7 @@ from typing import ParamSpec, Protocol, TypeVar
 from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
-from rrsd.core.values.envelopes import Envelope, Passage, Reply, Standing
+from rrsd.core.values.envelopes import Envelope, Fate, Offer, Passage, Reply, Standing
 from rrsd.core.values.holds import Hold, Progress, Stand
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.notices import Notice
@@ -139,6 +139,27 @@ class Passages(Protocol):
 
     async def note(self, message: Digest, recipients: Sequence[str], at: Instant) -> None:
         """The message was seen, and these recipients have it; durable when this returns."""
+        ...
+
+    def note_soon(self, message: Digest, recipients: Sequence[str], at: Instant) -> None:
+        """The same, known at once and durable with what is written next; a crash may leave them offered."""
+        ...
+
+    async def offer(self, message: Digest, recipients: Sequence[str], offer: Offer) -> None:
+        """From now on the next server may have it for these recipients; durable when this returns. Who has it already
+        has it. Refuses with NoSpace or Unavailable."""
+        ...
+
+    async def forget(self, message: Digest, recipients: Sequence[str]) -> None:
+        """The next server does not have what it was offered for these."""
+        ...
+
+
+class Doubts(Protocol):
+    """What the next server knows of messages that it never answered for."""
+
+    async def fate_of(self, offer: Offer) -> Fate:
+        """Whether it has the message; never refuses."""
         ...
 
 

@@ -71,6 +71,10 @@ class Settings:
     remembered: timedelta = key(
         "How long we know what was handed on already; longer than the mail server tries again.", timedelta(days=7)
     )
+    doubt_wait: timedelta = key(
+        "How long a message waits while nobody can say whether the next mail server has it, then it is sent again.",
+        timedelta(minutes=15),
+    )
     most_placeholder: Size = key(
         "The largest placeholder; larger messages pass to the mailboxes without a look at their parts.", Size(2**22)
     )

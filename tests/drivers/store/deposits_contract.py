@@ -7,7 +7,7 @@ from attrs import evolve
 
 from rrsd.core.refusals import Conflict, Damaged, NoSpace, Unknown
 from rrsd.core.values.digests import digest_of
-from rrsd.core.values.envelopes import Passage
+from rrsd.core.values.envelopes import Offer, Passage
 from rrsd.core.values.resources import CHUNK, Blob
 from rrsd.drivers.store.blobs import deposits
 from rrsd.drivers.store.blobs.deposits import Deposit
@@ -152,6 +152,29 @@ class DepositsContract(StoreCase):
         self.done(passages.note(other, ("bob@bar.test",), self.now))
         self.assertEqual(self.done(passages.find(one)), Passage(later(9), frozenset({"carol@bar.test"})))
         self.assertEqual(self.done(passages.find(other)), Passage(self.now, frozenset({"bob@bar.test"})))
+
+    def test_offers(self) -> None:
+        """Offered is not done; done stays done; a no is forgotten; what is to be written soon counts at once."""
+        passages, one, other = self.store.passages, digest_of(b"3"), digest_of(b"4")
+        first, second = Offer("4A-x", NOW), Offer("4A-y", later(3))
+        self.done(passages.offer(one, ("b", "c"), first))
+        self.assertEqual(self.done(passages.find(one)), Passage(NOW, frozenset(), {"b": first, "c": first}))
+        self.done(passages.note(one, ("b",), later(1)))
+        self.done(passages.offer(one, ("b", "c"), second))
+        self.assertEqual(self.done(passages.find(one)), Passage(NOW, frozenset({"b"}), {"c": second}))
+        self.done(passages.forget(one, ("b", "c")))
+        self.assertEqual(self.done(passages.find(one)), Passage(NOW, frozenset({"b"})))
+        self.done(passages.offer(one, ("c",), second))
+        passages.note_soon(one, ("c",), later(4))
+        self.assertEqual(self.done(passages.find(one)), Passage(NOW, frozenset({"b", "c"})))
+        self.done(passages.note(other, (), NOW))
+        self.assertEqual((passages._soon, self.done(passages.find(one))), ({}, Passage(NOW, frozenset({"b", "c"}))))
+        self.patch(sql_passages, "_MOST_SOON", 1)
+        for name in ("d", "e"):
+            passages.note_soon(one, (name,), NOW)
+        for _ in range(2):
+            self.done(passages.flush())
+        self.assertEqual(self.done(passages.find(one)), Passage(NOW, frozenset({"b", "c", "d"})))
 
     def test_grants_taken_back(self) -> None:
         """They are gone; those of another message or resource stay."""

@@ -110,6 +110,16 @@ class DatabaseTests(SynchronousTestCase):
         connection.close()
         self.assertTrue(Path(f"{self.path}.schema-1").exists())
 
+    def test_upgrade_of_the_ledger(self) -> None:
+        """What was handed on before there were offers is known to be there."""
+        self.database = FileDatabase(self.path, migrations()[:6])
+        connection = self.database.writer()
+        connection.execute("INSERT INTO passages VALUES (x'00', 'bob@bar.test', 1.0)")
+        connection.close()
+        connection = FileDatabase(self.path).writer()
+        self.assertEqual(connection.execute("SELECT delivery FROM passages").fetchall(), [("",)])
+        connection.close()
+
     def test_upgrade_that_fails(self) -> None:
         """An upgrade that fails half-way changes nothing."""
         self.database.writer().close()

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, frozen
 
 from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unavailable, Unknown
 from rrsd.core.values.addresses import Address, Domain
@@ -15,9 +15,10 @@ from rrsd.core.values.instants import Instant
 from rrsd.core.values.messages import Attachment
 from rrsd.core.values.peers import Origin
 from rrsd.core.values.resources import Grant
+from rrsd.roles.mail.flow.ledger import DONE, MOST_NAMED, Ledger, Rest
 from rrsd.roles.mail.flow.parcel import Parcel
-from rrsd.roles.mail.ports import Audit, Grants, Links, Passages, Relay, Timers
-from rrsd.roles.mail.replies import joined, reply_of
+from rrsd.roles.mail.ports import Audit, Grants, Links, Passages, Timers
+from rrsd.roles.mail.replies import joined
 from rrsd.roles.mail.rules import (
     Closing,
     Form,
@@ -32,12 +33,9 @@ from rrsd.roles.mail.rules import (
     placeholder_of,
 )
 
-DONE = Reply(250, "2.0.0", ("handed on before",))
 WAIT = Reply(451, "4.4.3", ("a recipient's domain cannot be asked now, come again",))
 SMALL = 1 << 20
 """Bytes of a message that is handed on in a moment."""
-MOST_NAMED = 1000
-"""Characters of recipients in one line of the trail."""
 
 
 @frozen
@@ -51,9 +49,9 @@ class Mail:
 
     @property
     def is_remembered(self) -> bool:
-        """Whether the ledger knows of it. What has one form and is handed on in a moment needs none: the mail server's
-        own client leaves the same moment open towards any next server (RFC 1047)."""
-        return self.forms is not None or self.parcel.size > SMALL
+        """Whether the ledger knows of it. Where the mail server names none, a message that is handed on in a moment is
+        not: it could not be told from another one with the same words."""
+        return bool(self.envelope.forwarded.get("IDENT")) or self.forms is not None or self.parcel.size > SMALL
 
 
 @frozen
@@ -78,7 +76,7 @@ class _Placeholder:
 class Dispatch:
     """Hands messages on. What one attempt has done is remembered, so that the next one does only the rest."""
 
-    next: Relay
+    ledger: Ledger
     ours: Domain
     origin: Origin
     lifetime: timedelta
@@ -87,7 +85,6 @@ class Dispatch:
     links: Links
     timers: Timers
     audit: Audit
-    _busy: set[Digest] = field(factory=set, init=False)
 
     async def send(self, mail: Mail) -> Reply:
         """One reply for all recipients.
@@ -97,26 +94,20 @@ class Dispatch:
             Unavailable: the same message is being handed on already; or as the ports refuse.
         """
         key = message_key(mail.envelope, mail.parcel.fingerprint)
-        if key in self._busy:
-            raise Unavailable("the same message is on its way already")
-        self._busy.add(key)
-        try:
-            return await self._send(mail, key)
-        finally:
-            self._busy.discard(key)
+        with self.ledger.claim(key, mail.envelope.recipients):
+            if not mail.is_remembered:
+                return await self._send(mail, key, Rest(self.timers.now(), mail.envelope.recipients))
+            return await self._send(mail, key, await self.ledger.rest(key, mail.envelope))
 
-    async def _send(self, mail: Mail, key: Digest) -> Reply:
-        passage = await self.passages.find(key) if mail.is_remembered else None
-        now = self.timers.now()
-        first, done = (now, frozenset[str]()) if passage is None else (passage.first, passage.done)
-        rest = [each for each in mail.envelope.recipients if each.path not in done]
-        if not rest:
-            return DONE
-        placeholder = await self._placeholder(mail, key, first)
-        groups = self._groups(mail, rest, (now - first).total_seconds(), placeholder is not None)
-        replies = []
+    async def _send(self, mail: Mail, key: Digest, rest: Rest) -> Reply:
+        replies = rest.replies
+        if not rest.recipients:
+            return joined(replies or [DONE])
+        placeholder = await self._placeholder(mail, key, rest.first)
+        waited = (self.timers.now() - rest.first).total_seconds()
+        groups = self._groups(mail, rest.recipients, waited, placeholder is not None)
         if Form.LATER in groups:
-            await self.passages.note(key, (), first)
+            await self.passages.note(key, (), rest.first)
             replies.append(WAIT)
         if placeholder is not None and Form.PLACEHOLDER in groups:
             replies.append(await self._send_placeholder(mail, key, groups[Form.PLACEHOLDER], placeholder))
@@ -202,16 +193,10 @@ class Dispatch:
     ) -> Sequence[Reply]:
         sender = evolve(mail.envelope.sender, size=size)
         envelope = evolve(mail.envelope, sender=sender, recipients=tuple(recipients))
-        try:
-            replies: Sequence[Reply] = await self.next.send(envelope, content)
-        except Refusal as refusal:
-            replies = (reply_of(refusal),) * len(recipients)
-        done = [each.path for each, reply in zip(recipients, replies, strict=True) if reply.is_good]
-        if done and mail.is_remembered:
-            # If this cannot be remembered, a yes for everybody still ends it; only a retry would do it again.
-            with suppress(Refusal):
-                await self.passages.note(key, done, self.timers.now())
-        if len(done) < len(replies):
+        replies = await self.ledger.hand_on(
+            key if mail.is_remembered else None, envelope, content, is_last=mail.forms is None
+        )
+        if not all(reply.is_good for reply in replies):
             worst = joined(replies)
             outcome = "failed" if worst.is_temporary else "refused"
             said = f"the next mail server: {worst.code} {worst.status} {worst.lines[0]}"

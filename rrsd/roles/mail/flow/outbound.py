@@ -2,15 +2,18 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from rrsd.core.refusals import Refusal, TooLarge
 from rrsd.core.values.addresses import Domain
 from rrsd.core.values.calls import Event
+from rrsd.core.values.digests import Digest
 from rrsd.core.values.envelopes import Envelope, ForwardPath, Reply
 from rrsd.roles.mail.flow.dispatch import Dispatch, Mail
+from rrsd.roles.mail.flow.ledger import DONE
 from rrsd.roles.mail.flow.parcel import Parcel
-from rrsd.roles.mail.ports import Audit, Blobs, Deposits, Domains, Relay, Spools
+from rrsd.roles.mail.offering import passing_key
+from rrsd.roles.mail.ports import Audit, Blobs, Deposits, Domains, Spools
 from rrsd.roles.mail.replies import joined, reply_of
 from rrsd.roles.mail.rules import Form, Forms, Header, domains_of, header_of, read_header, threshold_of
 from rrsd.roles.mail.settings import Settings
@@ -41,7 +44,6 @@ class _Question:
 class Outbound:
     """The content filter: one reply for all recipients, and only when the next server has everything."""
 
-    next: Relay
     ours: Domain
     settings: Settings
     domains: Domains
@@ -67,11 +69,20 @@ class Outbound:
                 break
         header = read_header(section, self.ours) if section else None
         blocks = _joined(begin, message)
-        if header is None:
-            return await self._pass_on(envelope, blocks)
-        return await self._take(envelope, header, blocks)
+        if header is not None:
+            return await self._take(envelope, header, blocks)
+        key = passing_key(envelope, begin)
+        if key is None:
+            return await self._pass_on(envelope, None, blocks)
+        ledger = self.dispatch.ledger
+        with ledger.claim(key, envelope.recipients):
+            rest = await ledger.rest(key, envelope)
+            if not rest.recipients:
+                return joined(rest.replies or [DONE])
+            left = evolve(envelope, recipients=rest.recipients)
+            return joined([await self._pass_on(left, key, blocks), *rest.replies])
 
-    async def _pass_on(self, envelope: Envelope, message: AsyncIterator[bytes]) -> Reply:
+    async def _pass_on(self, envelope: Envelope, key: Digest | None, message: AsyncIterator[bytes]) -> Reply:
         """Somebody else's message, or one that nobody could complete."""
         to = f"{len(envelope.recipients)} recipients"
         self.audit.record(
@@ -79,7 +90,7 @@ class Outbound:
                 "send", "granted", who=envelope.sender.path, evidence=f"unchanged, {to}", size=envelope.sender.size or 0
             )
         )
-        return joined(await self.next.send(envelope, message))
+        return joined(await self.dispatch.ledger.hand_on(key, envelope, message))
 
     async def _take(self, envelope: Envelope, header: Header, message: AsyncIterator[bytes]) -> Reply:
         recipients, settings = envelope.recipients, self.settings
