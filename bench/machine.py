@@ -56,3 +56,12 @@ def _said(*command: str) -> str:
         return ""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return (done.stdout or done.stderr).splitlines()[0].strip()
+
+
+def mail() -> dict[str, str]:
+    """The versions of the mail servers."""
+    return {
+        "Postfix": _said("postconf", "-d", "-h", "mail_version"),
+        "Dovecot": _said("dovecot", "--version").split(" ")[0],
+        "OpenDKIM": (_said("opendkim", "-V").split() or [""])[-1],
+    }

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+_SECTOR = 512
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
@@ -32,10 +33,55 @@ def family(pid: int) -> list[int]:
     return [pid, *(child for child, parent in _parents() if parent == pid)]
 
 
+def tree(pid: int) -> list[int]:
+    """The process and everything below it."""
+    children: dict[int, list[int]] = {}
+    for child, parent in _parents():
+        children.setdefault(parent, []).append(child)
+    found, waiting = [], [pid]
+    while waiting:
+        found.append(waiting.pop())
+        waiting += children.get(found[-1], [])
+    return found
+
+
+def cpu_of_trees(pids: Iterable[int]) -> float:
+    """As `cpu_seconds`, with what the processes' children had used that ended meanwhile."""
+    return sum(sum(int(ticks) for ticks in _stat(pid)[11:15]) for pid in pids if _lives(pid)) / _TICKS
+
+
+def name_of(pid: int) -> str:
+    """What the process is called; "" when there is none."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def device_bytes(path: Path) -> int:
+    """Bytes written so far to the block device under `path`, by whomever."""
+    number = os.stat(path).st_dev
+    fields = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/stat").read_text().split()
+    return int(fields[6]) * _SECTOR
+
+
+def written_bytes(pid: int) -> int:
+    """Bytes that the process has had written, less what was taken back before it reached the disk; 0 when it ended."""
+    try:
+        said = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
+    except OSError:
+        return 0
+    return int(said["write_bytes"]) - int(said["cancelled_write_bytes"])
+
+
 def settle() -> None:
     """Nothing dirty is left of the step before."""
     os.sync()
     time.sleep(0.3)
+
+
+def _lives(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def _stat(pid: int) -> list[str]:

@@ -85,6 +85,7 @@ disable_plaintext_auth = no
 auth_username_format = %Lu
 mail_home = {folder}/mail/%d/%n
 mail_location = maildir:~/Maildir
+mail_temp_dir = {folder}/mail
 mail_uid = 65534
 mail_gid = 65534
 first_valid_uid = 1

@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -68,6 +68,7 @@ class MailHost:
     folder: Path
     daemon: Daemon | None
     retry: int
+    gate: Callable[[int], Gate] = Gate
     ports: dict[str, int] = field(init=False)
     wire: Gate = field(init=False)
     running: Running = field(init=False)
@@ -75,7 +76,7 @@ class MailHost:
 
     def __attrs_post_init__(self) -> None:
         self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-        self.wire = Gate(self.ports["mx"])
+        self.wire = self.gate(self.ports["mx"])
         self.running = Running(self.folder)
 
     @property
@@ -258,6 +259,8 @@ class MailHosts:
     names: tuple[str, ...]
     plain: tuple[str, ...] = ()
     retry: int = 1
+    gate: Callable[[int], Gate] = Gate
+    """What stands between two domains, and counts."""
     hosts: dict[str, MailHost] = field(factory=dict, init=False)
     servers: Nameservers = field(init=False)
 
@@ -309,7 +312,7 @@ class MailHosts:
             if daemon is not None:
                 daemon.plan.folder.chmod(0o755)
                 set_key(daemon, "dns", "resolver", resolver)
-            self.hosts[name] = MailHost(name, self.folder / name, daemon, self.retry)
+            self.hosts[name] = MailHost(name, self.folder / name, daemon, self.retry, self.gate)
         ways = {name: host.wire.port for name, host in self.hosts.items()}
         for name, host in self.hosts.items():
             others = {other: port for other, port in ways.items() if other != name}

@@ -1,0 +1,128 @@
+"""Mail with rrsd beside mail alone, in one run on one machine: `python -m bench.mail`."""
+
+import re
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from bench import machine, mailsides
+from bench.figures import COLUMNS, Sheet, rows
+from bench.ground import grounded, may_mount
+from bench.mailcontests import Attached, Many
+from rrsd.cli.output import clean, facts, parse_size, table
+from rrsd.core.refusals import NoSpace, Refusal
+from tests.support.nameservers import Missing
+
+_LEAST_RATIO = ((500_000_000, 1.5), (0, 1.0))
+"""How much faster than mail alone an attachment of so many bytes is to be."""
+_COPIES = 9
+"""Copies of an attachment that are on the disk at a time, one for each run beside them."""
+_SPARE = 1 << 30
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--size", "sizes", multiple=True, metavar="SIZE", help="Bytes of the attachment, repeatable [100MB].")
+@click.option("--messages", default=1000, show_default=True, help="Messages of 20 kB without attachment; 0 for none.")
+@click.option("--runs", type=click.IntRange(1, 50), default=5, show_default=True, help="Runs of each contestant.")
+@click.option("--ext4/--no-ext4", default=None, help="A fresh journalled ext4 in an image [when it can be mounted].")
+@click.option("--folder", default="", metavar="FOLDER", help="Where the files go; removed afterwards [$TMPDIR].")
+@click.option("--json", "lines", type=click.Path(path_type=Path), default=None, help="Write the JSON lines here too.")
+def bench(sizes: tuple[str, ...], messages: int, runs: int, ext4: bool | None, folder: str, lines: Path | None) -> None:
+    """Measure two mail domains with rrsd beside two without it, all started here on loopback, taking turns.
+
+    \b
+      attachment   from the first byte of submission until it is fetched by IMAP, decoded, and its SHA-256 is right
+      messages     20 kB each, without attachment, until IMAP has all: what the filters cost
+
+    Both pairs have the same Postfix and Dovecot with the same settings, and STARTTLS between the domains. With rrsd
+    there are OpenDKIM and DNS too, without which nothing is pulled; alone there is neither, except for the rate of
+    the messages, which is also measured with OpenDKIM on both sides. Every attachment is new: nothing is in a store.
+
+    \b
+      on the wire  all bytes of every connection between the two domains (SMTP, HTTPS), both ways, TLS included,
+                   counted by forwarders that the kernel moves the bytes through (splice)
+      written      sectors that the block device of the image was told to write, by whomever, until everything is
+                   synced; of the processes, write_bytes less cancelled_write_bytes (/proc/PID/io)
+      memory       VmHWM of the largest process of each program, since the run began
+
+    \b
+      python -m bench.mail --runs 1 --size 10MB --messages 100     to see that everything works
+      python -m bench.mail                                         100 MB and 1,000 messages, about three minutes
+      python -m bench.mail --size 1GB --runs 3 --messages 0        about four minutes
+
+    Needs root and the packages that `make mail` needs. Compare figures of one run only; nothing else should run.
+    """
+    wanted = [_bytes(each) for each in sizes or ("100MB",)]
+    before, is_ext4 = machine.load(), may_mount() if ext4 is None else ext4
+    with ExitStack() as stack:
+        need = max(wanted) * (_COPIES + 3 * runs) + _SPARE
+        ground = stack.enter_context(grounded(folder, need, is_ext4))
+        ground.path.parent.chmod(0o755)
+        sheet = Sheet(machine.describe(ground.said) | machine.mail())
+        sides = mailsides.start(ground.path)
+        stack.callback(sides.hosts.stop)
+        time.sleep(1.0)
+        contests: list[Attached | Many] = [
+            Attached(sides, sheet, ground.path, each, _say, next(r for least, r in _LEAST_RATIO if each >= least))
+            for each in wanted
+        ]
+        contests += [Many(sides, sheet, ground.path, messages, _say)] if messages else []
+        _warm(sides, ground.path)
+        for contest in contests:
+            for _ in range(runs):
+                contest.run()
+            contest.judge()
+        sheet.notes.append(f"Load average before: {before}; at the end, our own load included: {machine.load()}.")
+    report(sheet, lines)
+
+
+def _warm(sides: mailsides.Sides, folder: Path) -> None:
+    """One small attachment each, unmeasured: discovery, tokens and processes are there."""
+    Attached(sides, Sheet({}), folder, 2_000_000, _say, 1.0).run()
+
+
+def _bytes(text: str) -> int:
+    """MB and GB are the disk makers', MiB and GiB as everywhere in rrsd."""
+    found = re.fullmatch(r"(\d+)([MG])B", text.strip())
+    return int(found[1]) * {"M": 10**6, "G": 10**9}[found[2]] if found else parse_size(text)
+
+
+def report(sheet: Sheet, lines: Path | None) -> None:
+    """Tables, goals and JSON lines."""
+    click.echo("\n" + facts(sheet.machine))
+    for contest in dict.fromkeys(each.contest for each in sheet.figures):
+        click.echo(f"\n{contest}\n" + table(COLUMNS, rows([each for each in sheet.figures if each.contest == contest])))
+    click.echo("")
+    for verdict in sheet.verdicts:
+        click.echo(f"{'met    ' if verdict.is_met else 'MISSED '} {verdict.goal}: {verdict.found}")
+    for note in sheet.notes:
+        click.echo(note)
+    if lines is not None:
+        lines.write_text("\n".join(sheet.lines()) + "\n")
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    try:
+        bench.main(arguments, prog_name="python -m bench.mail", standalone_mode=False)
+    except (Refusal, Missing, NoSpace) as problem:
+        _say(f"bench.mail: {clean(problem)}")
+        return 1
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as problem:
+        problem.show()
+        return problem.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

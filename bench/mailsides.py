@@ -1,0 +1,120 @@
+"""Two pairs of mail domains, side by side: one with rrsd between its Postfix and Dovecot, one with these alone."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from attrs import define, field, frozen
+from typing_extensions import override
+
+from bench import readings
+from bench.wire import Counter
+from tests.processes.houses import change
+from tests.support.mailhosts import MailHost, MailHosts
+from tests.support.running import run
+
+RRSD, ALONE = "rrsd with Postfix and Dovecot", "Postfix and Dovecot alone"
+PAIRS = {RRSD: ("foo.test", "bar.test"), ALONE: ("foo-alone.test", "bar-alone.test")}
+SAME = ("message_size_limit=0", "mailbox_size_limit=0", "virtual_mailbox_limit=0", "in_flow_delay=0")
+"""What every Postfix is told beside what the fixture says: no limits, and no pauses for a client that is fast."""
+
+
+@define(eq=False)
+class Side:
+    """One pair: mail goes from `foo` to `bar`. `gates` is everything between the two."""
+
+    name: str
+    foo: MailHost
+    bar: MailHost
+    gates: Sequence[Counter]
+    has_dkim: bool = False
+
+    @property
+    def wire(self) -> int:
+        """Bytes that went between the two so far, in both directions."""
+        return sum(each.total for each in self.gates)
+
+    def roots(self) -> Iterator[tuple[str, int]]:
+        """Whose process it is, and the process that the others are below."""
+        for place, host in (("foo", self.foo), ("bar", self.bar)):
+            master = host.folder / "spool" / "pid" / "master.pid"
+            yield f"Postfix, {place}", int(master.read_text())
+            yield f"Dovecot, {place}", host.running.pid("dovecot")
+            if self.has_dkim or host.daemon is not None:
+                yield f"OpenDKIM, {place}", host.running.pid("dkim-sign" if place == "foo" else "dkim-verify")
+            if host.daemon is not None:
+                yield f"rrsd, {place}", host.daemon.pid
+
+    def processes(self) -> dict[str, list[int]]:
+        """The processes that work for the pair now."""
+        return {name: readings.tree(pid) for name, pid in self.roots()}
+
+    def set_dkim(self, has_dkim: bool) -> None:
+        """Whether OpenDKIM signs and verifies where there is no rrsd; with rrsd it always does."""
+        self.has_dkim = has_dkim
+        for host in (self.foo, self.bar) if self.foo.daemon is None else ():
+            sign, verify = (f"inet:127.0.0.1:{host.ports[name]}" if has_dkim else "" for name in ("sign", "verify"))
+            host.postconf("-e", f"smtpd_milters={verify}")
+            host.postconf("-P", f"127.0.0.1:{host.ports['submission']}/inet/smtpd_milters={sign}")
+            run("postfix", "-c", str(host.etc), "reload")
+
+
+@define(eq=False)
+class Counted(MailHosts):
+    """The domains, with a counter on every way between two of them."""
+
+    counters: dict[str, Counter] = field(factory=dict, init=False)
+
+    @override
+    def _prepare(self) -> None:
+        super()._prepare()
+        names = PAIRS[RRSD]
+        for name, other in (names, names[::-1]):
+            here, there = self[name].daemon, self[other].daemon
+            assert here is not None and there is not None
+            counter = self.counters[name] = Counter(there.port)
+            change(here, f"{other} = 127.0.0.1 {there.port}", f"{other} = 127.0.0.1 {counter.port}")
+
+    @override
+    def stop(self) -> None:
+        super().stop()
+        for each in self.counters.values():
+            each.close()
+
+
+@frozen
+class Sides:
+    """Everything that runs."""
+
+    hosts: Counted
+    rrsd: Side
+    alone: Side
+
+
+def start(folder: Path) -> Sides:
+    """Start the four domains; Missing says what is not installed."""
+    hosts = Counted(folder, PAIRS[RRSD], plain=PAIRS[ALONE], gate=Counter)
+    hosts.start()
+    sides = [_side(hosts, name) for name in (RRSD, ALONE)]
+    for host in hosts.hosts.values():
+        _configure(host)
+    sides[1].set_dkim(False)
+    return Sides(hosts, sides[0], sides[1])
+
+
+def _side(hosts: Counted, name: str) -> Side:
+    pair = PAIRS[name]
+    gates = [hosts[each].wire for each in pair] + [hosts.counters[each] for each in pair if each in hosts.counters]
+    return Side(name, hosts[pair[0]], hosts[pair[1]], [each for each in gates if isinstance(each, Counter)])
+
+
+def _configure(host: MailHost) -> None:
+    """STARTTLS between the domains, as it is between most mail servers, and what `SAME` says."""
+    key, certificate = host.folder / "tls.key", host.folder / "tls.pem"
+    subject = ("-subj", f"/CN=mx.{host.name}", "-keyout", str(key), "-out", str(certificate))
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+        "-days", "30", *subject)  # fmt: skip
+    host.postconf(
+        "-e", *SAME, "smtpd_tls_security_level=may", f"smtpd_tls_cert_file={certificate}",
+        f"smtpd_tls_key_file={key}", "smtp_tls_security_level=encrypt",
+    )  # fmt: skip
+    run("postfix", "-c", str(host.etc), "reload")
