@@ -3,11 +3,13 @@
 import base64
 import hashlib
 import imaplib
+import io
 import os
 import re
 import socket
 import time
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from attrs import define, field, frozen
 
@@ -122,7 +124,7 @@ class Inbox:
 
     def require(self, file: File) -> None:
         """Fetch the second part of the first message, decode it and compare; refuses with Damaged."""
-        sock, lines = self._imap.sock, self._imap.file
+        sock, lines = self._imap.sock, cast(io.BufferedReader, self._imap.file)
         sock.sendall(b"f1 FETCH 1 (BODY.PEEK[2])\r\n")
         said = re.match(rb"\* 1 FETCH \(.*\{(\d+)\}\r\n", lines.readline())
         if said is None:

@@ -3,11 +3,10 @@ costs next to nothing and every run can be counted."""
 
 import os
 import socket
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from attrs import define, field
+from attrs import define
 from typing_extensions import override
 
 from tests.processes.gate import Gate

@@ -10,7 +10,7 @@ from twisted.web.resource import Resource
 from rrsd.config.settings import Settings
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.settings import Size
-from rrsd.core.wire.mime_take import Lines
+from rrsd.core.wire.base64_lines import Base64Lines
 from rrsd.roles.mail.flow.outbound import Outbound
 from rrsd.runtime.secure import SecureFactory
 from rrsd.web.site import Site
@@ -33,7 +33,7 @@ TEXT = b"Content-Type: text/plain\r\n\r\nLook at this.\r\n.\r\nYours\r\n"
 
 def encoded(data: bytes, line: int = 76) -> bytes:
     """Base64 in lines."""
-    lines = Lines(line)
+    lines = Base64Lines(line)
     return lines.feed(data) + lines.finish()
 
 

@@ -1,6 +1,5 @@
 """Placeholder messages: read by offsets, and what takes each attachment's place (RFC 5322, RFC 2045, RFC 2046)."""
 
-import binascii
 import re
 from collections.abc import Sequence
 
@@ -8,21 +7,20 @@ from rrsd.core.refusals import Damaged, Malformed
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.messages import Attachment, Placeholder, Restored, Verbatim
 from rrsd.core.values.peers import Origin
+from rrsd.core.wire.base64_lines import LINE
 from rrsd.core.wire.mime_external import parse_external, parse_service
 from rrsd.core.wire.mime_fields import Field, decode_words, first_text, named, parse_fields, parse_mailbox, parse_media
 from rrsd.core.wire.mime_parts import Part, parse_parts
 from rrsd.core.wire.mime_render import MOST_LINE, render_placeholder
 
 __all__ = [
-    "Base64Lines", "attachment_head", "encoded_size", "parse_author", "parse_placeholder", "render_placeholder",
+    "attachment_head", "encoded_size", "parse_author", "parse_placeholder", "render_placeholder",
     "restored_size",
 ]  # fmt: skip
 
 _UNCLEAN = re.compile(rb"\x00|\r(?!\n)|(?<!\r)\n")
 _MESSAGE_ID = re.compile(r"<([!-;=?-~]{1,996})>")
 _ONCE = ("from", "sender", "subject", "date", "message-id", "mime-version", "content-type", "content-transfer-encoding")
-_BYTES_PER_LINE = 57
-_LINE = 76
 
 
 def parse_placeholder(raw: bytes, most_parts: int = 10000) -> Placeholder:
@@ -114,7 +112,7 @@ def attachment_head(attachment: Attachment) -> bytes:
 def encoded_size(size: int) -> int:
     """How long `size` bytes are in base64 lines of 76, each ended by CRLF (RFC 2045 6.8)."""
     characters = (size + 2) // 3 * 4
-    return characters + (characters + _LINE - 1) // _LINE * 2
+    return characters + (characters + LINE - 1) // LINE * 2
 
 
 def restored_size(placeholder: Placeholder, raw_size: int) -> int:
@@ -133,27 +131,3 @@ def restored_size(placeholder: Placeholder, raw_size: int) -> int:
         else:
             total += step.end - step.start
     return total
-
-
-class Base64Lines:
-    """Base64 in lines of 76 characters, each ended by CRLF, made from blocks of any length."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> bytes:
-        """The lines that `data` completes; what is left waits for more."""
-        data = self._rest + data
-        whole = len(data) - len(data) % _BYTES_PER_LINE
-        self._rest = data[whole:]
-        return _lines(data[:whole])
-
-    def finish(self) -> bytes:
-        """The last line, if any."""
-        rest, self._rest = self._rest, b""
-        return _lines(rest)
-
-
-def _lines(data: bytes) -> bytes:
-    text = binascii.b2a_base64(data, newline=False)
-    return b"\r\n".join([*[text[at : at + _LINE] for at in range(0, len(text), _LINE)], b""])

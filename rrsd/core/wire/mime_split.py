@@ -136,7 +136,7 @@ class Splitter:
         rest = len(self._buffer) - self._at
         if rest == 0 or (self._at_line and rest == 1 and self._buffer.endswith(b"-")):
             return False
-        found = self._wanted.search(self._buffer, self._at) if self._boundaries else None
+        found = self._wanted.search(self._buffer, self._at) if self._boundaries and self._has_dash() else None
         if found is not None:
             self._content(found.start() + 2)
             self._at_line = True
@@ -148,6 +148,11 @@ class Splitter:
             self._content(end)
             self._at_line = False
         return False
+
+    def _has_dash(self) -> bool:
+        """Whether a delimiter can be in sight at all; base64 has no dash, and one byte is found at the speed of
+        memory."""
+        return self._buffer.find(b"-", self._at) >= 0
 
     def _dashes(self) -> bool:
         """Take a line that begins with two dashes; False when its end has not come."""

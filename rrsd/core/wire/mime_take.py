@@ -273,28 +273,3 @@ def _decoded(text: bytes) -> bytes | None:
     except binascii.Error:
         return None
     return data if text.endswith(last) and (last or not text) else None
-
-
-@define(eq=False)
-class Lines:
-    """Base64 in lines of `line` characters, each ended by CRLF, made from blocks of any length."""
-
-    line: int
-    _rest: bytes = field(default=b"", init=False)
-
-    def feed(self, data: bytes) -> bytes:
-        """The lines that `data` completes."""
-        data = self._rest + data
-        octets = self.line // 4 * 3
-        whole = len(data) - len(data) % octets
-        self._rest = data[whole:]
-        return self._lines(data[:whole])
-
-    def finish(self) -> bytes:
-        """The last line, if any."""
-        rest, self._rest = self._rest, b""
-        return self._lines(rest)
-
-    def _lines(self, data: bytes) -> bytes:
-        text = binascii.b2a_base64(data, newline=False)
-        return b"".join(text[at : at + self.line] + CRLF for at in range(0, len(text), self.line))

@@ -9,6 +9,9 @@ from rrsd.core.refusals import Malformed
 
 CRLF = b"\r\n"
 END = b"\r\n.\r\n"
+DOT = b"."
+"""Base64 has none: a block is asked for it once, at the speed of memory, before anything that costs more."""
+NO_LINE_ENDS = bytes(octet for octet in range(256) if octet not in CRLF)
 
 
 @frozen
@@ -37,7 +40,7 @@ class Unstuffing:
             Malformed: a bare CR or LF came.
         """
         text = self._held + block
-        end = text.find(END)
+        end = text.find(END) if DOT in text else -1
         if end >= 0:
             return Taken(self._unstuffed(text[: end + len(CRLF)]), True, text[end + len(END) :])
         kept = _overlap(text)
@@ -46,7 +49,7 @@ class Unstuffing:
 
     def _unstuffed(self, text: bytes) -> bytes:
         require_lines(text)
-        message = text.replace(b"\r\n.", CRLF)[self._skip :]
+        message = (text.replace(b"\r\n.", CRLF) if DOT in text else text)[self._skip :]
         self._skip = max(0, self._skip - len(text))
         return message
 
@@ -62,9 +65,28 @@ def require_lines(text: bytes) -> None:
     Raises:
         Malformed: one stands alone.
     """
+    if has_even_lines(text):
+        return
     pairs = text.count(CRLF)
     if text.count(b"\r") != pairs or text.count(b"\n") != pairs:
         raise Malformed("bare CR or LF")
+
+
+def has_even_lines(text: bytes) -> bool:
+    """Whether CR and LF stand in pairs only, at one distance: True proves it, False says nothing.
+
+    Two strides over the text find a CR and a LF at each end of a line, and there are no more of them. This is what
+    nearly every block of an attachment is, and it takes a third of the time of counting.
+    """
+    first = text.find(CRLF)
+    second = text.find(CRLF, first + 2)
+    if second < 0:
+        return False
+    returns, feeds = text[first :: second - first], text[first + 1 :: second - first]
+    count = len(returns)
+    if returns != b"\r" * count or feeds != b"\n" * count:
+        return False
+    return len(text.translate(None, NO_LINE_ENDS)) == 2 * count
 
 
 @define(eq=False)
@@ -88,6 +110,8 @@ class Stuffing:
         require_lines(text)
         before = CRLF if self._at_start else b""
         self._at_start = text.endswith(CRLF)
+        if DOT not in text:
+            return text
         return (before + text).replace(b"\r\n.", b"\r\n..")[len(before) :]
 
     def end(self) -> bytes:

@@ -6,7 +6,8 @@ from attrs import evolve, frozen
 
 from rrsd.core.refusals import TooLarge, Unavailable, Unknown
 from rrsd.core.values.messages import Arrival, Attachment, Message, Placeholder, Verbatim
-from rrsd.core.wire.mime import Base64Lines, attachment_head, parse_placeholder, restored_size
+from rrsd.core.wire.base64_lines import Base64Lines
+from rrsd.core.wire.mime import attachment_head, parse_placeholder, restored_size
 from rrsd.roles.rra.ports import Blobs
 
 BLOCK = 65536

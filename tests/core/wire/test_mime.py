@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.refusals import Damaged, Malformed, TooLarge
 from rrsd.core.values.messages import Restored, Verbatim
+from rrsd.core.wire.base64_lines import Base64Lines
 from rrsd.core.wire.mime import (
-    Base64Lines,
     attachment_head,
     encoded_size,
     parse_placeholder,

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.wire import mime_take
+from rrsd.core.wire.base64_lines import Base64Lines
 from rrsd.core.wire.mime_split import MOST_DELIMITER, MOST_HEADER, Content, Splitter, Token
-from rrsd.core.wire.mime_take import Begin, Close, End, GiveBack, Keep, Lines, Some, Step, Taker
+from rrsd.core.wire.mime_take import Begin, Close, End, GiveBack, Keep, Some, Step, Taker
 
 HEAD = b'From: alice@foo.test\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
 FILE = (
@@ -23,7 +24,7 @@ SPOILT = (b"=", b"==", b"\r\n", b"!", b"A", b" ", b"-", b"", b"\r", b"\n", b"AAA
 
 def encoded(data: bytes, line: int = 76) -> bytes:
     """Base64 in lines."""
-    lines = Lines(line)
+    lines = Base64Lines(line)
     return lines.feed(data) + lines.finish()
 
 

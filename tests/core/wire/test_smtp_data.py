@@ -7,11 +7,17 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.refusals import Malformed
-from rrsd.core.wire.smtp_data import CRLF, END, Stuffing, Unstuffing
+from rrsd.core.wire import smtp_data
+from rrsd.core.wire.smtp_data import CRLF, END, Stuffing, Unstuffing, has_even_lines
 
 LINES = st.lists(
     st.one_of(st.sampled_from([b"", b".", b"..", b".a", b"a", b". ", b"..."]), st.binary(max_size=8)), max_size=8
 ).map(lambda lines: [line.replace(b"\r", b"").replace(b"\n", b"") for line in lines])
+EVEN = st.tuples(st.integers(0, 6), st.integers(0, 9), st.binary(max_size=3)).map(
+    lambda each: (b"a" * each[0] + CRLF) * each[1] + each[2]
+)
+"""Lines of one length, as base64 has them, and something behind them."""
+HOSTILE = st.sampled_from([b"\r", b"\n", b"\r\n", b"\n\r", b".", b"\r\n.\r\n", b"a", b""])
 CUTS = st.lists(st.integers(0, 80), max_size=12).map(sorted)
 
 
@@ -100,3 +106,50 @@ class Data(SynchronousTestCase):
                 return "refused"
 
         self.assertEqual(outcome([data + END]), outcome(cut(data + END, places)))
+
+
+class EvenLines(SynchronousTestCase):
+    """Lines of one length are looked at faster, and with the same eyes."""
+
+    @given(EVEN, st.integers(0, 60), HOSTILE, CUTS)
+    def test_fast_as_slow(self, even: bytes, at: int, hostile: bytes, places: list[int]) -> None:
+        """Whatever stands at whatever place in them, and whatever the blocks: taken or refused alike, both ways."""
+        message = even[:at] + hostile + even[at + 1 :]
+        fast = _both(message, places)
+        slow = smtp_data.has_even_lines
+        smtp_data.has_even_lines = lambda text: False
+        try:
+            self.assertEqual(_both(message, places), fast)
+        finally:
+            smtp_data.has_even_lines = slow
+
+    @given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a", b"aa"]), max_size=24).map(b"".join))
+    def test_never_a_false_yes(self, text: bytes) -> None:
+        """A yes means that every CR has its LF and every LF its CR."""
+        if has_even_lines(text):
+            self.assertFalse(set(text.replace(CRLF, b"")) & set(CRLF))
+
+    def test_bare_at_every_place(self) -> None:
+        """One byte of one line of base64 is a CR or a LF."""
+        text = (b"A" * 76 + CRLF) * 3
+        self.assertTrue(has_even_lines(text))
+        for at in range(len(text)):
+            for bare in (b"\r", b"\n"):
+                changed = text[:at] + bare + text[at + 1 :]
+                self.assertEqual(has_even_lines(changed), changed == text, at)
+
+    def test_uneven(self) -> None:
+        """Nothing is said of text with one line end, or with lines of several lengths."""
+        for text in (b"", b"a", b"a\r\n", b"a\r\nbb\r\nc\r\n", b"a\r\na\r\na\r"):
+            self.assertFalse(has_even_lines(text))
+
+
+def _both(message: bytes, places: list[int]) -> list[object]:
+    """What becomes of it on its way in and on its way out."""
+    found: list[object] = []
+    for run in (lambda: taken(cut(message + END, places)), lambda: stuffed(cut(message, places))):
+        try:
+            found.append(run())
+        except Malformed:
+            found.append("refused")
+    return found

@@ -10,8 +10,8 @@ from rrsd.core.refusals import NoSpace, Unavailable
 from rrsd.core.values.addresses import Domain
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.peers import parse_origin
+from rrsd.core.wire.base64_lines import Base64Lines
 from rrsd.core.wire.mime import parse_placeholder
-from rrsd.core.wire.mime_take import Lines
 from rrsd.drivers.store.memory import MemoryStore
 from rrsd.roles.mail.flow.parcel import Parcel
 from rrsd.roles.mail.rules import Kept, attachments_of, placeholder_of, read_header
@@ -24,7 +24,7 @@ DATA = bytes(range(256)) * 20
 
 def encoded(data: bytes, line: int = 76) -> bytes:
     """Base64 in lines."""
-    lines = Lines(line)
+    lines = Base64Lines(line)
     return lines.feed(data) + lines.finish()
 
 

@@ -7,8 +7,8 @@ from attrs import define, field
 
 from rrsd.core.refusals import Unavailable, Unknown
 from rrsd.core.values.digests import Digest
+from rrsd.core.wire.base64_lines import Base64Lines
 from rrsd.core.wire.mime_take import Begin, End, GiveBack, Keep, Some, Step, Taker
-from rrsd.core.wire.mime_take import Lines as Encoder
 from rrsd.roles.mail.ports import Blobs, Deposit, Deposits, Spool
 from rrsd.roles.mail.rules import Closing, Kept, Lines, Piece, Taken, headers_to_keep
 
@@ -20,11 +20,11 @@ class _Part:
     begin: Begin
     headers: bytes
     deposit: Deposit | None
-    encoder: Encoder = field(init=False)
+    encoder: Base64Lines = field(init=False)
     bytes_so_far: "hashlib._Hash" = field(factory=hashlib.sha256, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.encoder = Encoder(self.begin.line)
+        self.encoder = Base64Lines(self.begin.line)
 
 
 @define(eq=False)
@@ -170,7 +170,7 @@ class Parcel:
                     yield block
 
     async def _encoded(self, taken: Taken) -> AsyncIterator[bytes]:
-        encoder = Encoder(taken.line)
+        encoder = Base64Lines(taken.line)
         yield taken.header
         try:
             async for block in self.blobs.read(taken.digest, 0, taken.size):
