@@ -80,7 +80,8 @@ def serve(ports: Sequence[int], folder: str) -> None:
     store = Store(Stored(path=folder), Threads(**workers), timers.now, timers.monotonic)
 
     async def listen() -> None:
-        for each in (*workers.values(), store):
+        started: list[Any] = [*workers.values(), store]
+        for each in started:
             await each.start()
         for port, is_lmtp in zip(ports[:2], (False, True), strict=True):
             endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", ports[2])
