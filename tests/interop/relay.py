@@ -4,11 +4,12 @@ import re
 import select
 import socket
 import ssl
-import threading
-from collections.abc import Callable
 from pathlib import Path
 
 from attrs import define, field, frozen
+from typing_extensions import override
+
+from tests.support.relays import Standing, shut
 
 _TOKEN = re.compile(rb"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+")
 _BLOCK = 65536
@@ -26,59 +27,38 @@ class Way:
 
 
 @define(eq=False)
-class Relay:
+class Relay(Standing):
     """Listens in place of one domain."""
 
     way: Way
     said: list[bytes] = field(factory=list, init=False)
-    _listener: socket.socket = field(init=False)
-    _sockets: list[socket.socket] = field(factory=list, init=False)
     _near: ssl.SSLContext = field(init=False)
     _far: ssl.SSLContext = field(init=False)
 
+    @override
     def __attrs_post_init__(self) -> None:
         self._near = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._near.load_cert_chain(*self.way.server)
         self._far = ssl.create_default_context(cafile=str(self.way.roots))
         self._far.load_cert_chain(*self.way.client)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._run(self._accept)
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        number: int = self._listener.getsockname()[1]
-        return number
+        super().__attrs_post_init__()
 
     @property
     def tokens(self) -> list[str]:
         """Every JWT that a client sent through."""
         return [found.decode() for each in list(self.said) for found in _TOKEN.findall(each)]
 
-    def close(self) -> None:
-        """End every connection and listen no more."""
-        for each in (self._listener, *self._sockets):
-            _shut(each)
-            each.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                plain, _ = self._listener.accept()
-            except OSError:
-                return
-            self._run(self._join, plain)
-
-    def _join(self, plain: socket.socket) -> None:
+    @override
+    def meet(self, near: socket.socket) -> None:
         try:
-            near = self._near.wrap_socket(plain, server_side=True)
+            inner = self._near.wrap_socket(near, server_side=True)
             connected = socket.create_connection(("127.0.0.1", self.way.port))
             far = self._far.wrap_socket(connected, server_hostname=self.way.name)
         except OSError:
-            plain.close()
+            near.close()
             return
-        self._sockets += [near, far]
-        self._pump(near, far)
+        self._sockets += [inner, far]
+        self._pump(inner, far)
 
     def _pump(self, near: ssl.SSLSocket, far: ssl.SSLSocket) -> None:
         # One thread for both directions: OpenSSL does not let two use one connection at a time.
@@ -90,11 +70,7 @@ class Relay:
                 sink.sendall(octets)
         except OSError:
             pass
-        _shut(near)
-        _shut(far)
-
-    def _run(self, function: Callable[..., None], *given: object) -> None:
-        threading.Thread(target=function, args=given, daemon=True).start()
+        shut(near, far)
 
 
 def _received(one: ssl.SSLSocket, other: ssl.SSLSocket) -> tuple[ssl.SSLSocket, ssl.SSLSocket, bytes] | None:
@@ -111,10 +87,3 @@ def _received(one: ssl.SSLSocket, other: ssl.SSLSocket) -> tuple[ssl.SSLSocket, 
                 finally:
                     source.setblocking(True)
                 return (source, sink, octets) if octets else None
-
-
-def _shut(one: socket.socket) -> None:
-    try:
-        one.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return
