@@ -1,5 +1,6 @@
 """What the mail role does without being asked: it empties its outbox, and swaps placeholders that were delivered."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from attrs import define
@@ -25,13 +26,11 @@ class Delivery:
 
     async def run(self) -> None:
         """Begin with what waits, and go on until cancelled; what is left is handed over after the next start."""
-        while True:
-            try:
-                delay = await self.notices.deliver()
-            except Refusal as refusal:
-                self._log.warn("notices wait: {refusal}", refusal=str(refusal))
-                delay = AFTER_TROUBLE
-            await self.bell.wait(None if delay is None else max(delay, AT_LEAST))
+        await _go_on(self._deliver, self.bell, lambda why: self._log.warn("notices wait: {refusal}", refusal=why))
+
+    async def _deliver(self) -> timedelta | None:
+        delay = await self.notices.deliver()
+        return None if delay is None else max(delay, AT_LEAST)
 
 
 @define(eq=False)
@@ -45,10 +44,16 @@ class Swapping:
 
     async def run(self) -> None:
         """Begin with what stands, and go on until cancelled."""
-        while True:
-            try:
-                delay = await self.swapper.look()
-            except Refusal as refusal:
-                self._log.warn("placeholders wait to be swapped: {refusal}", refusal=str(refusal))
-                delay = AFTER_TROUBLE
-            await self.bell.wait(delay)
+        say = "placeholders wait to be swapped: {refusal}"
+        await _go_on(self.swapper.look, self.bell, lambda why: self._log.warn(say, refusal=why))
+
+
+async def _go_on(work: Callable[[], Awaitable[timedelta | None]], bell: Bell, tell: Callable[[str], None]) -> None:
+    """Work, and again when the bell rings or the time that it gave is over; a refusal is told, and tried again."""
+    while True:
+        try:
+            delay = await work()
+        except Refusal as refusal:
+            tell(str(refusal))
+            delay = AFTER_TROUBLE
+        await bell.wait(delay)
