@@ -24,6 +24,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 
 from bench import machine, readings
 from bench.figures import COLUMNS, Sheet, rows, shown
+from rrsd.cli.demo.daemons import free_ports
 from rrsd.cli.output import facts, table
 from rrsd.core.refusals import Unavailable
 from rrsd.core.values.addresses import parse_domain
@@ -115,7 +116,7 @@ def measure(sheet: Sheet, messages: int) -> None:
     """Processor time and rate, for each filter."""
     sink = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=_accept, args=(sink,), daemon=True).start()
-    ports = [_free_port(), _free_port(), sink.getsockname()[1]]
+    ports = [*free_ports(2), sink.getsockname()[1]]
     with _served(ports) as pid:
         for port, contestant, hello in ((ports[0], SMTP, b"EHLO a\r\n"), (ports[1], LMTP, b"LHLO a\r\n")):
             _send(port, hello, max(1, messages // 10))
@@ -144,11 +145,6 @@ def _served(ports: Sequence[int]) -> Iterator[int]:
         finally:
             served.terminate()
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def _wait_for(port: int, within: float = 20.0) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rrsd.cli.demo.daemons import free_ports
 from rrsd.cli.init import Plan, first_values, make
 from rrsd.cli.main import run
 from rrsd.config.settings import parse_settings
@@ -36,8 +37,7 @@ class Case(SynchronousTestCase):
 
     def init(self, *more: str) -> tuple[int, Bench]:
         """Make foo.test on a port that is free."""
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        (port,) = free_ports(1)
         words = ("init", "foo.test", "--folder", str(self.folder), "--port", str(port), *more)
         return self.rrsctl(*words)
 

@@ -1,7 +1,6 @@
 """A placeholder in a real mailbox becomes the complete message: Dovecot, and a client of Python's own that looks."""
 
 import imaplib
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -13,6 +12,7 @@ from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IReactorTime
 from twisted.trial.unittest import TestCase
 
+from rrsd.cli.demo.daemons import free_ports
 from rrsd.core.refusals import Forbidden, Unavailable
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.digests import digest_of
@@ -28,14 +28,6 @@ TRACE = b"Return-Path: <alice@foo.test>\r\nReceived: from x\r\n\tby y; now\r\n"
 WHOLE = b"From: alice@foo.test\r\nMessage-ID: <1@foo.test>\r\nSubject: a\r\n\r\n" + b"file\r\n" * 50_000
 MARK = f"Rrs-Completed: {digest_of(RAW).b64}\r\n".encode()
 DATE = '"01-Feb-2024 03:04:05 +0100"'
-
-
-def free_port() -> int:
-    """A port that nobody has."""
-    with socket.socket() as line:
-        line.bind(("127.0.0.1", 0))
-        port: int = line.getsockname()[1]
-        return port
 
 
 class Swap(TestCase):
@@ -54,8 +46,8 @@ class Swap(TestCase):
         (folder / "mail").chmod(0o777)
         (folder / "users").write_text("bob@bar.test:{PLAIN}secret::::::\ncarol@bar.test:{PLAIN}secret::::::\n")
         (folder / "masters").write_text("rrsd:{PLAIN}master\n")
-        self.port = free_port()
-        words = {"folder": folder, "name": "bar.test", "imap": self.port, "lmtp": free_port()}
+        self.port, lmtp = free_ports(2)
+        words = {"folder": folder, "name": "bar.test", "imap": self.port, "lmtp": lmtp}
         (folder / "dovecot.conf").write_text((DOVECOT + MAILBOXES).format(**words))
         dovecot = subprocess.Popen(["dovecot", "-F", "-c", folder / "dovecot.conf"])
         self.addCleanup(dovecot.wait)

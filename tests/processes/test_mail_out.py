@@ -12,6 +12,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from rrsd.cli.demo.daemons import free_ports
 from tests.processes.houses import MIB, HouseCase, set_key
 
 COLLECTS, DOES_NOT = "bob@bar.test", "postmaster"
@@ -72,8 +73,7 @@ class KilledOnTheWayOut(HouseCase):
         super().setUp()
         self.next = NextServer()
         self.addCleanup(self.next.close)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        (self.port,) = free_ports(1)
         set_key(self.foo, "mail", "outbound", f"tcp:{self.port}:interface=127.0.0.1")
         set_key(self.foo, "mail", "outbound_next", f"tcp:127.0.0.1:{self.next.port}")
         self.film = os.urandom(3 * MIB)
