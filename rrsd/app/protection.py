@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Protocol
 from attrs import define, frozen
 from klein import Klein
 from twisted.internet.interfaces import IProtocolFactory
-from twisted.logger import ILogObserver, LogLevel, globalLogBeginner
+from twisted.logger import ILogObserver, globalLogBeginner
 from twisted.web.resource import IResource
 
 from rrsd.app.audit import Audit, Trail, note_on
@@ -40,7 +40,7 @@ from rrsd.roles.rs.flow.proofs import Proofs
 from rrsd.roles.rs.settings import Settings as Serving
 from rrsd.runtime.flights import Flights
 from rrsd.runtime.limits import RateLimit
-from rrsd.runtime.logs import AuditTrail, JsonLog, TextLog
+from rrsd.runtime.logs import AuditTrail, Log, as_json, as_text
 from rrsd.runtime.secure import SecureFactory
 from rrsd.runtime.timers import Timers
 from rrsd.web.protected import Policy, Protection, Published
@@ -178,7 +178,7 @@ def _end(text: str) -> NoReturn:
 
 
 def _observer() -> ILogObserver:
-    return TextLog(sys.stderr, LogLevel.info) if sys.stderr.isatty() else JsonLog(sys.stderr, LogLevel.info)
+    return Log(sys.stderr, as_text if sys.stderr.isatty() else as_json)
 
 
 def _serving(api: Api) -> Serving:

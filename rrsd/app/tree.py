@@ -32,7 +32,7 @@ from rrsd.drivers.keys.service import Keyring
 from rrsd.drivers.store.service import Store, Threads
 from rrsd.roles.admin.meters import Meters
 from rrsd.roles.idp.service import IdentityProvider
-from rrsd.runtime.logs import AuditTrail, JsonLog, TextLog
+from rrsd.runtime.logs import AuditTrail, Log, as_json, as_text
 from rrsd.runtime.loops import Nursery
 from rrsd.runtime.secure import SecureFactory
 from rrsd.runtime.tree import OrderedTree, Room
@@ -254,4 +254,4 @@ def _desk(whole: Composition) -> Listeners:
 def _observer(settings: Settings) -> ILogObserver:
     least = LogLevel.lookupByName(settings.log.level.value)
     plain = settings.log.format is Format.TEXT or (settings.log.format is Format.AUTO and sys.stderr.isatty())
-    return TextLog(sys.stderr, least) if plain else JsonLog(sys.stderr, least)
+    return Log(sys.stderr, as_text if plain else as_json, least)

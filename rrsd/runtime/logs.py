@@ -52,48 +52,41 @@ def redact(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @implementer(ILogObserver)
-class TextLog:
-    """One line per event for a terminal: time, level, namespace, text, then the trace of a failure."""
+class Log:
+    """Writes events of the least level or above, each in the form that it is given: `as_text` or `as_json`."""
 
-    def __init__(self, out: IO[str], least: LogLevel = LogLevel.info) -> None:
+    def __init__(self, out: IO[str], form: Callable[[LogEvent], str], least: LogLevel = LogLevel.info) -> None:
         self._out = out
+        self._form = form
         self._least = least
 
     def __call__(self, event: LogEvent) -> None:
         """Write the event if it is of the least level or above."""
-        if event.get("log_level", LogLevel.info) < self._least:
-            return
-        level = event.get("log_level", LogLevel.info).name
-        stamp = _stamp(event).strftime("%H:%M:%S")
-        self._out.write(f"{stamp} {level:8} {event.get('log_namespace', '-')}: {_text(event)}\n")
-        for line in _trace(event).splitlines():
-            self._out.write(f"    {line}\n")
-        self._out.flush()
+        if event.get("log_level", LogLevel.info) >= self._least:
+            self._out.write(self._form(event))
+            self._out.flush()
 
 
-@implementer(ILogObserver)
-class JsonLog:
-    """One JSON object per line: time, level, namespace, message, trace and the event's plain fields."""
+def as_text(event: LogEvent) -> str:
+    """One line for a terminal, time, level, namespace, text, then the trace of a failure."""
+    level = event.get("log_level", LogLevel.info).name
+    stamp = _stamp(event).strftime("%H:%M:%S")
+    trace = "".join(f"    {line}\n" for line in _trace(event).splitlines())
+    return f"{stamp} {level:8} {event.get('log_namespace', '-')}: {_text(event)}\n{trace}"
 
-    def __init__(self, out: IO[str], least: LogLevel = LogLevel.info) -> None:
-        self._out = out
-        self._least = least
 
-    def __call__(self, event: LogEvent) -> None:
-        """Write the event if it is of the least level or above."""
-        if event.get("log_level", LogLevel.info) < self._least:
-            return
-        line: dict[str, Any] = {
-            "time": _stamp(event).isoformat(timespec="milliseconds"),
-            "level": event.get("log_level", LogLevel.info).name,
-            "namespace": event.get("log_namespace", ""),
-            "message": _text(event),
-        }
-        line |= _fields(event)
-        if trace := _trace(event):
-            line["trace"] = trace
-        self._out.write(json.dumps(line, ensure_ascii=True) + "\n")
-        self._out.flush()
+def as_json(event: LogEvent) -> str:
+    """One JSON object in a line: time, level, namespace, message, trace and the event's plain fields."""
+    line: dict[str, Any] = {
+        "time": _stamp(event).isoformat(timespec="milliseconds"),
+        "level": event.get("log_level", LogLevel.info).name,
+        "namespace": event.get("log_namespace", ""),
+        "message": _text(event),
+    }
+    line |= _fields(event)
+    if trace := _trace(event):
+        line["trace"] = trace
+    return json.dumps(line, ensure_ascii=True) + "\n"
 
 
 def rendered(event: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.runtime import logs
-from rrsd.runtime.logs import AuditTrail, JsonLog, TextLog, scrub
+from rrsd.runtime.logs import AuditTrail, Log, as_json, as_text, scrub
 
 FRAGMENTS = ("Bearer ", "ba\u017fic ", "DPoP\t", "eyJ", "A" * 41, "a.b", "/rrs/links/", "token=", "/", "x", " ", "&")
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
@@ -27,7 +27,7 @@ class Observers(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.json, self.text = io.StringIO(), io.StringIO()
-        self.observers = (JsonLog(self.json), TextLog(self.text))
+        self.observers = (Log(self.json, as_json), Log(self.text, as_text))
 
     def log(self, format: str, level: LogLevel = LogLevel.info, **fields: Any) -> str:
         """What both observers write about one event."""
