@@ -84,7 +84,6 @@ class Job:
     retries: int = 0
     attempts: int = 0
     restarts: int = 0
-    refusals: int = 0
     blame: Blame = Blame.NOBODY
     evidence: str = ""
     epoch: int = 0

@@ -23,7 +23,8 @@ from rrsd.drivers.store.sql.rows import (
 from rrsd.drivers.store.sql.transfers import clear
 
 _COLUMNS = JOB.count(",")  # without the number, which SQLite gives
-_ADD = f"INSERT INTO jobs ({JOB.removeprefix('job, ')}) VALUES ({', '.join('?' * _COLUMNS)})"
+# `refusals` counts nothing: to drop the column would rewrite the table of a queue that may be long.
+_ADD = f"INSERT INTO jobs ({JOB.removeprefix('job, ')}, refusals) VALUES ({', '.join('?' * _COLUMNS)}, 0)"
 _FIND = f"SELECT {JOB} FROM jobs WHERE job = ?"
 _LIST = f"SELECT {JOB} FROM jobs WHERE job > ? ORDER BY job LIMIT ?"
 _LIST_STATE = f"SELECT {JOB} FROM jobs WHERE state = ? AND job > ? ORDER BY job LIMIT ?"
@@ -31,7 +32,7 @@ _LIST_ORIGIN = f"SELECT {JOB} FROM jobs WHERE origin = ? AND job > ? ORDER BY jo
 _LIST_BOTH = f"SELECT {JOB} FROM jobs WHERE origin = ? AND state = ? AND job > ? ORDER BY job LIMIT ?"
 _CHANGE = """
 UPDATE jobs SET state = ?, priority = ?, deadline = ?, due = ?, condition = ?, retries = ?, attempts = ?, restarts = ?,
-    refusals = ?, blame = ?, evidence = ?, not_after = ?, stored = ?
+    blame = ?, evidence = ?, not_after = ?, stored = ?
 WHERE job = ? AND state = ? AND epoch = ?
 """
 _ADD_RECEIPT = "INSERT OR IGNORE INTO receipts (job, due, jti, tries) VALUES (?, ?, lower(hex(randomblob(16))), 0)"
@@ -115,7 +116,7 @@ def _changed(one: Change) -> Row:
     job = one.job
     return (
         job.state.value, RANKS[job.priority], job.deadline.timestamp(), maybe_seconds(job.due), job.condition,
-        job.retries, job.attempts, job.restarts, job.refusals, job.blame.value, job.evidence,
+        job.retries, job.attempts, job.restarts, job.blame.value, job.evidence,
         maybe_seconds(job.not_after), maybe_seconds(job.stored), job.job, one.before.value, job.epoch,
     )  # fmt: skip
 
