@@ -17,8 +17,9 @@ from rrsd.drivers.smtp.listening import Bounded
 from rrsd.drivers.smtp.server import MOST_AHEAD, Connection, smtp_factory
 from rrsd.drivers.smtp.settings import Settings
 from rrsd.runtime.loops import Nursery
-from tests.support.internet import Internet, Wire
+from tests.support.internet import Internet
 from tests.support.mailservers import Sender
+from tests.support.wires import Wire
 
 PORT = 25
 BEGIN = b"EHLO foo.test\r\nMAIL FROM:<alice@foo.test>\r\nRCPT TO:<bob@bar.test>\r\nDATA\r\n"
