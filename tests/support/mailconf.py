@@ -164,5 +164,8 @@ LogResults yes
 Socket inet:{verify}@127.0.0.1
 PidFile {folder}/verify.pid
 InternalHosts /dev/null
-ResolverConfiguration {library}
+TestPublicKeys {keys}
 """
+"""Keys come from a file. With ResolverConfiguration each message has libunbound read that file, on a thread of its own,
+with a parser that has one state for all of them (OpenDKIM issue 14): when two messages come at once OpenDKIM may answer
+451 to every message from then on."""

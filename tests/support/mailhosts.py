@@ -89,14 +89,14 @@ class MailHost:
         """What Postfix says."""
         return self.folder / "mail.log"
 
-    def write(self, library: Path, others: Mapping[str, int]) -> str:
+    def write(self, keys: Path, others: Mapping[str, int]) -> str:
         """Every file but those of rrsd; the text of the TXT record of the signature's key."""
         self.etc.mkdir(parents=True)
         for each in ("spool", "lib", "mail", "dovecot"):
             (self.folder / each).mkdir()
         shutil.chown(self.folder / "lib", "postfix")
         os.chown(self.folder / "mail", 65534, 65534)
-        words = {**self.ports, "folder": self.folder, "name": self.name, "retry": self.retry, "library": library}
+        words = {**self.ports, "folder": self.folder, "name": self.name, "retry": self.retry, "keys": keys}
         (self.etc / "main.cf").write_text(mailconf.POSTFIX.format(**words))
         (self.etc / "master.cf").write_text(mailconf.SERVICES.format(**words))
         (self.folder / "transport").write_text("".join(f"{n} smtp:[127.0.0.1]:{p}\n" for n, p in others.items()))
@@ -179,9 +179,8 @@ class MailHost:
         """Change the configuration of Postfix."""
         run("postconf", "-c", str(self.etc), *words)
 
-    def take_lines(self, library: Path) -> None:
+    def take_lines(self) -> None:
         """Tell the mail servers what `rrsctl mail setup` says that they must be told."""
-        del library
         lines = self.printed_lines()
         for option, slashes in (("-e", 0), ("-M", 1), ("-P", 2)):
             words = [
@@ -314,9 +313,13 @@ class MailHosts:
                 set_key(daemon, "dns", "resolver", resolver)
             self.hosts[name] = MailHost(name, self.folder / name, daemon, self.retry, self.gate)
         ways = {name: host.wire.port for name, host in self.hosts.items()}
+        keys = self.folder / "keys"
         for name, host in self.hosts.items():
             others = {other: port for other, port in ways.items() if other != name}
-            key = host.write(self.servers.library, others)
+            key = host.write(keys, others)
             self.servers.set(name, f"{SELECTOR}._domainkey", 60, "TXT", key)
+            with keys.open("a") as file:
+                text = key.replace('" "', "").strip('"')
+                file.write(f"{SELECTOR}._domainkey.{name} {text}\n")
             if host.daemon is not None:
-                host.take_lines(self.servers.library)
+                host.take_lines()
