@@ -1,7 +1,7 @@
 """The way in of mail, plugged together: the agent's pulls behind the mail role's port."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ from rrsd.core.values.addresses import Address
 from rrsd.core.values.digests import Digest, parse_digest
 from rrsd.core.values.holds import Progress
 from rrsd.core.values.jobs import Job
-from rrsd.core.values.messages import Arrival
-from rrsd.drivers.imap.mailboxes import Mailboxes
+from rrsd.core.values.messages import Arrival, Message
+from rrsd.drivers.imap.mailboxes import Content, Mailboxes
 from rrsd.drivers.keys.files import read_private
 from rrsd.drivers.smtp.relay import Relay
 from rrsd.drivers.tls.client import ClientTls
@@ -36,7 +36,7 @@ from rrsd.roles.mail.service import Swapping
 from rrsd.roles.rra import rules
 from rrsd.roles.rra.acceptance import Acceptance
 from rrsd.roles.rra.operate import Operations
-from rrsd.roles.rra.ports import Mailbox, Timers
+from rrsd.roles.rra.ports import Mailbox, Subjects, Timers
 from rrsd.roles.rra.restore import Restoration, Restorer
 from rrsd.runtime.bell import Bell
 
@@ -53,6 +53,7 @@ class AgentPulls:
     mailbox: Mailbox
     restorer: Restorer
     timers: Timers
+    subjects: Subjects
 
     async def accept(self, raw: bytes, recipient: Address) -> None:
         """Pull what the placeholder stands for; refuses as `Acceptance.accept`."""
@@ -60,7 +61,7 @@ class AgentPulls:
 
     async def progress(self, recipient: Address, digest: Digest) -> Progress:
         """How far it is; refuses with Unknown."""
-        message = await self.mailbox.message(recipient, digest.b64)
+        message = await self._message(recipient, digest)
         parts = message.parts
         failed = [part for part in parts if part.arrival is Arrival.FAILED]
         arrived = sum(part.arrival is Arrival.STORED for part in parts)
@@ -70,7 +71,7 @@ class AgentPulls:
     async def settled(self, recipient: Address, digest: Digest, within: timedelta) -> None:
         """Return when no attempt that is at work or due can bring more, or after `within`; refuses with Unknown."""
         end = self.timers.monotonic() + within.total_seconds()
-        message = await self.mailbox.message(recipient, digest.b64)
+        message = await self._message(recipient, digest)
         for part in message.parts:
             left = end - self.timers.monotonic()
             if left > 0 and part.arrival not in (Arrival.STORED, Arrival.FAILED):
@@ -78,13 +79,35 @@ class AgentPulls:
 
     async def restored(self, recipient: Address, digest: Digest) -> Restoration:
         """The complete message; refuses with Unavailable or Unknown."""
-        return await self.restorer.restore(await self.mailbox.message(recipient, digest.b64))
+        return await self.restorer.restore(await self._message(recipient, digest))
+
+    async def _message(self, recipient: Address, digest: Digest) -> Message:
+        return await self.mailbox.message(await self.subjects.account(recipient), digest.b64)
 
 
-def pulls_of(means: Means, retrieving: Retrieving) -> AgentPulls:
+@frozen
+class AccountMailboxes:
+    """Mailboxes by their users, whatever extension an address has; satisfies the port `Mailboxes` of the mail role."""
+
+    mailboxes: Mailboxes
+    subjects: Subjects
+
+    async def swap(
+        self,
+        recipient: Address,
+        message_id: str,
+        placeholder: tuple[Digest, int],
+        complete: Callable[[bytes], Awaitable[Content]],
+    ) -> int:
+        """As `Mailboxes.swap`."""
+        return await self.mailboxes.swap(await self.subjects.account(recipient), message_id, placeholder, complete)
+
+
+def pulls_of(means: Means, people: People, retrieving: Retrieving) -> AgentPulls:
     """The agent's pulls."""
-    restorer = retrieving.reader.restorer
-    return AgentPulls(retrieving.acceptance, retrieving.operations, means.store.mailbox, restorer, means.effects.timers)
+    restorer, timers = retrieving.reader.restorer, means.effects.timers
+    acceptance, operations = retrieving.acceptance, retrieving.operations
+    return AgentPulls(acceptance, operations, means.store.mailbox, restorer, timers, people.members)
 
 
 @frozen
@@ -102,7 +125,7 @@ def build_way_in(means: Means, people: People, retrieving: Retrieving, relay: Re
     Raises:
         Malformed: the command of `[mail] flush` cannot be read.
     """
-    pulls = pulls_of(means, retrieving)
+    pulls = pulls_of(means, people, retrieving)
     placeholders = _placeholders(means, people, pulls, relay)
     flusher = Flusher(
         command=_command(means.settings.mail.flush),
@@ -133,7 +156,7 @@ def _swapping(means: Means, pulls: AgentPulls) -> Swapping | None:
     swapper = Swapper(
         holds=means.store.holds,
         pulls=pulls,
-        mailboxes=mailboxes,
+        mailboxes=AccountMailboxes(mailboxes, pulls.subjects),
         timers=effects.timers,
         audit=means.audit,
         service=_service(means),
@@ -196,7 +219,7 @@ def _placeholders(means: Means, people: People, pulls: AgentPulls, relay: Relay)
 def _watcher(ended: Callable[[Address, Digest], None]) -> Callable[[Job], None]:
     def watch(job: Job) -> None:
         if job.state in rules.ARRIVED or job.state in rules.TERMINAL:
-            ended(job.recipient, parse_digest(job.message))
+            ended(job.subject, parse_digest(job.message))
 
     return watch
 

@@ -93,6 +93,23 @@ class Attachments(AttachmentCase):
         sizes = [self.require_whole(each, head, files) for each in (BOB, CAROL, "bob@foo.test")]
         self.count("a list of the sender's domain, members in two domains", 3, sum(sizes))
 
+    def test_extension(self) -> None:
+        """To bob+news, and to bob as well: each copy complete, Dovecot finds bob's mailbox."""
+        news = "bob+news@bar.test"
+        head, files = self.letter(Attachment("film.mp4", 2 * MIB, 10), to=news)
+        self.post(head, files, news)
+        self.settle()
+        sizes = [self.require_whole(BOB, head, files)]
+        (message,) = self.inbox(BOB)
+        self.assertIn(f"Delivered-To: {news}".encode(), message)
+        head, files = self.letter(Attachment("film.mp4", 2 * MIB, 11), to=f"{BOB}, {news}")
+        self.post(head, files, BOB, news)
+        self.settle()
+        both = self.inbox(BOB, head.split(b"Subject: ")[1].split(b"\r\n")[0].decode())
+        whole = b"".join(with_attachments(head, TEXT, *files))
+        self.assertEqual([each.endswith(whole) for each in both], [True, True])
+        self.count("an address with an extension, alone and beside its user's", 3, sum(map(len, both)) + sizes[0])
+
     def test_signed(self) -> None:
         """S/MIME: what is signed is opaque, whatever its size."""
         inner = b"".join(with_attachments(b"", TEXT, Attachment("film.mp4", 2 * MIB, 7)))

@@ -154,6 +154,10 @@ def _inbound(settings: Settings, around: Around, here: Place) -> Iterator[Line]:
     )  # fmt: skip
     yield Line(MASTER, f"{IN}/lmtp_data_done_timeout", _patience(settings), "A large attachment is put back first.")
     yield Line(MASTER, f"{IN}/lmtp_tls_security_level", "none", "It stays on this host.")
+    if settings.mail.recipient_delimiter:
+        why = "Addresses with an extension are their users': as [mail] recipient_delimiter says."
+        yield Line(MAIN, "recipient_delimiter", settings.mail.recipient_delimiter, why)
+        yield Line(DOVECOT, "recipient_delimiter", settings.mail.recipient_delimiter, why)
     yield Line(DOVECOT, "protocols", "imap lmtp", "LMTP takes the mail that rrsd hands on.")
     yield Line(DOVECOT, "service lmtp", _dovecot(server(settings.mail.inbound_next)), "Where [mail] inbound_next says.")
 

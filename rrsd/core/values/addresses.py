@@ -98,6 +98,16 @@ def parse_address(text: str) -> Address:
     return Address(local, parse_domain(domain))
 
 
+def without_extension(address: Address, delimiters: str) -> Address | None:
+    """The address up to the first of these characters in its local part: whose mailbox `user+detail` is (RFC 5233 4).
+
+    None when there is none, or no local part before it.
+    """
+    found = [at for each in delimiters if (at := address.local.find(each)) > 0]
+    local = address.local[: min(found, default=0)]
+    return Address(local, address.domain) if _LOCAL.fullmatch(local) else None
+
+
 @frozen(order=True)
 class ClientIdentifier:
     """The global name of a client: `OU.CN` of its certificate's subject, as in `_rra.bar.test`."""

@@ -62,6 +62,8 @@ class Priority(StrEnum):
 class Job:
     """One attachment of one message for one recipient, to be pulled.
 
+    `recipient` is whose mailbox it is for. `granted` is the address that the sender wrote and granted it to, where that
+    is another one of theirs: with an extension.
     `due` is when it may run next, None when it waits for the condition that `condition` names. `retries` is the
     back-off exponent, `attempts` counts leases. `accepted` starts the lifetime that ends at `deadline`.
     """
@@ -89,6 +91,12 @@ class Job:
     epoch: int = 0
     not_after: Instant | None = None
     stored: Instant | None = None
+    granted: Address | None = None
+
+    @property
+    def subject(self) -> Address:
+        """Whom tokens and receipts name: the address that may have it."""
+        return self.granted or self.recipient
 
 
 @frozen

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from attrs import define, evolve, frozen
 
 from rrsd.core.refusals import Conflict, Forbidden, Unknown
-from rrsd.core.values.addresses import Address, Domain
+from rrsd.core.values.addresses import Address, Domain, without_extension
 from rrsd.core.values.calls import Event
 from rrsd.core.values.instants import Instant
 from rrsd.roles.idp import rules
@@ -17,14 +17,29 @@ WHO = "operator"
 
 @frozen
 class Members:
-    """Who of the domain may act; what the STS and the retrieval agent ask."""
+    """Who of the domain may act; what the STS and the retrieval agent ask.
+
+    An address that is no user's own is the user's whose address comes out when it is cut at one of `delimiters`.
+    """
 
     users: Users
+    delimiters: str = ""
 
     async def require_active(self, address: Address) -> None:
         """Returns None if the user exists and is not suspended; refuses with Unknown or Forbidden otherwise."""
-        if (await self.users.find(address)).suspended:
+        if (await self.users.find(await self.account(address))).suspended:
             raise Forbidden("suspended")
+
+    async def account(self, address: Address) -> Address:
+        """Whose mailbox it would be; a user of that very name goes first. Refuses as the store."""
+        shorter = without_extension(address, self.delimiters)
+        if shorter is None:
+            return address
+        try:
+            await self.users.find(address)
+        except Unknown:
+            return shorter
+        return address
 
 
 @define(eq=False, kw_only=True)

@@ -95,6 +95,11 @@ class Settings:
         "The command that makes the mail server try message {id} at once; no shell reads it, and empty means none.",
         "postqueue -i {id}",
     )
+    recipient_delimiter: str = key(
+        "What begins an extension in our users' addresses, as in Postfix: bob+news@ is bob's. Each character does, and "
+        "empty means none.",
+        "+",
+    )
     authserv_id: str | None = key(
         "Our name in Authentication-Results on completed messages, which nothing else may write under; by default the "
         "domain.",

@@ -37,7 +37,8 @@ class Acceptance:
     ) -> tuple[Message, ...]:
         """The message as it is in each recipient's mailbox, pulls queued, all of it on disk.
 
-        A message that a recipient has already is left out: delivering twice changes nothing. Every recipient is checked
+        A message that a recipient has already is left out: delivering twice changes nothing. An address with an
+        extension stands for its user's mailbox, and the pull is made in its name. Every recipient is checked
         before anything is written. `author` is the one of our own users who brings it, and not the mail server.
 
         Raises:
@@ -65,17 +66,24 @@ class Acceptance:
             raise Forbidden("only the author may send it to others")
         for recipient in recipients:
             await self.subjects.require_active(recipient)
+        accounts = {recipient: await self.subjects.account(recipient) for recipient in recipients}
         blob = await self.blobs.put(raw)
         try:
-            accepted = [await self._accept(placeholder, blob, each) for each in dict.fromkeys(recipients)]
+            accepted = [await self._accept(placeholder, blob, *each) for each in accounts.items()]
         finally:
             self.bell.ring()
         return tuple(each for each in accepted if each is not None)
 
-    async def _accept(self, placeholder: Placeholder, raw: Blob, recipient: Address) -> Message | None:
+    async def _accept(
+        self, placeholder: Placeholder, raw: Blob, recipient: Address, account: Address
+    ) -> Message | None:
         now = self.timers.now()
-        message = message_of(placeholder, raw, recipient, now)
-        jobs = [self._job(message, index, each, now) for index, each in enumerate(placeholder.attachments)]
+        message = message_of(placeholder, raw, account, now)
+        granted = recipient if recipient != account else None
+        jobs = [
+            evolve(self._job(message, index, each, now), granted=granted)
+            for index, each in enumerate(placeholder.attachments)
+        ]
         accepted = await self.queue.accept(message, jobs)
         self.audit.record(
             Event(

@@ -165,14 +165,14 @@ class _Attempt:
     async def _call(self, peer: ProvenPeer, method: str, asked: Asked) -> Call:
         self.transfer.require_wanted()
         self.transfer.phase = Phase.AUTH
-        delegation = await self.puller.delegations.of(self.job.recipient, self.job.origin)
+        delegation = await self.puller.delegations.of(self.job.subject, self.job.origin)
         self.transfer.phase, self.transfer.authorized = Phase.CONNECT, True
         return Call(peer, method, fields.ni_path(asked.digest), request_headers(asked, delegation))
 
     def _is_stale(self, verdict: Verdict) -> bool:
         """Whether the delegation was not taken; it is dropped then, so that the next call exchanges anew."""
         if isinstance(verdict, Result) and verdict.outcome is Outcome.NOT_AUTHORIZED:
-            self.puller.delegations.drop(self.job.recipient, self.job.origin)
+            self.puller.delegations.drop(self.job.subject, self.job.origin)
             return True
         return False
 

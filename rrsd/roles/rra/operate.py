@@ -180,7 +180,8 @@ class Operations:
         job = await self.find(number)
         if (job.state, "hurried") not in rules.TABLE and job.state is not State.LEASED:
             return
-        if access_token is not None and self._is_first(f"{job.recipient.key} {job.origin} sts"):
+        # A reader's token is about the reader: for an address with an extension it would be exchanged in vain.
+        if access_token is not None and job.granted is None and self._is_first(f"{job.recipient.key} {job.origin} sts"):
             await self._exchange(job, access_token)
             job = await self.find(number)
         if await self._is_hurried(job):

@@ -261,6 +261,10 @@ class Subjects(Protocol):
         """Returns None if it is; refuses with Unknown or Forbidden otherwise."""
         ...
 
+    async def account(self, address: Address) -> Address:
+        """Whose mailbox it is: the user's own address where it is one with an extension. Refuses as the store."""
+        ...
+
 
 class Timers(Protocol):
     """Time that passes."""

@@ -230,7 +230,7 @@ class Scheduler:
             "pull",
             outcome,
             who=str(job.recipient),
-            subject=str(job.recipient),
+            subject=str(job.subject),
             peer=str(job.origin),
             resource=job.digest.ni,
             refusal="" if outcome == "granted" else result.outcome,

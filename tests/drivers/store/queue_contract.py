@@ -5,6 +5,7 @@ from typing import Any
 from attrs import evolve
 
 from rrsd.core.refusals import Conflict, Unknown
+from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import Blame, Breaker, Change, Job, Priority, State
 from rrsd.core.values.messages import Arrival
@@ -247,6 +248,16 @@ class QueueContract(StoreCase):
         self.assertIsNone(self.done(self.store.queue.next_receipt()))
         rows = self.done(self.store.queue.history(number, 10))
         self.assertEqual([row.event for row in rows].count("receipted"), 1)
+
+    def test_receipt_for_an_extension(self) -> None:
+        """What was granted to bob+news is bob's, and its receipt names bob+news."""
+        news = parse_address("bob+news@bar.test")
+        (number,) = self.accepted(evolve(job(A), granted=news))
+        (lease,) = self.leased()
+        self.assertEqual((lease.job.recipient, lease.job.subject), (BOB, news))
+        self.changed(lease.job, State.STORED, "stored", receipt=True, stored=NOW, due=None)
+        (owed,) = self.done(self.store.queue.receipts_due(NOW, 5))
+        self.assertEqual((owed.job, owed.recipient), (number, news))
 
     def test_mailbox(self) -> None:
         """A mailbox shows messages newest first, each part with how far it has come and why it waits."""

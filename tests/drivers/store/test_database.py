@@ -98,11 +98,14 @@ class DatabaseTests(SynchronousTestCase):
         connection.execute("INSERT INTO users VALUES ('bob@bar.test', 'bob@bar.test', '', 0, 1.0)")
         connection.execute("INSERT INTO replays VALUES (x'00', 1.0)")
         connection.execute("INSERT INTO grants VALUES (1, 'm', x'00', 1, 's', 's', 'r', 'r', 1.0, 't', 'n', 0, NULL)")
+        known = {name for _, name, *_ in connection.execute("PRAGMA table_info(jobs)")}
+        self.assertNotIn("granted", known)
         connection.close()
         connection = FileDatabase(self.path).writer()
         self.assertEqual(connection.execute("SELECT key FROM users").fetchall(), [("bob@bar.test",)])
         self.assertEqual(connection.execute("SELECT count(*) FROM replays").fetchall(), [(1,)])
         self.assertEqual(connection.execute("SELECT filename, downloaded FROM grants").fetchall(), [("n", None)])
+        self.assertEqual(connection.execute("SELECT count(granted) FROM jobs").fetchall(), [(0,)])
         later = ("epoch", "clients", "revocations", "holds", "passages")
         for table in (*later, "links", "link_codes", "link_sessions", "notices"):
             connection.execute(f"SELECT count(*) FROM {table}")

@@ -59,6 +59,21 @@ class AdministrationTests(FlowCase):
         self.run_now(self.administration.resume(BOB))
         self.run_now(self.members.require_active(BOB))
 
+    def test_extension(self) -> None:
+        """bob+news is bob, as long as nobody has that very name and bob may be spoken for."""
+        members, news = Members(self.users, "+-"), parse_address("bob+news@bar.test")
+        for local in ("bob+news", "Bob+a+b", "bob-a+b", "bob+"):
+            address = parse_address(f"{local}@bar.test")
+            self.assertEqual(self.run_now(members.account(address)), BOB)
+            self.run_now(members.require_active(address))
+        self.refuse_now(self.members.require_active(news), Unknown)
+        self.refuse_now(members.require_active(parse_address("eve+news@bar.test")), Unknown)
+        self.run_now(self.administration.suspend(BOB))
+        self.refuse_now(members.require_active(news), Forbidden)
+        self.run_now(self.administration.add(news, "long enough"))
+        self.assertEqual(self.run_now(members.account(news)), news)
+        self.run_now(members.require_active(news))
+
     def test_removal(self) -> None:
         """A removed user is unknown, to everybody and to a second removal."""
         self.run_now(self.administration.remove(BOB))

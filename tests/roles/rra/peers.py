@@ -192,6 +192,9 @@ class Members:
         if address in self.refused:
             raise self.refused[address]
 
+    async def account(self, address: Address) -> Address:
+        return address
+
 
 @define(eq=False)
 class Troubled:

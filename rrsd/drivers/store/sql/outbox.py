@@ -12,7 +12,8 @@ from rrsd.drivers.store.sql.picking import add_history
 from rrsd.drivers.store.sql.rows import UNREADABLE, Row, address_of, instant_of, maybe_instant, maybe_seconds, origin_of
 
 _DUE = """
-SELECT receipts.job, origin, recipient, digest, size, coalesce(stored, receipts.due), message_id, jti, tries
+SELECT receipts.job, origin, iif(granted = '', recipient, granted), digest, size, coalesce(stored, receipts.due),
+    message_id, jti, tries
 FROM receipts JOIN jobs ON jobs.job = receipts.job WHERE receipts.due <= ? ORDER BY receipts.due LIMIT ?
 """
 _SENT = "DELETE FROM receipts WHERE job IN (SELECT value FROM json_each(?))"
