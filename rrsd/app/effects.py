@@ -18,7 +18,8 @@ class Effects:
     """Everything that is not the same in every run; tests bring their own.
 
     `reactor` makes and takes connections. `writer` and `proofs` (one thread each), `readers`, `disk` and
-    `passwords` run what blocks. `command` runs a program of this host and returns its exit status.
+    `passwords` run what blocks. `command` runs a program of this host and returns its exit status, `listed` which of
+    some words it says.
     `chance` is uniform in [0, 1), `unique` a fresh name of 128 bits, `secret` random for the life of the process.
     """
 
@@ -30,6 +31,7 @@ class Effects:
     passwords: Workers
     proofs: Workers
     command: Callable[[Sequence[str]], Awaitable[int]]
+    listed: Callable[[Sequence[str], Sequence[bytes]], Awaitable[frozenset[bytes]]]
     chance: Callable[[], float]
     unique: Callable[[], str]
     secret: bytes
@@ -41,10 +43,12 @@ def real(reactor: Any, password_threads: int) -> Effects:
     sizes = {"writer": 1, "readers": 2, "disk": 8, "proofs": 1, "passwords": password_threads}
     threads = {name: ThreadWorkers(reactor, size, name) for name, size in sizes.items()}
     timers = Timers(reactor, time.time)  # noqa: TID251 (this is where the time of day comes from)
+    processes = Processes(reactor, timers)
     return Effects(
         reactor=reactor,
         timers=timers,
-        command=Processes(reactor, timers).run,
+        command=processes.run,
+        listed=processes.find,
         **threads,
         chance=random.Random(secrets.token_bytes(16)).random,
         unique=lambda: secrets.token_urlsafe(16),

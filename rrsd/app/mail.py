@@ -1,13 +1,14 @@
 """The mail role, plugged between the mail servers of this host."""
 
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any
 
 from attrs import define, field
 from twisted.internet.endpoints import clientFromString
 
 from rrsd.app.front import Listeners
-from rrsd.app.mail_in import authors_of, build_way_in
+from rrsd.app.mail_in import authors_of, build_way_in, command_of
 from rrsd.app.means import Means
 from rrsd.app.people import People
 from rrsd.app.resources import Retrieving
@@ -15,7 +16,7 @@ from rrsd.core.refusals import Malformed
 from rrsd.core.wire.smtp_server import Offer
 from rrsd.drivers.smtp.listening import Bounded
 from rrsd.drivers.smtp.milter import milter_factory
-from rrsd.drivers.smtp.oracle import Unasked
+from rrsd.drivers.smtp.oracle import Oracle, Unasked
 from rrsd.drivers.smtp.relay import Relay
 from rrsd.drivers.smtp.server import Receiver, smtp_factory
 from rrsd.roles.mail.discovery import Discovery
@@ -24,7 +25,7 @@ from rrsd.roles.mail.flow.ledger import Ledger
 from rrsd.roles.mail.flow.notices import Notices
 from rrsd.roles.mail.flow.outbound import Outbound
 from rrsd.roles.mail.flow.screen import Screen
-from rrsd.roles.mail.ports import Links
+from rrsd.roles.mail.ports import Doubts, Links
 from rrsd.roles.mail.screening import is_wanted
 from rrsd.roles.mail.service import Delivery
 from rrsd.runtime.bell import Bell
@@ -114,7 +115,7 @@ def _outbound(means: Means, people: People, links: Links) -> Outbound:
     relay = relay_to(means, mail.outbound_next, is_lmtp=False)
     store.passages.life = mail.remembered
     ledger = Ledger(
-        next=relay, passages=store.passages, doubts=Unasked(), timers=means.effects.timers, audit=means.audit,
+        next=relay, passages=store.passages, doubts=_doubts(means), timers=means.effects.timers, audit=means.audit,
         patience=mail.doubt_wait,
     )  # fmt: skip
     dispatch = Dispatch(
@@ -126,6 +127,16 @@ def _outbound(means: Means, people: People, links: Links) -> Outbound:
     return Outbound(
         ours=ours, settings=mail, domains=discovery,
         deposits=store.deposits, spools=store.spools, blobs=store.blobs, dispatch=dispatch, audit=means.audit,
+    )  # fmt: skip
+
+
+def _doubts(means: Means) -> Doubts:
+    mail, effects = means.settings.mail, means.effects
+    if mail.next_log is None:
+        return Unasked()
+    return Oracle(
+        path=Path(mail.next_log), command=command_of("[mail] next_queue", mail.next_queue), listed=effects.listed,
+        workers=effects.disk, timers=effects.timers,
     )  # fmt: skip
 
 

@@ -128,7 +128,7 @@ def build_way_in(means: Means, people: People, retrieving: Retrieving, relay: Re
     pulls = pulls_of(means, people, retrieving)
     placeholders = _placeholders(means, people, pulls, relay)
     flusher = Flusher(
-        command=_command(means.settings.mail.flush),
+        command=command_of("[mail] flush", means.settings.mail.flush),
         holds=means.store.holds,
         pulls=pulls,
         run_command=means.effects.command,
@@ -224,8 +224,9 @@ def _watcher(ended: Callable[[Address, Digest], None]) -> Callable[[Job], None]:
     return watch
 
 
-def _command(text: str) -> tuple[str, ...]:
+def command_of(name: str, text: str) -> tuple[str, ...]:
+    """The words of a command in the settings; refuses with Malformed when they cannot be told apart."""
     try:
         return tuple(shlex.split(text))
     except ValueError as problem:
-        raise Malformed(f"[mail] flush: {problem}") from None
+        raise Malformed(f"{name}: {problem}") from None

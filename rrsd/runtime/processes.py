@@ -44,6 +44,29 @@ class _Run(ProcessProtocol):
             self.ended.callback(_status(reason.value))
 
 
+class _Search(_Run):
+    """Looks for words in what the program says, however long that is."""
+
+    def __init__(self, words: Sequence[bytes]) -> None:
+        super().__init__()
+        self.found: set[bytes] = set()
+        self._words = words
+        self._tail = b""
+
+    @override
+    def outReceived(self, data: bytes) -> None:
+        text = self._tail + data
+        self.found |= {word for word in self._words if word in text}
+        self._tail = text[-max(map(len, self._words), default=1) :]
+
+    @override
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        if childFD == 1:
+            self.outReceived(data)
+        else:
+            super().childDataReceived(childFD, data)
+
+
 def _status(gone: Any) -> int:
     """The exit status, negative for a signal (Twisted has `signal` and `exitCode` on both of its exceptions)."""
     return int(gone.exitCode or 0) if gone.signal is None else -int(gone.signal)
@@ -65,7 +88,21 @@ class Processes:
         Raises:
             Unavailable: it cannot be started, or takes too long and was killed.
         """
-        running = _Run()
+        return await self._run(arguments, _Run())
+
+    async def find(self, arguments: Sequence[str], words: Sequence[bytes]) -> frozenset[bytes]:
+        """Those of the words that the program says.
+
+        Raises:
+            Unavailable: it cannot be started, takes too long, or fails.
+        """
+        search = _Search(words)
+        status = await self._run(arguments, search)
+        if status:
+            raise Unavailable(f"{arguments[0]} ended with {status}")
+        return frozenset(search.found)
+
+    async def _run(self, arguments: Sequence[str], running: _Run) -> int:
         try:
             self.reactor.spawnProcess(running, arguments[0], list(arguments), ENVIRONMENT)
         except OSError as problem:

@@ -13,6 +13,7 @@ from rrsd.core.values.envelopes import Envelope, Fate, Offer, Reply
 from rrsd.drivers.store.sql.passages import Passages
 from tests.support.mailservers import KEPT, Post, Way, start_mail
 from tests.support.outgoing import FILM, HEADER, OUT, OutCase, envelope_of, message, stuffed
+from tests.support.world import MemoryDomain
 
 BOB, CAROL, DAVE = "bob@bar.test", "carol@bar.test", "dave@plain.test"
 PLAIN = HEADER.replace(b"multipart/mixed", b"text/plain") + b"\r\nLook.\r\n"
@@ -306,3 +307,38 @@ class Remembered(DoubtCase):
     def test_patience(self) -> None:
         """It is what the settings say."""
         self.assertEqual(self.outbound().dispatch.ledger.patience, timedelta(minutes=15))
+
+
+class Asked(DoubtCase):
+    """The log of a Postfix, named in the settings."""
+
+    @override
+    def domain(self, name: str, **changes: Any) -> MemoryDomain:
+        """foo.test reads it."""
+        self.file = self.world.folder / "mail.log"
+        self.file.touch()
+        return super().domain(name, next_log=str(self.file), next_queue="postqueue -c there -j", **changes)
+
+    @override
+    def ask(self, log: Log) -> None:
+        """It is asked by itself."""
+
+    def test_log_and_queue(self) -> None:
+        """What the log says is taken up is there, what it says was left is asked for, and nobody hurries."""
+        for number, (line, queue, copies) in enumerate((
+            ("qmgr[2]: 5A: from=<a@b>, size=1, nrcpt=1 (queue active)", b"", 1),
+            ("smtpd[1]: disconnect from here", b'{"queue_id": "5A"}', 1),
+            ("smtpd[1]: disconnect from here", b"", 2),
+        )):  # fmt: skip
+            self.next.kept.clear()
+            self.world.said = queue
+            self.once(self.kill)
+            way = Way.to(self.world, OUT)
+            way.say(envelope_of(BOB, ident=str(number)) + stuffed(STRANGER))
+            name = self.next.kept[0][0].forwarded["IDENT"]
+            self.file.write_text(f"x p/smtpd[1]: 5A: client=here, orig_queue_id={name}\nx p/{line}\n")
+            way = Way.to(self.world, OUT)
+            way.say(envelope_of(BOB, ident=str(number)) + stuffed(STRANGER))
+            self.world.advance(4)
+            self.assertEqual((way.heard(), self.copies()), ([250], [BOB] * copies))
+        self.assertEqual(set(self.world.commands), {("postqueue", "-c", "there", "-j")})

@@ -36,6 +36,19 @@ class Programs(TestCase):
         for code, status in (("pass", 0), (CHATTER, 3), (SELF, -15), (INPUT, 0), ("import sys; sys.exit('$(id)')", 1)):
             self.assertEqual(await self.run_python(code), status)
 
+    async def test_what_it_says(self) -> None:
+        """Words are found wherever they stand, and nothing of the rest is kept; one that fails has said nothing."""
+        code = (
+            "import sys; w = sys.stdout.write; [w('x' * 65530 + 'needle') for _ in range(20)]; sys.stderr.write('no')"
+        )
+        processes = Processes(self.reactor, Timers(self.reactor))
+        words = [b"needle", b"xneedlex", b"straw", b"no"]
+        found = await processes.find([sys.executable, "-c", code], words)
+        self.assertEqual(found, {b"needle", b"xneedlex"})
+        self.assertEqual(await processes.find([sys.executable, "-c", code], []), frozenset())
+        with self.assertRaises(Unavailable):
+            await processes.find([sys.executable, "-c", "print('needle'); raise SystemExit(69)"], words)
+
     async def test_patience(self) -> None:
         """One that takes too long is killed, and refused."""
         with self.assertRaises(Unavailable):

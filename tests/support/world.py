@@ -224,6 +224,7 @@ class World:
     domains: dict[str, MemoryDomain] = field(factory=dict)
     skews: dict[str, float] = field(factory=dict)
     commands: list[tuple[str, ...]] = field(factory=list)
+    said: bytes = b""
     exit_status: int | Refusal = 0
     _numbers: Any = field(factory=lambda: count(1))
 
@@ -283,7 +284,7 @@ class World:
         inline, unique = InlineWorkers(), self._numbers
         effects = Effects(
             reactor=reactor, timers=timers, writer=inline, readers=inline, disk=inline, passwords=inline,
-            proofs=inline, command=self._command,
+            proofs=inline, command=self._command, listed=self._listed,
             chance=lambda: 0.5, unique=lambda: f"unique-{next(unique):06}-{name}", secret=b"s" * 32,
         )  # fmt: skip
         keyring = Keyring(settings.keys, timers.now)
@@ -310,6 +311,11 @@ class World:
         if isinstance(self.exit_status, Refusal):
             raise self.exit_status
         return self.exit_status
+
+    async def _listed(self, arguments: Sequence[str], words: Sequence[bytes]) -> frozenset[bytes]:
+        """Those of the words that stand in `said`, what programs say here."""
+        await self._command(arguments)
+        return frozenset(word for word in words if word in self.said)
 
     def hostile(self, host: str, domain: MemoryDomain, protocol: Any) -> None:
         """Serve `protocol`, a factory, at `host` with the domain's certificate, in place of the domain's own server."""

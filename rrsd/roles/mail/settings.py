@@ -71,6 +71,16 @@ class Settings:
     remembered: timedelta = key(
         "How long we know what was handed on already; longer than the mail server tries again.", timedelta(days=7)
     )
+    next_log: str | None = key(
+        "The log of the Postfix behind outbound_next, which says whether it has a message that it never answered for; "
+        "without it such a message is sent again.",
+        None,
+        example="/var/log/mail.log",
+    )
+    next_queue: str = key(
+        "The command that lists the queue of that Postfix as JSON; no shell reads it.",
+        "postqueue -j",
+    )
     doubt_wait: timedelta = key(
         "How long a message waits while nobody can say whether the next mail server has it, then it is sent again.",
         timedelta(minutes=15),
