@@ -106,5 +106,5 @@ class Trace:
                 self.is_kept = self.is_kept or noted.queue in self.open
             case Step.LEFT:
                 self.open = {queue: None if of == noted.process else of for queue, of in self.open.items()}
-            case Step.ENDED:
+            case _:
                 self.open = dict.fromkeys(self.open)

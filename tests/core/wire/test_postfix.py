@@ -71,7 +71,7 @@ class Traces(SynchronousTestCase):
 
     def test_kept(self) -> None:
         """Taken up, or gone after it was there; before that it is not known."""
-        self.assertTrue(trace(OPENED, ACTIVE).is_kept)
+        self.assertTrue(trace(OPENED, "cleanup[1]: 6EBF22304FA: message-id=<1@foo.test>", ACTIVE).is_kept)
         self.assertTrue(trace(OPENED, LEFT, REMOVED).is_kept)
         self.assertTrue(trace(OPENED, STARTED, ACTIVE).is_kept)
         self.assertFalse(trace(ACTIVE, REMOVED, OPENED).is_kept)
