@@ -54,8 +54,8 @@ class Lines(SynchronousTestCase):
             "smtpd[99999999999]: 4A: client=x", "qmgr[1]: -: removed", "smtpd[1]: NOQUEUE: reject: RCPT",
         ):  # fmt: skip
             self.assertIsNone(noted(each), each)
-        for each in (b"", b"\xff" * 100, b"[" * 5000, b"a/b" * 5000):
-            self.assertIsNone(parse_log_line(each))
+        for line in (b"", b"\xff" * 100, b"[" * 5000, b"a/b" * 5000):
+            self.assertIsNone(parse_log_line(line))
 
     def test_what_strangers_write(self) -> None:
         """Words of a message that a line quotes are not the line's own."""
