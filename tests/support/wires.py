@@ -163,6 +163,9 @@ class Connector:
     over: bool = False
     timeout: Any = None
 
+    def getDestination(self) -> IPv4Address:  # noqa: N802
+        return IPv4Address("TCP", self.address, self.port)
+
     def stopConnecting(self) -> None:  # noqa: N802
         self.fail(UserError())
 

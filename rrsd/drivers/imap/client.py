@@ -1,5 +1,6 @@
 """A connection with an IMAP server: one command at a time, messages go out streamed (RFC 3501)."""
 
+import re
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -16,7 +17,10 @@ from rrsd.runtime.timers import Timers
 
 MOST_WAITING = 10_000
 """Responses to one command."""
+MOST_BESIDE = 4 << 20
+"""Bytes of the responses to one command, beside one literal."""
 MOST_SAID = 200
+_CODE = re.compile(rb"(?:NO|BAD) (\[[A-Z-]{1,40}\])", re.IGNORECASE)
 
 
 class Client(Asking[Response]):
@@ -25,36 +29,56 @@ class Client(Asking[Response]):
     def __init__(self, most: int) -> None:
         super().__init__("the IMAP server", MOST_WAITING)
         self._responses = Responses(most)
+        self._most_heard = most + MOST_BESIDE
+        self._heard = 0
 
     @override
     def dataReceived(self, data: bytes) -> None:
+        self._heard += len(data)
         try:
+            if self._heard > self._most_heard:
+                raise TooLarge("responses to one command")
             self.put(self._responses.take(data))
         except TooLarge as refusal:
             self.fail(Unavailable(f"the IMAP server says too much: {refusal.detail}"))
 
+    def begin(self) -> None:
+        """A command begins, and what came before it counts no more."""
+        self._heard = 0
+
 
 @define(eq=False)
 class Talk:
-    """One conversation with the server."""
+    """One conversation with the server. `said` is how the last command ended, as the server wrote it."""
 
     client: Client
     timers: Timers
     waits: Settings
+    said: bytes = field(default=b"", init=False)
     _number: int = field(default=0, init=False)
+    _until: float = field(default=0.0, init=False)
 
     async def greeted(self) -> None:
         """Wait for the greeting; refuses with Unavailable."""
+        self._begin_to_wait()
         if not (await self._next()).text.upper().startswith(b"* OK"):
             raise Unavailable("the IMAP server does not greet")
 
     async def login(self, user: str, master: str, password: str) -> None:
-        """Enter the user's mailbox as the master user (RFC 4616); refuses with Forbidden or Unavailable."""
+        """Enter the user's mailbox as the master user (RFC 4616); refuses with Forbidden or Unavailable.
+
+        Of a no only the response code is told: servers may repeat what they were told, and that is a secret.
+        """
         secret = b64encode(f"{user}\0{master}\0{password}".encode())
-        tag = await self._begin(b"AUTHENTICATE PLAIN")
-        await self._continued(tag)
-        await self._send(secret + b"\r\n")
-        await self._ended(tag)
+        try:
+            tag = await self._begin(b"AUTHENTICATE PLAIN")
+            await self._continued(tag)
+            await self._send(secret + b"\r\n")
+            await self._ended(tag)
+        except Forbidden:
+            code = _CODE.match(self.said)
+            told = "" if code is None else f": {code[1].decode()}"
+            raise Forbidden(f"the IMAP server does not let the master user in{told}") from None
 
     async def command(self, line: bytes) -> list[Response]:
         """The untagged responses to a command; refuses with Forbidden when the server says no, or Unavailable."""
@@ -80,10 +104,17 @@ class Talk:
             self.client.fail(Unavailable("we have broken the connection"))
             raise
         await self._send(b"\r\n")
+        self._begin_to_wait()
         await self._ended(tag)
+
+    def _begin_to_wait(self) -> None:
+        """Whatever comes meanwhile, the end of the command has to come until then."""
+        self._until = self.timers.monotonic() + self.waits.command.total_seconds()
 
     async def _begin(self, line: bytes) -> bytes:
         self._number += 1
+        self.client.begin()
+        self._begin_to_wait()
         tag = b"r%d" % self._number
         await self._send(b"%s %s\r\n" % (tag, line))
         return tag
@@ -94,7 +125,8 @@ class Talk:
             await self._within(self.waits.block, full)
 
     async def _next(self) -> Response:
-        response: Response = await self._within(self.waits.command, self.client.answer())
+        left = timedelta(seconds=max(0.0, self._until - self.timers.monotonic()))
+        response: Response = await self._within(left, self.client.answer())
         if response.text.upper().startswith(b"* BYE"):
             raise Unavailable("the IMAP server says goodbye")
         return response
@@ -105,7 +137,7 @@ class Talk:
     async def _continued(self, tag: bytes) -> None:
         while not (response := await self._next()).text.startswith(b"+"):
             if response.text.startswith(tag + b" "):
-                raise Forbidden(_said(response))
+                raise self._refused(tag, response)
 
     async def _ended(self, tag: bytes) -> list[Response]:
         found: list[Response] = []
@@ -113,11 +145,12 @@ class Talk:
             found.append(response)
             if len(found) > MOST_WAITING:
                 raise Unavailable("the IMAP server says too much")
-        if response.text[len(tag) + 1 :].upper().startswith(b"OK"):
+        refusal = self._refused(tag, response)
+        if self.said.upper().startswith(b"OK"):
             return found
-        raise Forbidden(_said(response))
+        raise refusal
 
-
-def _said(response: Response) -> str:
-    text = response.text.partition(b" ")[2][:MOST_SAID].decode("ascii", "replace")
-    return "the IMAP server: " + "".join(each if each.isprintable() else "?" for each in text)
+    def _refused(self, tag: bytes, response: Response) -> Forbidden:
+        self.said = response.text[len(tag) + 1 :]
+        text = self.said[:MOST_SAID].decode("ascii", "replace")
+        return Forbidden("the IMAP server: " + "".join(each if each.isprintable() else "?" for each in text))

@@ -9,6 +9,7 @@ from rrsd.core.refusals import Malformed, TooLarge
 
 MOST_TEXT = 1 << 20
 """Bytes of a response without its literals."""
+MOST_LITERALS = 100
 _LITERAL = re.compile(rb"\{([0-9]{1,10})\}$")
 
 
@@ -26,9 +27,11 @@ class Responses:
     def __init__(self, most: int) -> None:
         self._most = most
         self._buffer = bytearray()
-        self._text = b""
+        self._text = bytearray()
         self._literals: list[bytes] = []
+        self._weight = 0
         self._left: int | None = None
+        self._looked = 0
 
     def take(self, data: bytes) -> Iterator[Response]:
         """The responses that are whole now; refuses with TooLarge or Malformed."""
@@ -39,10 +42,11 @@ class Responses:
                     return
                 self._literals.append(self._cut(self._left))
                 self._left = None
-            end = self._buffer.find(b"\r\n")
-            if len(self._text) + max(end, 0 if end >= 0 else len(self._buffer)) > MOST_TEXT:
+            end = self._buffer.find(b"\r\n", self._looked)
+            if len(self._text) + (end if end >= 0 else len(self._buffer)) > MOST_TEXT:
                 raise TooLarge("a response of the IMAP server")
             if end < 0:
+                self._looked = max(0, len(self._buffer) - 1)
                 return
             response = self._line(self._cut(end + 2)[:-2])
             if response is not None:
@@ -52,15 +56,17 @@ class Responses:
         self._text += line
         literal = _LITERAL.search(line)
         if literal is None:
-            response = Response(self._text, tuple(self._literals))
-            self._text, self._literals = b"", []
+            response = Response(bytes(self._text), tuple(self._literals))
+            self._text, self._literals, self._weight = bytearray(), [], 0
             return response
         self._left = int(literal[1])
-        if self._left + sum(map(len, self._literals)) > self._most:
+        self._weight += self._left
+        if self._weight > self._most or len(self._literals) >= MOST_LITERALS:
             raise TooLarge("a literal of the IMAP server")
         return None
 
     def _cut(self, size: int) -> bytes:
+        self._looked = 0
         cut = bytes(self._buffer[:size])
         del self._buffer[:size]
         return cut

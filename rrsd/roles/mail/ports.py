@@ -277,7 +277,8 @@ class Mailboxes(Protocol):
         complete: Callable[[bytes], Awaitable[tuple[int, AsyncIterator[bytes]]]],
     ) -> int:
         """Put what `complete` makes of the placeholder, known by its digest and size, in its place wherever the
-        recipient has it; how often it was there. A repeat after any interruption does what was left undone.
+        recipient has it; how often that is done, earlier times too. A repeat after any interruption does what was
+        left undone.
 
         Refuses with Unsupported when it cannot be done there safely, Forbidden, Unavailable, Malformed, and what
         `complete` and its blocks refuse.
