@@ -21,7 +21,8 @@ from rrsd.core.values.digests import Digest, parse_digest
 from rrsd.core.values.holds import Progress
 from rrsd.core.values.jobs import Job
 from rrsd.core.values.messages import Arrival, Message
-from rrsd.drivers.imap.mailboxes import Content, Mailboxes
+from rrsd.drivers.imap.folder import Content
+from rrsd.drivers.imap.mailboxes import Mailboxes
 from rrsd.drivers.keys.files import read_private
 from rrsd.drivers.smtp.relay import Relay
 from rrsd.drivers.tls.client import ClientTls
