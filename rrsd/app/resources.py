@@ -176,6 +176,7 @@ class _Parts:
             scheduler=scheduler,
             transfers=scheduler.puller.transfers,
             delegations=delegations,
+            subjects=self.people.members,
             timers=self.means.effects.timers,
             bell=scheduler.bell,
             feed=scheduler.feed,

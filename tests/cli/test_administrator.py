@@ -205,6 +205,13 @@ class Delegate(Case):
         """And only then."""
         self.assertEqual(self.rrsctl(*self.WORDS, "--print")[1].out.getvalue().strip(), self.token)
 
+    def test_unknown_user_said_400_and_no_more(self) -> None:
+        """The daemon's words reach the terminal: who is unknown, and what to do."""
+        detail = "bob@bar.test is no user of this domain; rrsctl users list shows who is"
+        self.table.on("POST", "/delegations", reply({"error": "x", "reason": "unknown", "detail": detail}, 404))
+        status, made = self.rrsctl(*self.WORDS, "--print")
+        self.assertEqual((status, detail in made.err.getvalue()), (os.EX_NOUSER, True), made.err.getvalue())
+
     def test_mistakes(self) -> None:
         """Nowhere to put it, no origin, no such folder."""
         for words, status, said in (

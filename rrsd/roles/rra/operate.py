@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from attrs import define, evolve, field, frozen
 
-from rrsd.core.refusals import Conflict, Damaged, Refusal, Unknown
+from rrsd.core.refusals import Conflict, Damaged, Forbidden, Refusal, Unknown
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.calls import Event
 from rrsd.core.values.jobs import Change, Counts, Fetch, HistoryRow, Job, Priority, State
@@ -16,7 +16,7 @@ from rrsd.roles.rra.delegations import Delegations
 from rrsd.roles.rra.explain import Explanation, explain
 from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.live import Transfer, Transfers
-from rrsd.roles.rra.ports import Audit, Bell, Queue, Timers
+from rrsd.roles.rra.ports import Audit, Bell, Queue, Subjects, Timers
 from rrsd.roles.rra.scheduler import Scheduler, moved
 from rrsd.runtime.expiring import Expiring
 
@@ -49,6 +49,7 @@ class Operations:
     scheduler: Scheduler
     transfers: Transfers
     delegations: Delegations
+    subjects: Subjects
     timers: Timers
     bell: Bell
     feed: Feed
@@ -148,13 +149,29 @@ class Operations:
         """A delegation for the user at any resource server, bound to the agent's certificate.
 
         Raises:
-            Unavailable, TooMany: the token service cannot answer now.
-            Forbidden: it will not issue one: the user is not ours, suspended, or no such user.
+            Unknown, Forbidden: there is no such user, or it is suspended; the detail says who, and what to do.
+            Forbidden: the token service will not issue one.
+            Unavailable, TooMany: it cannot answer now.
         """
-        self.audit.record(
-            Event("operate", "granted", who="operator", subject=str(user), resource=str(origin), evidence="delegate")
-        )
+        asked = Event(
+            "operate", "granted", who="operator", subject=str(user), resource=str(origin), evidence="delegate"
+        )  # fmt: skip
+        try:
+            await self._require_ours(user)
+        except Refusal as refusal:
+            why = f"delegate: {refusal.detail}"
+            self.audit.record(evolve(asked, outcome="refused", refusal=refusal.reason, evidence=why))
+            raise
+        self.audit.record(asked)
         return await self.delegations.of(user, origin)
+
+    async def _require_ours(self, user: Address) -> None:
+        try:
+            await self.subjects.require_active(user)
+        except Unknown:
+            raise Unknown(f"{user} is no user of this domain; rrsctl users list shows who is") from None
+        except Forbidden:
+            raise Forbidden(f"{user} is suspended; rrsctl users resume {user} ends that") from None
 
     def _record(self, verb: str, job: Job) -> None:
         self.audit.record(

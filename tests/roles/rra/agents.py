@@ -97,7 +97,7 @@ class Desk:
         )  # fmt: skip
         self.operations = Operations(
             queue=self.queue, scheduler=self.scheduler, transfers=self.transfers, delegations=self.delegations,
-            timers=self.timers, bell=self.bell, feed=self.feed, audit=self.trail,
+            subjects=self.members, timers=self.timers, bell=self.bell, feed=self.feed, audit=self.trail,
         )  # fmt: skip
         self.acceptance = Acceptance(
             queue=self.queue, blobs=self.store.blobs, subjects=self.members, timers=self.timers, bell=self.bell,

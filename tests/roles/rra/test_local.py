@@ -1,9 +1,12 @@
 """The operator's routes about pulls."""
 
+import json
 from datetime import timedelta
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rrsd.core.refusals import Forbidden, Unknown
+from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.jobs import State
 from rrsd.roles.rra.local import Operator
 from tests.roles.rra.agents import Desk
@@ -12,6 +15,8 @@ from tests.roles.rra.peers import OTHER
 from tests.roles.rra.samples import RS
 from tests.roles.rra.scheduling import files
 from tests.support.callers import Caller, Response
+
+BOB, CAROL = parse_address("bob@bar.test"), parse_address("carol@bar.test")
 
 
 class Routes(SynchronousTestCase):
@@ -110,3 +115,18 @@ class Routes(SynchronousTestCase):
                       b'{"user": "bob@bar.test", "resource": "https://api.baz.test/"}'):  # fmt: skip
             self.call("POST", "/delegations", wrong, status=400)
         self.assertEqual([each.outcome for each in self.desk.trail.of("operate")], ["granted", *["refused"] * 3])
+
+    def test_delegation_for_nobody_said_400_and_no_more(self) -> None:
+        """Who is unknown or suspended is named, with what to do, before the token service is asked."""
+        self.desk.members.refused = {CAROL: Unknown("user"), BOB: Forbidden("suspended")}
+        for user, status, word in ((CAROL, 404, "rrsctl users list"), (BOB, 403, f"rrsctl users resume {BOB}")):
+            body = json.dumps({"user": str(user), "resource": "https://api.baz.test"}).encode()
+            detail = self.call("POST", "/delegations", body, status=status).json()["detail"]
+            self.assertTrue(detail.startswith(str(user)), detail)
+            self.assertIn(word, detail)
+        lines = self.desk.trail.of("operate")
+        self.assertEqual(
+            [(each.outcome, each.refusal) for each in lines], [("refused", "unknown"), ("refused", "forbidden")]
+        )
+        self.assertEqual((lines[0].subject, lines[0].resource), (str(CAROL), "https://api.baz.test"))
+        self.assertEqual((self.desk.trail.of("impersonate"), self.desk.trail.of("exchange")), ([], []))
