@@ -90,13 +90,15 @@ class Operations:
             Conflict: its state does not allow it, or changes all the time.
         """
         event = VERBS[verb]
-        for _ in range(TRIES):
+        for tried in range(TRIES):
             job = await self.find(number)
             if (job.state, event) in _SETTLED:
                 return job
+            _require_possible(job, event)
+            if not tried:
+                self._record(verb, job)
             moved = await self._move(job, event)
             if moved is not None:
-                self._record(verb, moved)
                 self.bell.ring()
                 return moved
         raise Conflict("the job changes all the time")
@@ -124,8 +126,6 @@ class Operations:
 
     async def _retry(self, job: Job) -> Job | None:
         """As "woken", for one that is READY too: it may be due later, or its destination left alone."""
-        if job.state not in (State.NEW, State.READY, State.LEASED):
-            rules.after(job.state, "woken")
         await self.scheduler.wake(job.origin)
         job = await self.find(job.job)
         if (job.state, "woken") in rules.TABLE:
@@ -256,6 +256,16 @@ class Operations:
             if not moving or self.timers.monotonic() >= end:
                 return job
             await self.timers.sleep(LOOK_AGAIN)
+
+
+def _require_possible(job: Job, event: str) -> None:
+    """Returns None if the job's state allows the event; to wake one that is due or being pulled already is no mistake.
+
+    Raises:
+        Conflict: it does not.
+    """
+    if event != "woken" or job.state not in (State.NEW, State.READY, State.LEASED):
+        rules.after(job.state, event)
 
 
 _SETTLED = frozenset(

@@ -89,6 +89,19 @@ class Verbs(OperateCase):
         (event,) = self.desk.trail.of("operate")
         self.assertEqual((event.who, event.evidence, event.resource), ("operator", "hold", "pull 1"))
 
+    def test_a_pull_was_changed_before_the_trail_said_so(self) -> None:
+        """The line comes first: without it nothing changes, and a try that is lost leaves no second one."""
+        self.desk.accept(b"x")
+        self.desk.trail.refusal = Unavailable("audit trail")
+        with self.assertRaises(Unavailable):
+            self.act("hold")
+        self.assertEqual(self.desk.state(1), State.NEW)
+        self.desk.trail.refusal = None
+        self.desk.queue.trouble["change"] = Conflict("epoch")
+        with self.assertRaises(Conflict):
+            self.act("hold")
+        self.assertEqual([event.evidence for event in self.desk.trail.of("operate")], ["hold"])
+
     def test_a_job_that_changes_meanwhile_is_looked_at_again(self) -> None:
         """A lost race is another look, not a wrong answer; one that is always lost is a Conflict."""
         self.desk.accept(b"x")
