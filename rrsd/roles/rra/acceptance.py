@@ -84,7 +84,7 @@ class Acceptance:
             evolve(self._job(message, index, each, now), granted=granted)
             for index, each in enumerate(placeholder.attachments)
         ]
-        accepted = await self.queue.accept(message, jobs)
+        has_it = await self.queue.has(message)
         self.audit.record(
             Event(
                 "accept",
@@ -92,11 +92,11 @@ class Acceptance:
                 who=str(placeholder.sender),
                 subject=str(recipient),
                 resource=raw.digest.ni,
-                evidence="new" if accepted is not None else "had it already",
+                evidence="had it already" if has_it else "new",
                 size=raw.size,
             )
         )
-        return accepted
+        return None if has_it else await self.queue.accept(message, jobs)
 
     def _refuse(self, recipients: Sequence[Address], size: int, refusal: Refusal) -> None:
         subject = " ".join(str(each) for each in recipients[:MOST_NAMED])

@@ -23,6 +23,10 @@ class Queue(Protocol):
         None when this recipient has this `message` already: nothing changes."""
         ...
 
+    async def has(self, message: Message) -> bool:
+        """Whether this recipient has this `message` already."""
+        ...
+
     async def recover(self, now: Instant) -> int:
         """Turn every LEASED job into READY, due now, its checkpoints kept (event "restarted"); how many."""
         ...

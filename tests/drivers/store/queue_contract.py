@@ -39,7 +39,9 @@ class QueueContract(StoreCase):
 
     def test_accept_twice(self) -> None:
         """A message that the recipient has already changes nothing."""
+        self.assertFalse(self.done(self.store.queue.has(message_of(job(A)))))
         self.accepted(job(A))
+        self.assertTrue(self.done(self.store.queue.has(message_of(job(A)))))
         self.assertIsNone(self.done(self.store.queue.accept(message_of(job(A)), [job(A)])))
         self.assertEqual(self.done(self.store.queue.counts()).by_state, {State.NEW: 1})
 

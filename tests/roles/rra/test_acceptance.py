@@ -2,20 +2,36 @@
 
 from datetime import timedelta
 
-from attrs import evolve
+from attrs import define, evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.refusals import Forbidden, Malformed, NoSpace, TooLarge, Unavailable, Unknown
 from rrsd.core.values.addresses import parse_address
+from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.messages import Arrival, Message
 from rrsd.core.values.settings import Size
 from rrsd.core.wire.fields import ni_path
 from tests.roles.rra.agents import Desk
 from tests.roles.rra.mailboxes import FILM, NOTE, RAW
-from tests.roles.rra.peers import BOB
+from tests.roles.rra.peers import BOB, Trail
 
 CAROL = parse_address("carol@bar.test")
+
+
+@define(eq=False)
+class Filling:
+    """A trail with room for some lines only."""
+
+    trail: Trail
+    room: int
+
+    def record(self, event: Event) -> None:
+        """Write it while there is room."""
+        if not self.room:
+            raise Unavailable("audit trail")
+        self.room -= 1
+        self.trail.record(event)
 
 
 class Acceptances(SynchronousTestCase):
@@ -73,14 +89,22 @@ class Acceptances(SynchronousTestCase):
     def test_what_was_accepted_before_a_refusal_is_begun_at_once(self) -> None:
         """The first recipient's pulls need not wait until the second's are accepted too."""
         self.desk.start()
+        self.desk.acceptance.audit = Filling(self.desk.trail, room=1)
+        for data in (FILM, NOTE):
+            self.desk.peers.content[ni_path(digest_of(data))] = data
+        self.assertRaises(Unavailable, self.accept, RAW, BOB, CAROL)
+        self.desk.advance(40)
+        self.assertTrue(self.desk.has(digest_of(NOTE)))
+        self.desk.acceptance.audit = self.desk.trail
+        self.assertEqual([message.recipient for message in self.accept(RAW, BOB, CAROL)], [CAROL])
+
+    def test_a_message_was_accepted_before_the_trail_said_so(self) -> None:
+        """Without a line nothing is accepted, not even when the mail server hears of it."""
         self.desk.trail.refusal = Unavailable("audit trail")
         self.assertRaises(Unavailable, self.accept)
         self.desk.trail.refusal = None
-        for data in (FILM, NOTE):
-            self.desk.peers.content[ni_path(digest_of(data))] = data
-        self.desk.advance(40)  # an attempt could not be recorded either
-        self.assertTrue(self.desk.has(digest_of(NOTE)))
-        self.assertEqual(self.accept(), ())
+        self.assertEqual(self.desk.states(), [])
+        self.assertEqual(len(self.accept()), 1)
 
     def test_forged_author(self) -> None:
         """Nobody delivers to others what they did not write; to themselves they may bring anything."""

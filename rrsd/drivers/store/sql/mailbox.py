@@ -22,6 +22,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _PART = "position, job, digest, size, media_type, filename, arrival, explanation"
 _ADD_PART = f"INSERT INTO parts (number, {_PART}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_HAS = "SELECT 1 FROM messages WHERE recipient_key = ? AND message = ?"
 _FIND = f"SELECT {_MESSAGE} FROM messages WHERE recipient_key = ? AND message = ?"
 _NEWEST = f"""
 SELECT {_MESSAGE} FROM messages WHERE recipient_key = ? AND received < ? ORDER BY received DESC, number DESC LIMIT ?
@@ -69,6 +70,11 @@ def accept(connection: Connection, message: Message, jobs: Sequence[Job]) -> Mes
     parts = tuple(evolve(part, job=numbers.get(part.index, part.job)) for part in message.parts)
     connection.executemany(_ADD_PART, [_part_row(number, part) for part in parts])
     return evolve(message, parts=parts)
+
+
+def has(connection: Connection, message: Message) -> bool:
+    """Whether the recipient has the message already."""
+    return connection.execute(_HAS, (message.recipient.key, message.message)).fetchone() is not None
 
 
 def _part_row(number: int | None, part: Part) -> Row:

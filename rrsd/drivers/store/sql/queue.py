@@ -32,6 +32,10 @@ class Queue:
         """Store the message and its jobs, or None when this recipient has this message."""
         return await self._engine.write(lambda connection: mailbox.accept(connection, message, jobs))
 
+    async def has(self, message: Message) -> bool:
+        """Whether this recipient has this message."""
+        return await self._engine.read(lambda connection: mailbox.has(connection, message))
+
     async def recover(self, now: Instant) -> int:
         """Turn every LEASED job into READY; how many."""
         return await self._engine.write(lambda connection: rows.recover(connection, now))
