@@ -1,6 +1,6 @@
 """The whole domain in one object: drivers plugged into roles, nothing started and nothing listening yet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import frozen
 from twisted.web.resource import IResource
@@ -40,8 +40,8 @@ def compose(means: Means) -> Composition:
     serving = build_serving(means, people, None if delivery is None else delivery.notices)
     retrieving = build_retrieving(means, people)
 
-    async def reload() -> Sequence[str]:
-        return doors.reload()
+    async def reload(decided: Callable[[Sequence[str]], None]) -> Sequence[str]:
+        return doors.reload(decided)
 
     keys = KeyDesk(settings, doors, means.audit, people.inspection.verify)
     window = build_window(means, people, retrieving, keys, reload)

@@ -1,5 +1,6 @@
 """The drivers, built from the settings."""
 
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -38,21 +39,22 @@ class Doors:
     policies: Engine
     _agent_tls: ClientTls
 
-    def reload(self) -> tuple[str, ...]:
+    def reload(self, decided: Callable[[Sequence[str]], None] = lambda _: None) -> tuple[str, ...]:
         """Take up certificates, keys and policies that changed on disk; what is open goes on.
 
-        Returns what was reloaded.
+        Returns what was reloaded; `decided` hears of it when all can be used and before anything is.
 
         Raises:
             Malformed, Damaged, Forbidden: something cannot be used; everything is as it was.
         """
         credential = read_front(self.settings)
         policies = read_policies(self.settings.policy, self.policies.schema)
-        self.keyring.reload()
+        done = ("front certificate", "keys", f"{len(policies.by_name)} policies")
+        self.keyring.reload(lambda: decided(done))
         self.server.replace(credential)
         self.present()
         self.policies.replace(policies)
-        return ("front certificate", "keys", f"{len(policies.by_name)} policies")
+        return done
 
     def present(self) -> None:
         """Present the client certificate that is the current one on calls from now on; those that run go on."""

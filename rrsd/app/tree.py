@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -158,13 +158,15 @@ def build_daemon(settings: Settings, effects: Effects) -> Daemon:
 
     def reload() -> tuple[str, ...]:
         trail.reopen()
+
+        def tell(done: Sequence[str]) -> None:
+            audit.record(Event("reload", "granted", who="SIGHUP", evidence=", ".join((*done, "audit trail"))))
+
         try:
-            done = (*doors.reload(), "audit trail")
+            return (*doors.reload(tell), "audit trail")
         except Refusal as refusal:
             audit.record(Event("reload", "failed", who="SIGHUP", refusal=refusal.reason, evidence=refusal.detail))
             raise
-        audit.record(Event("reload", "granted", who="SIGHUP", evidence=", ".join(done)))
-        return done
 
     return Daemon(ordered, _observer(settings), reload, effects.reactor)
 

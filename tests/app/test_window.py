@@ -12,6 +12,7 @@ from rrsd.app.sites import local_site, status_site
 from rrsd.app.urls import Switchboard
 from rrsd.core.refusals import Forbidden
 from rrsd.core.values.jobs import State
+from rrsd.drivers.keys.service import Keyring
 from tests.support.callers import Caller
 from tests.support.world import World
 
@@ -128,6 +129,19 @@ class Windows(SynchronousTestCase):
         self.assertGreaterEqual(self.desk.ask("POST", "/reload").status, 400)
         certificate.write_bytes(good)
         self.assertEqual(self.desk.ask("POST", "/reload").status, 200)
+
+    def test_new_keys_were_used_before_the_trail_said_so(self) -> None:
+        """The line comes first: without it everything is as it was."""
+        doors = self.bar.whole.means.doors
+        Keyring(self.bar.settings.keys, self.bar.whole.means.effects.timers.now).rotate()
+        before = doors.keyring.signing_keys()
+        self.bar.trail.broken = OSError(ENOSPC, "full")
+        self.assertEqual(self.desk.ask("POST", "/reload").status, 503)
+        self.assertEqual(doors.keyring.signing_keys(), before)
+        self.bar.trail.broken = None
+        self.assertEqual(self.desk.ask("POST", "/reload").status, 200)
+        self.assertNotEqual(doors.keyring.signing_keys(), before)
+        self.assertEqual(self.bar.trail.of("reload")[0]["evidence"], "front certificate, keys, 2 policies")
 
     def test_ready_and_the_numbers(self) -> None:
         """The same at the endpoint that any program may ask, and nothing else there."""

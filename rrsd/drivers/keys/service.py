@@ -78,11 +78,15 @@ class Keyring:
     async def stop(self) -> None:
         """Nothing to wait for."""
 
-    def reload(self) -> None:
-        """Load what the folder holds now; on a refusal the keys in use stay in use. Raises as `start`."""
+    def reload(self, decided: Callable[[], None] = lambda: None) -> None:
+        """Load what the folder holds now; on a refusal the keys in use stay in use.
+
+        `decided` is called when it can be used and before it is; what it raises prevents that. Raises as `start`.
+        """
         files.require_folder(self.folder)
         keys = self._read_signing()
         clients = self._read_clients()
+        decided()
         self._use(keys)
         self._use_clients(clients)
         if not self.signer.is_ready:

@@ -1,6 +1,6 @@
 """What the operator's window shows and moves."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from rrsd.core.values.addresses import Address
@@ -130,6 +130,7 @@ class Check(Protocol):
 class Reload(Protocol):
     """Takes up what changed on disk: certificates, keys, log files."""
 
-    async def __call__(self) -> Sequence[str]:
-        """The names of what was reloaded; refuses with what could not be, everything else reloaded all the same."""
+    async def __call__(self, decided: Callable[[Sequence[str]], None]) -> Sequence[str]:
+        """The names of what was reloaded, of which `decided` hears before; refuses with what could not be, and then
+        everything is as it was."""
         ...

@@ -1,5 +1,6 @@
 """The operator's routes: what anyone on this host may see (`Status`), and what its administrator may do (`Desk`)."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from attrs import frozen
@@ -132,9 +133,11 @@ class Desk:
     @routes.route("/reload", methods=["POST"])
     async def reload(self, request: IRequest) -> bytes:
         """Take up what changed on disk."""
-        reloaded = list(await self.window.reload())
+        reloaded = await self.window.reload(self._tell_reload)
+        return answer(request, {"reloaded": list(reloaded)})
+
+    def _tell_reload(self, reloaded: Sequence[str]) -> None:
         self.audit.record(Event("reload", "granted", who=WHO, evidence=", ".join(reloaded)))
-        return answer(request, {"reloaded": reloaded})
 
 
 def _text(value: object) -> str:

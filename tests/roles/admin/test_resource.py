@@ -1,6 +1,6 @@
 """The operator's window over HTTP."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field, frozen
@@ -150,9 +150,10 @@ class Windows(SynchronousTestCase):
 
         async def fine() -> None: ...
 
-        async def reload() -> Sequence[str]:
+        async def reload(decided: Callable[[Sequence[str]], None]) -> Sequence[str]:
             for each in self.trouble:
                 raise each
+            decided(["certificates"])
             return ["certificates"]
 
         window = Window(
