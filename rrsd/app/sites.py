@@ -61,10 +61,10 @@ def _token_endpoint(settings: Settings, people: People) -> TokenEndpoint:
     exchange, about, login = people.exchange, people.about, people.login
     admission = exchange.admission
     if settings.idp.issuer is not None:
-        return TokenEndpoint(exchange.grants, admission.audit, about.introspect, about.revoke, {})
+        return TokenEndpoint(exchange.grants, admission, about.introspect, about.revoke, {})
     public = dict.fromkeys(login.clients, login.revoke)
     grants = {**exchange.grants, **login.grants}
-    return TokenEndpoint(grants, admission.audit, about.introspect, about.revoke, public)
+    return TokenEndpoint(grants, admission, about.introspect, about.revoke, public)
 
 
 def _resource_metadata(settings: Settings) -> str:

@@ -1,13 +1,14 @@
 """The OAuth endpoints: each one address for what two roles offer (RFC 6749 3.2, RFC 7009 2, RFC 7662 2)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol, cast
 
 from attrs import frozen
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 
-from rrsd.core.refusals import Malformed, TooLarge, UnknownClient, UnsupportedGrant
+from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unavailable, UnknownClient, UnsupportedGrant
 from rrsd.core.values.peers import Certificate
 from rrsd.core.values.tokens import Kind
 from rrsd.core.wire.oauth import Form
@@ -20,6 +21,17 @@ Grant = Callable[[Form, Certificate | None, str], Awaitable[dict[str, Any]]]
 Revoke = Callable[[Form, Certificate | None, str], Awaitable[None]]
 
 INTROSPECTION_JWT = f"application/{Kind.INTROSPECTION}"
+
+
+class Turnstile(Protocol):
+    """Where refusals are written down, and counted."""
+
+    @property
+    def audit(self) -> Audit: ...
+
+    def count_failure(self, peer: str) -> None:
+        """One more of this network address; refuses with TooMany when it is one too many."""
+        ...
 
 
 class Introspect(Protocol):
@@ -39,7 +51,7 @@ class TokenEndpoint:
 
     routes: ClassVar[Router] = Router()
     grants: Mapping[str, Grant]
-    audit: Audit
+    admission: Turnstile
     introspection: Introspect
     revocation: Revoke
     public: Mapping[str, Revoke]
@@ -47,7 +59,7 @@ class TokenEndpoint:
     @routes.route("/token", methods=["POST"])
     async def token(self, request: IRequest) -> bytes:
         """The answer of the grant type that is asked for."""
-        with reading(self.audit, "token", request):
+        with self._reading("token", request):
             form, certificate = form_of(request), _certificate_of(request)
             grant = self.grants.get(form.required("grant_type"))
             if grant is None:
@@ -58,7 +70,7 @@ class TokenEndpoint:
     @routes.route("/introspect", methods=["POST"])
     async def introspect(self, request: IRequest) -> bytes:
         """Whether a token is active, in JSON, or as a JWT where only that is accepted (RFC 9701 4)."""
-        with reading(self.audit, "introspect", request):
+        with self._reading("introspect", request):
             form, certificate = form_of(request), _certificate_of(request)
             form.required("token")
         accept = cast(Request, request).getHeader("accept") or ""
@@ -73,12 +85,24 @@ class TokenEndpoint:
     @routes.route("/revoke", methods=["POST"])
     async def revoke(self, request: IRequest) -> bytes:
         """End a token before its time, or a whole login."""
-        with reading(self.audit, "revoke", request):
+        with self._reading("revoke", request):
             form, certificate = form_of(request), _certificate_of(request)
             form.required("token")
         revoke = self.public.get(form.one("client_id") or "", self.revocation)
         await revoke(form, certificate, address_of(request))
         return answer(request, {}, no_store=True)
+
+    @contextmanager
+    def _reading(self, what: str, request: IRequest) -> Iterator[None]:
+        """As `rrsd.web.trail.reading`; who is refused here too often waits, as who is refused later."""
+        try:
+            with reading(self.admission.audit, what, request):
+                yield
+        except Unavailable:
+            raise
+        except Refusal:
+            self.admission.count_failure(address_of(request))
+            raise
 
 
 def _certificate_of(request: IRequest) -> Certificate | None:

@@ -97,6 +97,18 @@ class Paper:
         self.lines.append(event)
 
 
+@define(eq=False)
+class Counting:
+    """Refusals, counted by address."""
+
+    audit: Audit
+    failed: list[str] = field(factory=list)
+
+    def count_failure(self, peer: str) -> None:
+        """One more."""
+        self.failed.append(peer)
+
+
 class Tokens(SynchronousTestCase):
     """One token endpoint for the grants of two roles."""
 
@@ -123,7 +135,11 @@ class Tokens(SynchronousTestCase):
 
         self.revoked: list[str] = []
         self.endpoint = TokenEndpoint(
-            {"password": grant}, Audit(self.trail, Meters()), introspect, revoke("sts"), {"rrsctl": revoke("idp")}
+            {"password": grant},
+            Counting(Audit(self.trail, Meters())),
+            introspect,
+            revoke("sts"),
+            {"rrsctl": revoke("idp")},
         )
         self.caller = Caller(self.endpoint.routes)
 

@@ -15,6 +15,7 @@ WRITERS = {
     "Event": 0,
     "decision": 0,
     "reading": 1,
+    "_reading": 0,
     "note": 1,
     "turn_away": 0,
     "_decided": 0,

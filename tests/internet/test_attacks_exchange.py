@@ -122,6 +122,20 @@ class Endpoint(TokenCase):
         self.assertEqual({each["refusal"] for each in self.bar.trail.lines}, {"unknown_client"})
         self.assertEqual(self.exchange(self.form()).status, 200)
 
+    def test_t12_requests_that_cannot_be_read_were_not_counted(self) -> None:
+        """Who sends what no client is told apart by, waits too; each of them stands in the trail as what it was."""
+        for target, body, status in (
+            ("/token", b"grant_type=%zz", 400), ("/token", b"grant_type=password", 400), ("/token", b"[" * 70000, 413),
+            ("/introspect", b"x=y", 400), ("/revoke", b"x=y", 400),
+        ):  # fmt: skip
+            with self.subTest(target=target, body=body[:20]):
+                self.world.advance(61, 61)
+                line = self.line(self.bar, source="45.1.1.1")
+                statuses = [line.ask("POST", target, body, Content_Type=FORM).status for _ in range(62)]
+                self.assertEqual(statuses, [status] * 60 + [429] * 2)
+        self.assertNotIn("too_many", {each["refusal"] for each in self.bar.trail.lines})
+        self.assertEqual(self.exchange(self.form()).status, 200)
+
     def test_t01_methods(self) -> None:
         """Only POST."""
         for method in ("GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"):

@@ -84,12 +84,13 @@ class Admission:
         except Refusal as refusal:
             self.audit.record(note.refused(refusal, self.now()))
             if isinstance(refusal, UnknownClient | Malformed | WrongTarget):
-                self._count_failure(note.peer)
+                self.count_failure(note.peer)
             raise
         self.audit.record(note.granted(self.now()))
         return answer
 
-    def _count_failure(self, peer: str) -> None:
+    def count_failure(self, peer: str) -> None:
+        """One more request of this network address is refused; refuses with TooMany when it is one too many."""
         wait = self.failures.take(peer)
         if wait:
             raise TooMany("too many refused requests", retry_after=wait)
