@@ -236,13 +236,15 @@ class Exchanges(TokenCase):
                 self.refused_form(*BAD_REQUEST, exchange_form(self.bar, self.foo, token, kind))
 
     def test_x11_impersonation_beyond_the_list(self) -> None:
-        """A client names only itself, and users of its domains who exist and are not suspended."""
+        """A client names only itself, and users of its domains who exist and are not suspended; an address with an
+        extension is its user's, and no way around that."""
         self.bar.add_user("eve", suspended=True)
         good = impersonation(self.bar)
         changes: tuple[dict[str, Any], ...] = (
             {"iss": "_rra.foo.test"}, {"iss": "bar.test"}, {"iss": "https://bar.test"}, {"iss": "bob@bar.test"},
             {"sub": "alice@foo.test"}, {"sub": "bob@evil.test"}, {"sub": "nobody@bar.test"}, {"sub": "eve@bar.test"},
-            {"sub": "bob@sub.bar.test"}, {"sub": "postmaster@bar.test"}, {"sub": "bob+x@bar.test"},
+            {"sub": "bob@sub.bar.test"}, {"sub": "postmaster@bar.test"}, {"sub": "eve+x@bar.test"},
+            {"sub": "nobody+x@bar.test"}, {"sub": "+x@bar.test"}, {"sub": "bob+x@sub.bar.test"},
         )  # fmt: skip
         for number, change in enumerate(changes):
             with self.subTest(change=change):
