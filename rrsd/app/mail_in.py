@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import DeferredSemaphore
-from twisted.internet.endpoints import clientFromString, wrapClientTLS
+from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from rrsd.app.means import Means
@@ -21,6 +21,7 @@ from rrsd.core.values.digests import Digest, parse_digest
 from rrsd.core.values.holds import Progress
 from rrsd.core.values.jobs import Job
 from rrsd.core.values.messages import Arrival, Message
+from rrsd.drivers.imap.endpoints import ALPN, SecureEndpoint
 from rrsd.drivers.imap.folder import Content
 from rrsd.drivers.imap.mailboxes import Mailboxes
 from rrsd.drivers.keys.files import read_private
@@ -187,8 +188,8 @@ def imap_endpoint(means: Means) -> IStreamClientEndpoint:
         found: IStreamClientEndpoint = endpoint
         return found
     roots = read_file(tls.roots) if tls.roots is not None else None
-    creator = ClientTls(tls.minimum, roots).creator_for(imap.tls)
-    return wrapClientTLS(creator, endpoint)
+    creator = ClientTls(tls.minimum, roots, alpn=ALPN).creator_for(imap.tls)
+    return SecureEndpoint(endpoint, creator, means.effects.reactor, tls.handshake)
 
 
 def _service(means: Means) -> str:

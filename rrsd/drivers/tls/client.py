@@ -54,13 +54,21 @@ def _verifier(name: str) -> Callable[[SSL.Connection, X509, int, int, int], bool
 
 
 class ClientTls:
-    """Connection creators for hosts; with `credential` they present the client certificate when asked."""
+    """Connection creators for hosts; with `credential` they present the client certificate when asked.
+
+    `alpn` is the protocol that is spoken."""
 
     def __init__(
-        self, minimum: Version = Version.TLS13, roots_pem: bytes | None = None, credential: Credential | None = None
+        self,
+        minimum: Version = Version.TLS13,
+        roots_pem: bytes | None = None,
+        credential: Credential | None = None,
+        *,
+        alpn: bytes = HTTP11,
     ) -> None:
         self._minimum = minimum
         self._roots = roots_pem
+        self._alpn = alpn
         self._context = self._made(credential)
 
     def creator_for(self, name: str) -> Any:
@@ -73,7 +81,7 @@ class ClientTls:
 
     def _made(self, credential: Credential | None) -> SSL.Context:
         context = base_context(SSL.TLS_CLIENT_METHOD, self._minimum)
-        context.set_alpn_protos([HTTP11])
+        context.set_alpn_protos([self._alpn])
         context.set_verify_depth(5)
         if self._roots is None:
             context.set_default_verify_paths()
