@@ -1,17 +1,15 @@
 """Every decision goes into the audit trail and into the metrics."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import attrs
 from attrs import define, field
 from twisted.logger import Logger
-from twisted.web.iweb import IRequest
 
-from rrsd.core.refusals import Refusal, Unavailable
+from rrsd.core.refusals import Unavailable
 from rrsd.core.values.calls import Event
 from rrsd.roles.admin.meters import Meters
-from rrsd.web.trail import note
 
 _NAMES = tuple(each.name for each in attrs.fields(Event))
 _PLAIN = tuple(name for name in _NAMES if name != "claims")
@@ -23,11 +21,6 @@ class Trail(Protocol):
     def record(self, event: Mapping[str, Any]) -> None:
         """Append one line; OSError when it cannot be written."""
         ...
-
-
-def note_on(audit: "Audit") -> Callable[[IRequest, Refusal], None]:
-    """What writes down the requests that a site turns away before any role sees them."""
-    return lambda request, refusal: note(audit, "request", request, refusal)
 
 
 @define(eq=False)

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import ILogObserver, globalLogBeginner
 from twisted.web.resource import IResource
 
-from rrsd.app.audit import Audit, Trail, note_on
+from rrsd.app.audit import Audit, Trail
 from rrsd.app.doors import build_outbound
 from rrsd.app.front import Listeners
 from rrsd.app.tree import Daemon, Still
@@ -45,6 +45,7 @@ from rrsd.runtime.secure import SecureFactory
 from rrsd.runtime.timers import Timers
 from rrsd.web.protected import Policy, Protection, Published
 from rrsd.web.site import Site
+from rrsd.web.trail import Notes
 
 Build = Callable[[Protection], Klein | IResource]
 """What makes the API from its protection."""
@@ -85,7 +86,7 @@ class ProtectedApi:
         made = build(self.protection)
         inner = made.resource() if isinstance(made, Klein) else made
         reactor = self.outside.reactor
-        site = Site(Published(inner, self.protection), reactor, note=note_on(self.audit))
+        site = Site(Published(inner, self.protection), reactor, notes=Notes(self.audit))
         seconds = self.settings.tls.handshake.total_seconds()
         return SecureFactory(self.tls, site, reactor, handshake_timeout=seconds)
 

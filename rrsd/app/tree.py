@@ -16,7 +16,7 @@ from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.components import Componentized
 from typing_extensions import override
 
-from rrsd.app.audit import Audit, note_on
+from rrsd.app.audit import Audit
 from rrsd.app.compose import Composition, compose
 from rrsd.app.doors import build_doors
 from rrsd.app.effects import Effects, real
@@ -37,6 +37,7 @@ from rrsd.runtime.loops import Nursery
 from rrsd.runtime.secure import SecureFactory
 from rrsd.runtime.tree import OrderedTree, Room
 from rrsd.web.site import Limits, Site
+from rrsd.web.trail import Notes
 
 ROOMS = (
     "store", "keys", "tls", "dns", "fetch", "smtp", "imap", "policy",
@@ -235,7 +236,7 @@ class _Threaded:
 def _front(whole: Composition) -> Listeners:
     settings, reactor = whole.means.settings, whole.means.effects.reactor
     limits = Limits(most_body=MOST_BODY + settings.rra.most_message)
-    site = Site(whole.public, reactor, limits, note_on(whole.means.audit))
+    site = Site(whole.public, reactor, limits, Notes(whole.means.audit))
     site.is_verbose = settings.log.level is Level.DEBUG
     secure = SecureFactory(
         whole.means.doors.server, site, reactor, handshake_timeout=settings.tls.handshake.total_seconds()
@@ -246,10 +247,11 @@ def _front(whole: Composition) -> Listeners:
 def _desk(whole: Composition) -> Listeners:
     settings, reactor = whole.means.settings, whole.means.effects.reactor
     most = settings.rra.most_message
-    desk = Site(local_site(whole.window, whole.retrieving, most), reactor, Limits(most_body=MOST_BODY + most))
+    limits, notes = Limits(most_body=MOST_BODY + most), Notes(whole.means.audit)
+    desk = Site(local_site(whole.window, whole.retrieving, most), reactor, limits, notes)
     doors: list[Any] = [(settings.admin.socket, desk)]
     if settings.admin.listen is not None:
-        doors.append((settings.admin.listen, Site(status_site(whole.window), reactor)))
+        doors.append((settings.admin.listen, Site(status_site(whole.window), reactor, notes=notes)))
     return Listeners("admin", reactor, doors)
 
 

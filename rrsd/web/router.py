@@ -80,6 +80,7 @@ class Router(Klein):
         reference = self._reference()
         self._log.failure("{method} {path} failed, reference {reference}", failure, method=_method(request),
                           path=_path(request), reference=reference)  # fmt: skip
+        _note_fault(request, reference)
         _clear(request)
         document = {"error": _BUG.error, "reason": "fault", "reference": reference}
         return answer(request, document, _BUG.status, no_store=True)
@@ -87,8 +88,10 @@ class Router(Klein):
     def _cut_off(self, request: Request, failure: Failure) -> bytes:
         """End an answer that has begun in the only way that cannot be taken for a whole one."""
         if not isinstance(failure.value, Refusal):
+            reference = self._reference()
             self._log.failure("{path} broke off, reference {reference}", failure, path=_path(request),
-                              reference=self._reference())  # fmt: skip
+                              reference=reference)  # fmt: skip
+            _note_fault(request, reference)
         abort(request)
         return b""
 
@@ -133,6 +136,13 @@ def _noted(role: object, request: Request, refusal: Refusal) -> Refusal:
     except Refusal as other:
         return other
     return refusal
+
+
+def _note_fault(request: Request, reference: str) -> None:
+    """Let the site write it down, where the request came over one that does."""
+    failed = getattr(getattr(request, "site", None), "failed", None)
+    if failed is not None:
+        failed(request, reference)
 
 
 def _no_method(request: Request, problem: MethodNotAllowed) -> bytes:

@@ -6,7 +6,8 @@ drips in, and never gives up on a reader that has stopped reading.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
 from io import BytesIO
@@ -30,6 +31,7 @@ from rrsd.core.values.peers import Certificate
 from rrsd.runtime.logs import scrub
 from rrsd.web.refusals import headers_of, shape_of
 from rrsd.web.router import answer, refuse
+from rrsd.web.trail import Notes
 
 STEP = 16384
 """Bytes of a body that must come within one idle time."""
@@ -37,10 +39,6 @@ MOST_PATHS = 2048
 """Paths that are remembered as having one reading, or two."""
 LINGER = 1 << 20
 """Bytes of a refused body that are read and dropped, so that the client gets to see the refusal."""
-
-
-Note = Callable[[IRequest, Refusal], None]
-"""Writes down a request that the site itself turns away; refuses with Unavailable when it cannot."""
 
 
 @frozen
@@ -171,6 +169,12 @@ class CappedRequest(server.Request):
         self._give_back()
         super().connectionLost(reason)
 
+    @override
+    def processingFailed(self, reason: Failure) -> Any:
+        """A bug in a resource that is no route."""
+        self.channel.site.failed(self, "none: look for the path in the log")
+        return super().processingFailed(reason)
+
     def _give_back(self) -> None:
         channel = getattr(self, "channel", None)
         if channel is not None:
@@ -205,9 +209,9 @@ class Site(server.Site):
     is_verbose = False
 
     def __init__(
-        self, resource: IResource, reactor: IReactorTime, limits: Limits | None = None, note: Note | None = None
+        self, resource: IResource, reactor: IReactorTime, limits: Limits | None = None, notes: Notes | None = None
     ) -> None:
-        self._note = note
+        self._notes = notes
         self.limits = limits or Limits()
         idle = self.limits.idle.total_seconds()
         super().__init__(resource, reactor=reactor, timeout=idle, parsePOSTFormSubmission=False)
@@ -236,11 +240,17 @@ class Site(server.Site):
     def noted(self, request: IRequest, refusal: Refusal) -> Refusal:
         """The refusal, once it is written down; that of the audit trail when it cannot be (Z-08)."""
         try:
-            if self._note is not None:
-                self._note(request, refusal)
+            if self._notes is not None:
+                self._notes.refused(request, refusal)
         except Refusal as other:
             return other
         return refusal
+
+    def failed(self, request: IRequest, reference: str) -> None:
+        """Write down that the request ended with a bug; where that is not possible, the log alone has it."""
+        if self._notes is not None:
+            with suppress(Refusal):
+                self._notes.failed(request, reference)
 
     def left(self, channel: Channel) -> None:
         """A connection has ended."""

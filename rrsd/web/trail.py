@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, cast
 
+from attrs import frozen
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 
@@ -40,6 +41,22 @@ def note(audit: Audit, what: str, request: IRequest, refusal: Refusal, who: str 
     audit.record(
         Event(what, "refused", who=who, peer=peer, resource=resource, refusal=refusal.reason, evidence=refusal.detail)
     )
+
+
+@frozen
+class Notes:
+    """What a site writes down by itself; refuses with Unavailable when it cannot."""
+
+    audit: Audit
+
+    def refused(self, request: IRequest, refusal: Refusal) -> None:
+        """It was turned away before any role saw it."""
+        note(self.audit, "request", request, refusal)
+
+    def failed(self, request: IRequest, reference: str) -> None:
+        """It ended with an error that nobody had foreseen; the log has it under that reference."""
+        peer, resource, evidence = address_of(request), name_of(request), f"reference {reference}"
+        self.audit.record(Event("fault", "failed", peer=peer, resource=resource, evidence=evidence))
 
 
 def name_of(request: IRequest) -> str:

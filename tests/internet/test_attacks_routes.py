@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from rrsd.core.wire.fields import chunks_path
+from rrsd.drivers.store.sql.mailbox import Mailbox
 from tests.support.attackers import FORM, REASONS, AttackCase, Line, Response
 from tests.support.forgery import access
 
@@ -55,6 +56,24 @@ class Routes(AttackCase):
             self.assertEqual(response.headers["cache-control"], "no-store", what)
         if response.status == 401:
             self.assertTrue(response.headers["www-authenticate"].startswith("Bearer"), what)
+
+    def test_unforeseen_error_left_no_line(self) -> None:
+        """A bug in a flow: the answer and one line of the trail have the reference of the log, and no more."""
+
+        async def fail(*_: object) -> None:
+            raise ValueError("hush-hush")
+
+        self.patch(Mailbox, "messages", fail)
+        response = self.kept.ask("GET", "/api/messages", **self.bearer)
+        self.assertEqual(response.status, 500)
+        reference = response.json()["reference"]
+        (line,) = self.foo.trail.of("fault")
+        self.assertEqual(
+            {name: line[name] for name in ("outcome", "resource", "evidence")},
+            {"outcome": "failed", "resource": "GET /api/messages", "evidence": f"reference {reference}"},
+        )
+        self.assertNotIn("hush", f"{self.foo.trail.lines} {response}")
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
     def ask(self, method: str, target: str, body: bytes = b"", **headers: Any) -> None:
         """One request on a line of its own if need be."""

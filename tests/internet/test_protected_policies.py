@@ -153,6 +153,8 @@ class Trees(ApiCase):
         self.assertEqual(self.ask("x.y.z", target="/who", api=self.tree).status, 401)
         self.assertEqual(self.ask(self.token, target="/broken", api=self.tree).status, 500)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        (line,) = self.tree.trail.of("fault")
+        self.assertEqual((line["outcome"], line["resource"]), ("failed", "GET /broken"))
 
     def test_client_leaves(self) -> None:
         """Room at the gate is given back when the client leaves, during the proof or after it."""

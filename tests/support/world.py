@@ -18,7 +18,7 @@ from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from rrsd.app.audit import Audit, note_on
+from rrsd.app.audit import Audit
 from rrsd.app.compose import Composition, compose
 from rrsd.app.doors import build_doors
 from rrsd.app.effects import Effects
@@ -47,6 +47,7 @@ from rrsd.runtime.secure import SecureFactory
 from rrsd.runtime.timers import Timers
 from rrsd.runtime.workers import InlineWorkers
 from rrsd.web.site import Site
+from rrsd.web.trail import Notes
 from tests.support.internet import HostReactor, Internet
 from tests.support.zones import OPEN_RESOLVER, RESOLVER, Zones
 
@@ -204,7 +205,7 @@ class MemoryDomain:
 
     def listen(self, host: str) -> None:
         """Answer at the host of that name."""
-        site = Site(self.whole.public, self.whole.means.effects.reactor, note=note_on(self.whole.means.audit))
+        site = Site(self.whole.public, self.whole.means.effects.reactor, notes=Notes(self.whole.means.audit))
         secure = SecureFactory(self.whole.means.doors.server, site, self.whole.means.effects.reactor)
         self.world.internet.listen(host, 443, secure)
 

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from rrsd.web.site import Limits, Site
+from rrsd.web.trail import Notes
 
 
 class Transport(StringTransport):
@@ -71,11 +72,11 @@ class Page:
 class Browser:
     """Sends requests to routes or to an object that has them."""
 
-    def __init__(self, app: Any, limits: Limits | None = None) -> None:
+    def __init__(self, app: Any, limits: Limits | None = None, notes: Notes | None = None) -> None:
         self.clock = Clock()
         routes: Klein = app if isinstance(app, Klein) else app.routes
         self.app = app
-        self.site = Site(routes.resource(), self.clock, limits)
+        self.site = Site(routes.resource(), self.clock, limits, notes)
 
     def connect(self) -> tuple[Any, Transport]:
         """A new connection."""

@@ -4,15 +4,17 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
-from attrs import define
+from attrs import define, field
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core import refusals
 from rrsd.core.refusals import ALL, Damaged, Malformed, TooMany, Unauthenticated, Unavailable, Unproven
+from rrsd.core.values.calls import Event
 from rrsd.web import bearer, bodies, streams
 from rrsd.web.refusals import TABLE, Shape
 from rrsd.web.router import Router, answer
+from rrsd.web.trail import Notes
 from tests.support.calling import World, get
 from tests.web.browsing import Browser
 
@@ -72,6 +74,20 @@ class Role:
         if self.raised is not None:
             raise self.raised
         yield b""
+
+
+@define(eq=False)
+class Paper:
+    """A trail in memory; with `trouble` it cannot be written."""
+
+    trouble: Unavailable | None = None
+    lines: list[Event] = field(factory=list)
+
+    def record(self, event: Event) -> None:
+        """Keep it."""
+        if self.trouble is not None:
+            raise self.trouble
+        self.lines.append(event)
 
 
 class Table(SynchronousTestCase):
@@ -148,6 +164,25 @@ class Routing(SynchronousTestCase):
         page = Browser(Role(ValueError("hush-hush"))).get("/refuse")
         self.assertEqual(page.status, 500)
         self.assertEqual(page.document, {"error": "server_error", "reason": "fault", "reference": "r-1"})
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_bug_left_no_line(self) -> None:
+        """One in the trail, under the reference that answer and log have; in the middle of a body too."""
+        paper = Paper()
+        for path, status in (("/refuse", 500), ("/late", 200)):
+            page = Browser(Role(ValueError("hush-hush")), notes=Notes(paper)).get(path)
+            self.assertEqual(page.status, status)
+            self.assertEqual(
+                paper.lines.pop(),
+                Event("fault", "failed", peer="20.0.0.9", resource=f"GET {path}", evidence="reference r-1"),
+            )
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+        self.assertEqual(paper.lines, [])
+
+    def test_bug_while_the_trail_is_full(self) -> None:
+        """The log has it all the same, and the answer is no other."""
+        page = Browser(Role(ValueError("hush-hush")), notes=Notes(Paper(Unavailable("full")))).get("/refuse")
+        self.assertEqual((page.status, page.document["reference"]), (500, "r-1"))
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
     def test_path_tricks(self) -> None:
