@@ -113,7 +113,7 @@ def local_site(window: Window, retrieving: Retrieving, most_message: int) -> Swi
                 ("/users", "/keys", "/identity", "/policy", "/reload"),
             ),
             Mount(Register(window, retrieving.operations.audit).routes.resource(), ("/clients",)),
-            Mount(operator.routes.resource(), ("/queue", "/pulls", "/deliver", "/delegations")),
+            Mount(operator.routes.resource(), ("/queue", "/pulls", "/destinations", "/deliver", "/delegations")),
         )
     )
 

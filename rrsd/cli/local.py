@@ -8,6 +8,7 @@ GET /health, GET /ready                     200 {"status": "ok"} or 503
 GET /metrics                                Prometheus text
 GET /queue                                  {"by_state": {state: number}, "bytes_waiting": number}
 GET /pulls?state=&origin=&after=&most=      {"pulls": [job], "next": number or null}
+GET /destinations?name=                     {"destinations": [destination], "changes": [change]}, newest first
 GET /pulls/<id>                             {"job": job, "history": [row], "fetch": fetch}
 GET /pulls/<id>/explain                     {"text": sentences, "facts": {name: value}}
 POST /pulls/<id>/<act>                      {"job": job}; act: retry-now, hold, release, cancel
@@ -41,8 +42,9 @@ POST /reload                                {"reloaded": [names]}
 ==========================================  =========================================================================
 
 job: the fields of `rrsd.core.values.jobs.Job` by name, and "done" (bytes here). row: "at", "before", "after", "event",
-"evidence". fetch: "origin", "digest", "epoch", "validator", "offset" (bytes durable). Digests are ni names. client:
-"name", "state", "since", "x5t" (base64url), "spki" (hex), "not_after".
+"evidence". destination: "name", "limit" (at once), "opened", "until", "failures", "probes", "reason". change: "kind",
+"name", "at", "event", "before", "after", "until", "reason". fetch: "origin", "digest", "epoch", "validator", "offset"
+(bytes durable). Digests are ni names. client: "name", "state", "since", "x5t" (base64url), "spki" (hex), "not_after".
 """
 
 import json
@@ -85,6 +87,10 @@ class Local:
         """A page of jobs by number."""
         given = {"state": state, "origin": origin, "after": after or "", "most": most}
         return self._get("/pulls?" + urlencode({k: v for k, v in given.items() if v != ""}), "list pulls")
+
+    def destinations(self, name: str = "") -> dict[str, Any]:
+        """How many pulls each destination may have at once, and why."""
+        return self._get("/destinations" + (f"?{urlencode({'name': name})}" if name else ""), "list destinations")
 
     def pull(self, job: int) -> dict[str, Any]:
         """One job with its history and its transfer."""

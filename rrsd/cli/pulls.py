@@ -19,6 +19,7 @@ def pulls() -> None:
     \b
       rrsctl pulls list --state deferred
       rrsctl pulls explain 17
+      rrsctl pulls destinations
       rrsctl pulls retry-now 17
       rrsctl pulls retry-now --origin https://rs.foo.test --all
     """
@@ -53,6 +54,40 @@ def _row(job: dict[str, Any]) -> tuple[object, ...]:
 def done_of(job: dict[str, Any]) -> int:
     """The bytes of a job that are on this disk."""
     return int(job.get("done") or 0)
+
+
+@pulls.command()
+@click.argument("origin", default="")
+@pass_session
+def destinations(session: Session, origin: str) -> None:
+    """How many pulls each resource server may have at once, and why.
+
+    Four at first; one more for as many good pulls in a row as it has, one less at once when it pushes back or fails.
+    One that does not answer is left alone (OPEN) and probed ever more rarely. Those of which nothing is known are not
+    listed. `sts` is the token service of our own domain. With ORIGIN its latest changes are shown, newest first.
+
+    \b
+      rrsctl pulls destinations
+      rrsctl pulls destinations https://rs.foo.test
+      rrsctl pulls retry-now --all --origin https://rs.foo.test     probe it now
+    """
+    document = session.local().destinations(origin)
+    rows = [_destination(each) for each in document.get("destinations", [])]
+    text = table(("DESTINATION", "STATE", "AT ONCE", "ASKED AGAIN (UTC)", "WHY"), rows) if rows else "nothing is known"
+    if origin:
+        changes = [_change(each) for each in document.get("changes", [])]
+        text += "\n\n" + table(("AT (UTC)", "EVENT", "AT ONCE", "WHY"), changes) if changes else ""
+    session.console.result(document, text)
+
+
+def _destination(each: dict[str, Any]) -> tuple[object, ...]:
+    state = "open" if each.get("opened") else "asked to wait" if each.get("until") else "closed"
+    return each.get("name"), state, each.get("limit"), when(each.get("until")) or "-", each.get("reason") or "-"
+
+
+def _change(each: dict[str, Any]) -> tuple[object, ...]:
+    limits = f"{each.get('before')} to {each.get('after')}"
+    return when(each.get("at")), each.get("event"), limits, each.get("reason")
 
 
 @pulls.command()

@@ -64,6 +64,7 @@ socket      DELETE  /clients/<name>
 socket      DELETE  /users/<text>
 socket      GET     /clients
 socket      GET     /clients/<name>
+socket      GET     /destinations
 socket      GET     /keys
 socket      GET     /pulls
 socket      GET     /pulls/<int:number>

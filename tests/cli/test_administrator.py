@@ -125,6 +125,23 @@ class Pulls(Case):
         self.table.on("GET", "/pulls", reply({"pulls": [], "next": None}))
         self.assertEqual(self.rrsctl("pulls", "list")[1].out.getvalue(), "nothing to pull\n")
 
+    def test_destinations(self) -> None:
+        """How many at once and why; the changes of one that is named."""
+        known = {"name": "https://foo.test", "limit": 3, "opened": None, "until": None, "reason": "connect: refused"}
+        change = {"at": "2026-01-01T00:00:00+00:00", "event": "lowered", "before": 4, "after": 3, "reason": "refused"}
+        document = {"destinations": [known], "changes": [change]}
+        self.table.on("GET", "/destinations", reply(document))
+        text = self.rrsctl("pulls", "destinations", "https://foo.test")[1].out.getvalue()
+        self.assertIn("https://foo.test  closed        3", text)
+        self.assertIn("lowered  4 to 3", text)
+        self.assertIn(("name", "https://foo.test"), self.query())
+        self.assertEqual(self.rrsctl("pulls", "destinations", is_json=True)[1].document, document)
+
+    def test_no_destination(self) -> None:
+        """Those that are well are not listed, and that is a sentence."""
+        self.table.on("GET", "/destinations", reply({"destinations": [], "changes": []}))
+        self.assertEqual(self.rrsctl("pulls", "destinations")[1].out.getvalue(), "nothing is known\n")
+
     def test_show(self) -> None:
         """A pull is shown with its durable bytes and its history."""
         fetch = {"origin": "https://foo.test", "digest": "x", "epoch": 2, "validator": "", "offset": 500}

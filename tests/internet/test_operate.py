@@ -43,7 +43,7 @@ class Hands(SynchronousTestCase):
         """The job is cancelled, nobody is blamed, and nothing is asked for again."""
         self.act("cancel")
         self.assertEqual(self.bar.job(1).state, State.CANCELLED)
-        self.assertEqual(self.bar.whole.retrieving.operations.scheduler.health.all(), ())
+        self.assertEqual(self.bar.whole.retrieving.operations.scheduler.health.ill(), ())
         self.world.advance(300, 10)
         self.assertEqual(len(self.hostile.heads), 1)
 

@@ -172,6 +172,12 @@ class Breaker:
     (pseudo-cohorts);
     `probes` counts the probes since it opened. `limit` is how many
     transfers it may have at once. `reason` says in words why it is as it is.
+
+    `ceiling` is the limit that was last known to be borne when one more was too many, 0 when none is known; `patience`
+    how many times as many good completions one more than that costs. The rest is of the moment and not stored:
+    `earned` is the part of a further transfer that good completions have earned, `spared` how much more failures may
+    cost before the next is taken, `taken` when the last one was, `blows` the failures since, and `starting` whether it
+    recovers from an outage.
     """
 
     name: str
@@ -182,6 +188,30 @@ class Breaker:
     probes: int = 0
     limit: int = 4
     reason: str = ""
+    ceiling: int = 0
+    patience: int = 1
+    earned: float = 0.0
+    spared: float = 0.0
+    taken: Instant | None = None
+    blows: int = 0
+    starting: bool = False
+
+
+@frozen
+class Adjustment:
+    """One change of what a destination or an issuer may have at once, or of when it is asked again, and why.
+
+    `before` and `after` are the limits; `until` is when it may be asked again if it is left alone.
+    """
+
+    kind: str
+    name: str
+    at: Instant
+    event: str
+    before: int
+    after: int
+    until: Instant | None
+    reason: str
 
 
 @frozen

@@ -1,11 +1,12 @@
-"""When a destination or an issuer is left alone, and for how long (pure)."""
+"""When a destination or an issuer is left alone, and for how long (pure). How many at once: `slots`."""
 
 from datetime import timedelta
 
 from attrs import evolve
 
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Breaker
+from rrsd.core.values.jobs import Adjustment, Breaker
+from rrsd.roles.rra import slots as concurrency
 from rrsd.roles.rra.rules import Outcome, Result, back_off
 
 CONNECTION_FAILURES = 5
@@ -28,13 +29,10 @@ LEAST_RETRY_AFTER, MOST_RETRY_AFTER = 1, 86400
 PUSHED_FIRST, PUSHED_CAP = timedelta(seconds=1), timedelta(minutes=15)
 """How rarely a destination is asked that pushes back again and again, whatever it asks for."""
 
-FIRST_LIMIT = 4
-"""How many transfers a destination has at once before anything is known of it."""
-
 
 def unknown(name: str, most: int) -> Breaker:
     """The breaker of a destination that was never tried; `most` is the configured limit."""
-    return Breaker(name, limit=min(FIRST_LIMIT, most))
+    return Breaker(name, limit=concurrency.first(most))
 
 
 def is_open(breaker: Breaker, now: Instant) -> bool:
@@ -57,14 +55,15 @@ def probe_cap(since: timedelta) -> timedelta:
     return PROBE_LAST_CAP
 
 
-def after_destination(breaker: Breaker, result: Result, now: Instant, chance: float, most: int) -> Breaker:
-    """The destination's breaker after an attempt; `most` is the configured limit."""
+def after_destination(breaker: Breaker, result: Result, now: Instant, chance: float, most: int, used: int) -> Breaker:
+    """The destination's breaker after an attempt; `most` is the configured limit, `used` how many ran, this one
+    included."""
     if result.outcome is Outcome.PUSHED_BACK:
         return _pushed_back(breaker, result, now, chance)
     if result.outcome in (Outcome.UNREACHABLE, Outcome.BROKEN):
         return _failed(breaker, result, now, chance)
     if result.reached:
-        return _answered(breaker, now, most)
+        return _answered(breaker, result, now, most, used)
     return breaker
 
 
@@ -73,13 +72,8 @@ def _pushed_back(breaker: Breaker, result: Result, now: Instant, chance: float) 
     wait = min(max(result.retry_after or LEAST_RETRY_AFTER, LEAST_RETRY_AFTER), MOST_RETRY_AFTER)
     asked = timedelta(seconds=wait * (1 + chance / 10))
     until = now + max(asked, back_off(PUSHED_FIRST, PUSHED_CAP, breaker.probes, chance))
-    return evolve(
-        breaker,
-        not_before=_later(breaker, until),
-        probes=breaker.probes + 1,
-        limit=max(1, breaker.limit - 1),
-        reason=f"asked to come back in {wait} s",
-    )
+    fewer = concurrency.worse(breaker, now, True, f"asked to come back in {wait} s")
+    return evolve(fewer, not_before=_later(breaker, until), probes=breaker.probes + 1)
 
 
 def _later(breaker: Breaker, until: Instant) -> Instant:
@@ -91,11 +85,9 @@ def _failed(breaker: Breaker, result: Result, now: Instant, chance: float) -> Br
         return breaker  # the attempt began before it opened: one outage is counted once
     connection = result.outcome is Outcome.UNREACHABLE
     worse = evolve(
-        breaker,
+        concurrency.worse(breaker, now, False, result.evidence),
         failures=breaker.failures + 1 if connection else 0,
         cohorts=breaker.cohorts + 1 / max(1, breaker.limit),
-        limit=max(1, breaker.limit - 1),
-        reason=result.evidence,
     )
     if breaker.opened is not None:
         return _opened(worse, now, chance)
@@ -110,21 +102,60 @@ def _opened(breaker: Breaker, now: Instant, chance: float) -> Breaker:
     return evolve(breaker, not_before=_later(breaker, now + wait), probes=breaker.probes + 1)
 
 
-def _answered(breaker: Breaker, now: Instant, most: int) -> Breaker:
-    """Slow start after a recovery: 1, 2, 4 … up to `most`."""
+def _answered(breaker: Breaker, result: Result, now: Instant, most: int, used: int) -> Breaker:
+    """It lives; what was completed well earns it more at once. After an outage it begins again with one."""
     if breaker.opened is not None:
-        return Breaker(breaker.name, limit=1, reason="answers again")
-    limit = min(most, breaker.limit * 2)
-    better = Breaker(breaker.name, limit=limit, reason=breaker.reason if limit < most else "")
+        return Breaker(breaker.name, limit=1, starting=True, reason="answers again")
+    alive = evolve(breaker, failures=0, cohorts=0.0)
+    if result.outcome is Outcome.STORED:
+        alive = concurrency.better(alive, most, used)
     if is_open(breaker, now):  # it asked for a pause, and what was under way is no reason to forget that
-        return evolve(better, not_before=breaker.not_before, probes=breaker.probes, reason=breaker.reason)
-    return better
+        return evolve(alive, reason=breaker.reason)
+    return evolve(alive, not_before=None, probes=0)
 
 
 def is_well(breaker: Breaker, now: Instant, most: int) -> bool:
     """Whether nothing speaks against the destination; it may have earned more slots than an unknown one."""
     spotless = not breaker.failures and not breaker.cohorts and breaker.opened is None
-    return spotless and breaker.limit >= min(FIRST_LIMIT, most) and not is_open(breaker, now)
+    return spotless and breaker.limit >= concurrency.first(most) and not is_open(breaker, now)
+
+
+_SAID = ("failures", "cohorts", "opened", "not_before", "probes", "limit", "ceiling", "patience")
+
+
+def is_news(before: Breaker, after: Breaker) -> bool:
+    """Whether a breaker changed in what outlives a restart."""
+    return any(getattr(before, name) != getattr(after, name) for name in _SAID)
+
+
+def adjustment(kind: str, before: Breaker, after: Breaker, now: Instant) -> Adjustment | None:
+    """What the change is called, with its reason; None where neither the limit nor the time of the next request
+    changed."""
+    event = _event(before, after)
+    if event is None:
+        return None
+    until = after.not_before if is_open(after, now) else None
+    reason = after.reason or "it answers"
+    return Adjustment(kind, after.name, now, event, before.limit, after.limit, until, reason)
+
+
+def _event(before: Breaker, after: Breaker) -> str | None:
+    """The names stand in docs/operator/troubles.rst."""
+    if before.opened is None and after.opened is not None:
+        return "opened"
+    if before.opened is not None and after.opened is None:
+        return "recovered"
+    if after.not_before is not None and before.not_before != after.not_before:
+        return _waits(before, after)
+    if before.limit == after.limit:
+        return None
+    return "raised" if after.limit > before.limit else "lowered"
+
+
+def _waits(before: Breaker, after: Breaker) -> str:
+    if before.not_before is not None and after.not_before is not None and after.not_before < before.not_before:
+        return "let through"
+    return "probe failed" if after.opened is not None else "asked to wait"
 
 
 def after_issuer(breaker: Breaker, result: Result, now: Instant, chance: float) -> Breaker:

@@ -8,7 +8,7 @@ import attrs
 from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Counts, Fetch, HistoryRow, Job
+from rrsd.core.values.jobs import Adjustment, Breaker, Counts, Fetch, HistoryRow, Job
 from rrsd.core.values.peers import Origin
 from rrsd.roles.rra.explain import Explanation
 from rrsd.roles.rra.operate import Shown
@@ -72,6 +72,25 @@ def explanation_document(explanation: Explanation) -> Document:
         "remedy": explanation.remedy,
     }
     return {"text": explanation.sentence, "facts": dict(facts)}
+
+
+def breaker_document(breaker: Breaker, now: Instant) -> Document:
+    """A destination or an issuer: how many at once, and when it is asked again if it is left alone."""
+    opens = breaker.not_before is not None and breaker.not_before > now
+    return {
+        "name": breaker.name,
+        "limit": breaker.limit,
+        "opened": _plain(breaker.opened),
+        "until": _plain(breaker.not_before) if opens else None,
+        "failures": breaker.failures,
+        "probes": breaker.probes,
+        "reason": breaker.reason,
+    }
+
+
+def adjustment_document(one: Adjustment) -> Document:
+    """One change of a breaker."""
+    return {field.name: _plain(getattr(one, field.name)) for field in attrs.fields(Adjustment)}
 
 
 def counts_document(counts: Counts) -> Document:

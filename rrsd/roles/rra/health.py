@@ -8,7 +8,7 @@ from attrs import define, evolve, field
 
 from rrsd.core.refusals import NoSpace, Unavailable
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Blame, Breaker, Job
+from rrsd.core.values.jobs import Adjustment, Blame, Breaker, Job
 from rrsd.core.values.peers import Origin
 from rrsd.roles.rra import breakers, rules
 from rrsd.roles.rra.ports import Queue, Timers
@@ -18,7 +18,7 @@ from rrsd.runtime.expiring import Expiring
 
 PAUSE = timedelta(seconds=30)
 """How long nothing new starts after this host could not store."""
-MOST_BREAKERS = 10_000
+MOST_BREAKERS = 20_000
 """Destinations that are remembered; one that is forgotten costs a few probes."""
 
 
@@ -86,19 +86,22 @@ class Health:
             return self._issuer.not_before
         return self._breaker(job.origin).not_before if rules.BLAMES[outcome] is Blame.DESTINATION else None
 
-    def charge(self, origin: Origin, result: Result, now: Instant) -> "Charged":
-        """Let the result count for and against the parties; what changed by it."""
+    def charge(self, origin: Origin, result: Result, now: Instant, used: int) -> "Charged":
+        """Let the result count for and against the parties; what changed by it. `used` transfers from the destination
+        ran at once, this one included."""
         if result.outcome is Outcome.NO_SPACE:
             self.pause()
         issuer, destination = self._issuer, self._breaker(origin)
         self._issuer = breakers.after_issuer(issuer, result, now, self.chance())
         most = self.settings.active_per_destination
-        after = breakers.after_destination(destination, result, now, self.chance(), most)
+        after = breakers.after_destination(destination, result, now, self.chance(), most, used)
         if after != destination:
             self._remember(after, now)
         return Charged(
-            issuer=self._issuer if self._issuer != issuer else None,
-            destination=after if after != destination else None,
+            changes=(
+                *_changed("issuer", issuer, self._issuer, now),
+                *_changed("destination", destination, after, now),
+            ),
             answers_again=destination.opened is not None and after.opened is None,
             more_may_run=after.limit > destination.limit or self._issuer.failures < issuer.failures,
         )
@@ -106,29 +109,32 @@ class Health:
     async def save(self, charged: "Charged") -> None:
         """Write down what changed. What cannot be written now stays in memory: it only saves probes after a restart."""
         try:
-            if charged.issuer is not None:
-                await self.queue.save_breaker("issuer", charged.issuer)
-            if charged.destination is not None:
-                await self.queue.save_breaker("destination", charged.destination)
+            for kind, breaker, adjustment in charged.changes:
+                await self.queue.save_breaker(kind, breaker, adjustment)
         except (NoSpace, Unavailable):
             self.pause()
 
-    def let_probe(self, origin: Origin, now: Instant) -> bool:
-        """Let one attempt through to the destination; False if somebody asked for that in the last 10 s."""
+    def let_probe(self, origin: Origin, now: Instant) -> "Charged | None":
+        """Let one attempt through to the destination; None if somebody asked for that in the last 10 s."""
         moment = self.timers.monotonic()
         if self._woken.get(str(origin), moment) is not None:
-            return False
+            return None
         self._woken.put(str(origin), True, moment + breakers.WAKE_INTERVAL.total_seconds())
         breaker = self._breaker(origin)
-        if breakers.is_open(breaker, now):
-            self._remember(evolve(breaker, not_before=now), now)
-        return True
+        if not breakers.is_open(breaker, now):
+            return Charged()
+        after = evolve(breaker, not_before=now)
+        self._remember(after, now)
+        return Charged(changes=_changed("destination", breaker, after, now))
 
     def all(self) -> tuple[Breaker, ...]:
-        """The breakers that are not in perfect health, destinations and the STS."""
+        """Every destination of which anything is known, and the STS when it failed."""
+        return (*self._destinations.values(), *([self._issuer] if self.on_probation else []))
+
+    def ill(self) -> tuple[Breaker, ...]:
+        """Those that are not in perfect health."""
         now, most = self.timers.now(), self.settings.active_per_destination
-        ill = [each for each in self._destinations.values() if not breakers.is_well(each, now, most)]
-        return (*ill, *([self._issuer] if self.on_probation else []))
+        return tuple(each for each in self.all() if not breakers.is_well(each, now, most))
 
     def of(self, origin: Origin) -> Breaker | None:
         """The destination's breaker if anything is known of it."""
@@ -139,19 +145,26 @@ class Health:
 
     def _remember(self, breaker: Breaker, now: Instant) -> None:
         self._destinations.pop(breaker.name, None)
-        most = self.settings.active_per_destination
-        if breaker.limit != breakers.unknown(breaker.name, most).limit or not breakers.is_well(breaker, now, most):
+        if evolve(breaker, reason="") != breakers.unknown(breaker.name, self.settings.active_per_destination):
             self._destinations[breaker.name] = breaker
         if len(self._destinations) > MOST_BREAKERS:
             self._destinations.popitem(last=False)
 
 
+_Changed = tuple[str, Breaker, Adjustment | None]
+
+
+def _changed(kind: str, before: Breaker, after: Breaker, now: Instant) -> tuple[_Changed, ...]:
+    if not breakers.is_news(before, after):
+        return ()
+    return ((kind, after, breakers.adjustment(kind, before, after, now)),)
+
+
 @define(frozen=True, kw_only=True)
 class Charged:
-    """What one result changed: breakers to save, whether the destination answers again after an outage, whether there
-    is room for another runner."""
+    """What one result changed: breakers to save with the reason, whether the destination answers again after an outage,
+    whether there is room for another runner."""
 
-    issuer: Breaker | None
-    destination: Breaker | None
-    answers_again: bool
-    more_may_run: bool
+    changes: tuple[_Changed, ...] = ()
+    answers_again: bool = False
+    more_may_run: bool = False

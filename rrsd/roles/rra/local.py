@@ -13,6 +13,8 @@ from rrsd.core.values.messages import Message
 from rrsd.core.values.peers import Origin, parse_origin
 from rrsd.roles.rra.acceptance import Acceptance
 from rrsd.roles.rra.documents import (
+    adjustment_document,
+    breaker_document,
     counts_document,
     explanation_document,
     job_document,
@@ -49,6 +51,14 @@ class Operator:
         )
         page = [job_document(job, await self.operations.done(job)) for job in jobs]
         return answer(request, {"pulls": page, "next": jobs[-1].job if len(jobs) == most else None})
+
+    @routes.route("/destinations", methods=["GET"])
+    async def destinations(self, request: IRequest) -> bytes:
+        """How many pulls each destination may have at once, when it is asked again, and what led there."""
+        name, now = _first(request, b"name"), self.operations.timers.now()
+        changes = await self.operations.adjustments(name)
+        known = [breaker_document(each, now) for each in self.operations.destinations(name)]
+        return answer(request, {"destinations": known, "changes": [adjustment_document(each) for each in changes]})
 
     @routes.route("/pulls/<int:number>", methods=["GET"])
     async def show(self, request: IRequest, number: int) -> bytes:

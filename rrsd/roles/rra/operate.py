@@ -8,7 +8,7 @@ from attrs import define, evolve, field, frozen
 from rrsd.core.refusals import Conflict, Damaged, Forbidden, Refusal, Unknown
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.calls import Event
-from rrsd.core.values.jobs import Change, Counts, Fetch, HistoryRow, Job, Priority, State
+from rrsd.core.values.jobs import Adjustment, Breaker, Change, Counts, Fetch, HistoryRow, Job, Priority, State
 from rrsd.core.values.peers import Origin
 from rrsd.roles.rra import rules
 from rrsd.roles.rra.breakers import WAKE_INTERVAL
@@ -25,6 +25,7 @@ VERBS = {"retry-now": "woken", "hold": "held", "release": "released", "cancel": 
 LOOK_AGAIN = timedelta(milliseconds=200)
 AT_ONCE = 500
 MOST_HISTORY = 200
+MOST_CHANGES = 200
 MOST_NUMBER = (1 << 63) - 1
 MOST_HURRIED = 10_000
 TRIES = 3
@@ -63,6 +64,15 @@ class Operations:
     async def jobs(self, state: State | None, origin: Origin | None, after: int, most: int) -> Sequence[Job]:
         """Jobs by number, those after `after`, at most `most` (500)."""
         return await self.queue.jobs(state, origin, after, min(most, AT_ONCE))
+
+    def destinations(self, name: str) -> Sequence[Breaker]:
+        """What is known of the destination or issuer of that name, of all when it is ""; those that are well and have
+        earned nothing are not among them."""
+        return [each for each in self.scheduler.health.all() if name in ("", each.name)]
+
+    async def adjustments(self, name: str) -> Sequence[Adjustment]:
+        """Their newest changes, each with its reason, newest first."""
+        return await self.queue.adjustments(name, MOST_CHANGES)
 
     async def show(self, number: int) -> Shown:
         """Everything about the job. Refuses with Unknown or Damaged."""

@@ -8,7 +8,18 @@ from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.calls import Answer, Call, Event
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Breaker, Change, Counts, Fetch, HistoryRow, Job, Lease, PendingReceipt, State
+from rrsd.core.values.jobs import (
+    Adjustment,
+    Breaker,
+    Change,
+    Counts,
+    Fetch,
+    HistoryRow,
+    Job,
+    Lease,
+    PendingReceipt,
+    State,
+)
 from rrsd.core.values.messages import Message
 from rrsd.core.values.peers import Certificate, Introduction, Origin
 from rrsd.core.values.resources import Blob, Checkpoint
@@ -94,8 +105,13 @@ class Queue(Protocol):
         """The saved breakers of a kind: "destination" or "issuer"."""
         ...
 
-    async def save_breaker(self, kind: str, breaker: Breaker) -> None:
-        """Remember a breaker by its name."""
+    async def save_breaker(self, kind: str, breaker: Breaker, adjustment: Adjustment | None = None) -> None:
+        """Remember a breaker by its name, and the change that led there; of each name the newest 20 are kept, 100,000
+        in all."""
+        ...
+
+    async def adjustments(self, name: str, most: int) -> Sequence[Adjustment]:
+        """The changes of the breakers of that name, of all when it is "", newest first."""
         ...
 
     async def receipts_due(self, now: Instant, most: int) -> Sequence[PendingReceipt]:

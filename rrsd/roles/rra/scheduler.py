@@ -150,13 +150,13 @@ class Scheduler:
     async def _one(self, lane: Lane, lease: Lease, probes: bool) -> None:
         self._probing += probes
         try:
-            await self._attempt(lease)
+            await self._attempt(lease, lane)
         finally:
             self._probing -= probes
             lane.held.pop(lease.job.digest, None)
             self.puller.transfers.take_wish(lease.job.job)
 
-    async def _attempt(self, lease: Lease) -> None:
+    async def _attempt(self, lease: Lease, lane: Lane) -> None:
         result = Result(Outcome.OURSELVES, "an unexpected failure; the log has it under this job")
         started = self.timers.monotonic()
         self.feed.started(lease.job)
@@ -165,12 +165,12 @@ class Scheduler:
         finally:
             if self._stopping and result.outcome is Outcome.OURSELVES:
                 result = Result(Outcome.INTERRUPTED, "the daemon stopped")
-            await self._settle(lease, result, started)
+            await self._settle(lease, result, started, lane.running)
 
-    async def _settle(self, lease: Lease, result: Result, started: float) -> None:
+    async def _settle(self, lease: Lease, result: Result, started: float, used: int) -> None:
         """The job first, then what only saves probes: a lease without an end would wait for a restart."""
         now = self.timers.now()
-        charged = self.health.charge(lease.job.origin, result, now)
+        charged = self.health.charge(lease.job.origin, result, now, used)
         job = await self._write(lease.job, result, now)
         if job is not None:
             self.feed.changed(job)
@@ -248,7 +248,11 @@ class Scheduler:
     async def wake(self, origin: Origin) -> int:
         """Jobs that wait for the destination run now, and its breaker lets a probe through; at most once in 10 s."""
         now = self.timers.now()
-        return await self._wake(origin, now) if self.health.let_probe(origin, now) else 0
+        charged = self.health.let_probe(origin, now)
+        if charged is None:
+            return 0
+        await self.health.save(charged)
+        return await self._wake(origin, now)
 
     async def _wake(self, origin: Origin, now: Instant) -> int:
         try:

@@ -7,7 +7,7 @@ from attrs import evolve
 from rrsd.core.refusals import Conflict, Unknown
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.digests import digest_of
-from rrsd.core.values.jobs import Blame, Breaker, Change, Job, Priority, State
+from rrsd.core.values.jobs import Adjustment, Blame, Breaker, Change, Job, Priority, State
 from rrsd.core.values.messages import Arrival
 from rrsd.core.values.resources import Checkpoint
 from tests.drivers.store.contract import StoreCase
@@ -229,6 +229,20 @@ class QueueContract(StoreCase):
         self.done(self.store.queue.save_breaker("destination", breaker))
         self.assertEqual(self.done(self.store.queue.breakers("destination")), [breaker])
         self.assertEqual(self.done(self.store.queue.breakers("issuer")), [])
+
+    def test_adjustments(self) -> None:
+        """The newest changes of each breaker are kept with their reasons, and what a breaker learned."""
+        learned = Breaker("d", ceiling=5, patience=8)
+        for number in range(30):
+            change = Adjustment("destination", "d", later(number), "lowered", 6, 5, later(60), f"reason {number}")
+            self.done(self.store.queue.save_breaker("destination", learned, change))
+        other = Adjustment("issuer", "sts", NOW, "opened", 4, 4, None, "down")
+        self.done(self.store.queue.save_breaker("issuer", Breaker("sts"), other))
+        self.assertEqual(self.done(self.store.queue.breakers("destination")), [learned])
+        kept = self.done(self.store.queue.adjustments("d", 50))
+        self.assertEqual([each.reason for each in kept], [f"reason {number}" for number in range(29, 9, -1)])
+        self.assertEqual((kept[0].at, kept[0].until), (later(29), later(60)))
+        self.assertEqual(self.done(self.store.queue.adjustments("", 2)), [other, kept[0]])
 
     def test_outbox(self) -> None:
         """A stored job owes a receipt until it is acknowledged; trying again keeps its identifier."""

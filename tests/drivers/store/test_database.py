@@ -113,6 +113,18 @@ class DatabaseTests(SynchronousTestCase):
         connection.close()
         self.assertTrue(Path(f"{self.path}.schema-1").exists())
 
+    def test_upgrade_of_the_breakers(self) -> None:
+        """A breaker that was open stays open; nothing is known yet of what its destination bears."""
+        self.database = FileDatabase(self.path, migrations()[:8])
+        connection = self.database.writer()
+        connection.execute("INSERT INTO breakers VALUES ('destination', 'd', 5, 1.5, 1.0, 2.0, 3, 2, 'down')")
+        connection.close()
+        connection = FileDatabase(self.path).writer()
+        row = connection.execute("SELECT failures, most, ceiling, patience FROM breakers").fetchall()
+        self.assertEqual(row, [(5, 2, 0, 1)])
+        self.assertEqual(connection.execute("SELECT count(*) FROM adjustments").fetchall(), [(0,)])
+        connection.close()
+
     def test_upgrade_of_the_ledger(self) -> None:
         """What was handed on before there were offers is known to be there."""
         self.database = FileDatabase(self.path, migrations()[:6])

@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import State
-from rrsd.drivers.store.sql import jobs, outbox, picking
+from rrsd.drivers.store.sql import healths, jobs, outbox, picking
 from rrsd.drivers.store.sql.database import MemoryDatabase
 from tests.drivers.store.samples import NOW, OTHER_RS, RS, job, later
 
@@ -84,8 +84,8 @@ class PickingTests(SynchronousTestCase):
 
     def test_damaged_breaker(self) -> None:
         """A breaker that cannot be read is left out."""
-        self.connection.execute("INSERT INTO breakers VALUES ('issuer', 'sts', 0, 0, 'nonsense', NULL, 0, 4, '')")
-        self.assertEqual(outbox.breakers(self.connection, "issuer"), [])
+        self.connection.execute("INSERT INTO breakers VALUES ('issuer', 'sts', 0, 0, 'nonsense', NULL, 0, 4, '', 0, 1)")
+        self.assertEqual(healths.breakers(self.connection, "issuer"), [])
 
     def test_poison_jobs(self) -> None:
         """A thousand jobs whose digest is busy do not hide the good job behind them."""

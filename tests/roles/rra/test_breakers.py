@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 from attrs import evolve
+from hypothesis import given
+from hypothesis.strategies import floats, integers, lists, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.values.jobs import Breaker
@@ -17,7 +19,7 @@ GOOD = Result(Outcome.STORED, authorized=True, reached=True)
 def after(breaker: Breaker, *results: Result) -> Breaker:
     """The breaker after the results, one after the other."""
     for result in results:
-        breaker = breakers.after_destination(breaker, result, NOW, 0.5, 4)
+        breaker = breakers.after_destination(breaker, result, NOW, 0.5, 4, 4)
     return breaker
 
 
@@ -40,9 +42,10 @@ class Destinations(SynchronousTestCase):
             breaker, count = after(breaker, Result(Outcome.BROKEN)), count + 1
         self.assertEqual((breaker.failures, count <= 12), (0, True))
 
-    def test_each_failure_takes_a_slot_and_one_is_left(self) -> None:
-        """Concurrency goes down by one, never to nothing."""
+    def test_a_failure_takes_a_slot_and_one_is_left(self) -> None:
+        """Concurrency goes down by one at once, never to nothing (`test_slots` has the rest)."""
         self.assertEqual(after(Breaker("d"), DOWN).limit, 3)
+        self.assertEqual(after(Breaker("d"), DOWN, DOWN).limit, 3)  # the second is about the same moment
         self.assertEqual(after(Breaker("d", limit=1), DOWN).limit, 1)
 
     def test_half_open_lets_one_probe_through(self) -> None:
@@ -62,10 +65,10 @@ class Destinations(SynchronousTestCase):
         """60 s x 2 per probe, at most the cap for the time since it opened."""
         opened = after(Breaker("d"), *[DOWN] * 5)
         assert opened.not_before is not None
-        again = breakers.after_destination(opened, DOWN, opened.not_before, 1.0, 4)
+        again = breakers.after_destination(opened, DOWN, opened.not_before, 1.0, 4, 4)
         self.assertEqual(again.not_before, opened.not_before + timedelta(minutes=2))
         old = evolve(opened, opened=NOW - timedelta(days=30), probes=50, not_before=NOW)
-        late = breakers.after_destination(old, DOWN, NOW, 1.0, 4)
+        late = breakers.after_destination(old, DOWN, NOW, 1.0, 4, 4)
         self.assertEqual(late.not_before, NOW + timedelta(hours=6))
 
     def test_g9_a_dead_destination_costs_at_most_150_probes_on_day_one(self) -> None:
@@ -74,7 +77,7 @@ class Destinations(SynchronousTestCase):
         while at < NOW + timedelta(days=1):
             assert breaker.not_before is not None
             at, probes = breaker.not_before, probes + 1
-            breaker = breakers.after_destination(breaker, DOWN, at, 0.5, 4)
+            breaker = breakers.after_destination(breaker, DOWN, at, 0.5, 4, 4)
         self.assertLessEqual(probes, 150)
 
     def test_recovery_starts_slowly(self) -> None:
@@ -132,7 +135,7 @@ class Destinations(SynchronousTestCase):
         """429 without a Retry-After is no invitation to ask every second for a week."""
         breaker, at, asked = Breaker("d"), NOW, 0
         while at < NOW + timedelta(days=1):
-            breaker = breakers.after_destination(breaker, Result(Outcome.PUSHED_BACK, reached=True), at, 0.5, 4)
+            breaker = breakers.after_destination(breaker, Result(Outcome.PUSHED_BACK, reached=True), at, 0.5, 4, 4)
             assert breaker.not_before is not None
             at, asked = breaker.not_before, asked + 1
         self.assertLess(asked, 150)
@@ -171,3 +174,64 @@ class Issuers(SynchronousTestCase):
         self.assertEqual(breakers.after_issuer(down, GOOD, NOW, 1.0), Breaker("sts"))
         healthy = Breaker("sts")
         self.assertIs(breakers.after_issuer(healthy, GOOD, NOW, 1.0), healthy)
+
+
+class Adjustments(SynchronousTestCase):
+    """Every change has a name and a reason."""
+
+    def told(self, before: Breaker, after: Breaker, kind: str = "destination") -> tuple[object, ...]:
+        """The change as it is kept, in short."""
+        one = breakers.adjustment(kind, before, after, NOW)
+        return () if one is None else (one.event, one.before, one.after, one.reason)
+
+    def test_names(self) -> None:
+        """What an operator reads, for each kind of change."""
+        healthy = Breaker("d")
+        opened = after(healthy, *[DOWN] * 5)
+        at = opened.not_before
+        assert at is not None
+        failed = breakers.after_destination(opened, DOWN, at, 0.5, 4, 1)
+        pushed = after(healthy, Result(Outcome.PUSHED_BACK, retry_after=100))
+        table = (
+            (healthy, after(healthy, DOWN), ("lowered", 4, 3, "connect: refused")),
+            (after(healthy, *[DOWN] * 4), opened, ("opened", 2, 2, "connect: refused")),
+            (opened, failed, ("probe failed", 2, failed.limit, "connect: refused")),
+            (opened, after(opened, GOOD), ("recovered", 2, 1, "answers again")),
+            (healthy, pushed, ("asked to wait", 4, 3, "asked to come back in 100 s")),
+            (pushed, evolve(pushed, not_before=NOW), ("let through", 3, 3, "asked to come back in 100 s")),
+            (evolve(healthy, limit=3), healthy, ("raised", 3, 4, "it answers")),
+            (healthy, evolve(healthy, earned=0.5), ()),
+        )
+        for before, later, wanted in table:
+            with self.subTest(wanted):
+                self.assertEqual(self.told(before, later), wanted)
+
+    def test_the_issuer_has_them_too(self) -> None:
+        """It opens at its first failure and says why."""
+        down = breakers.after_issuer(Breaker("sts"), Result(Outcome.ISSUER_DOWN, "auth: unavailable"), NOW, 1.0)
+        self.assertEqual(self.told(Breaker("sts"), down, "issuer"), ("opened", 4, 4, "auth: unavailable"))
+        self.assertEqual(self.told(down, Breaker("sts"), "issuer"), ("recovered", 4, 4, "it answers"))
+
+    def test_what_is_earned_by_and_by_is_not_written_down(self) -> None:
+        """A part of a slot outlives no restart, so that a good pull costs no commit."""
+        busy = breakers.after_destination(Breaker("d"), GOOD, NOW, 0.5, 16, 4)
+        self.assertEqual((busy.earned, breakers.is_news(Breaker("d"), busy)), (0.25, False))
+        self.assertTrue(breakers.is_news(Breaker("d"), after(Breaker("d"), DOWN)))
+
+    @given(lists(sampled_from(list(Outcome)), max_size=60), floats(0, 1), integers(1, 16), integers(0, 40))
+    def test_whatever_happens_it_is_explained(self, ends: list[Outcome], chance: float, most: int, gap: int) -> None:
+        """The limit stays between one and the configured one, open or asked to wait always has an end, and each change
+        of either has a name and a reason."""
+        breaker, at = breakers.unknown("d", most), NOW
+        for outcome in ends:
+            at += timedelta(seconds=gap)
+            result = Result(outcome, "why", reached=outcome is not Outcome.UNREACHABLE)
+            before, breaker = breaker, breakers.after_destination(breaker, result, at, chance, most, breaker.limit)
+            self.assertTrue(1 <= breaker.limit <= most)
+            self.assertTrue(0 <= breaker.earned < 1 and 0 <= breaker.spared < 1 and breaker.ceiling < most)
+            self.assertTrue(breaker.opened is None or breaker.not_before is not None)
+            told = breakers.adjustment("destination", before, breaker, at)
+            if (before.limit, before.opened) != (breaker.limit, breaker.opened):
+                assert told is not None
+                self.assertTrue(told.event and told.reason)
+                self.assertTrue(breakers.is_news(before, breaker))

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from rrsd.core.refusals import Forbidden, Unknown
+from rrsd.core.refusals import Forbidden, Unavailable, Unknown
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.jobs import State
 from rrsd.roles.rra.local import Operator
@@ -58,6 +58,17 @@ class Routes(SynchronousTestCase):
         self.call("POST", "/pulls/hold", b'{"all": false}', status=400)
         self.call("POST", "/pulls/hold", b'{"all": true, "state": 7}', status=400)
         self.assertEqual(set(self.desk.states()), {State.NEW})
+
+    def test_destinations(self) -> None:
+        """How many at once, and what led there, by name or all."""
+        self.desk.peers.always("GET", RS, Unavailable("connect: refused"))
+        self.desk.start()
+        document = self.call("GET", f"/destinations?name={RS}").json()
+        (known,) = document["destinations"]
+        self.assertEqual((known["name"], known["limit"], known["until"]), (str(RS), 3, None))
+        self.assertEqual([each["event"] for each in document["changes"]], ["lowered"])
+        self.assertIn("connect: refused", document["changes"][0]["reason"])
+        self.assertEqual(self.call("GET", "/destinations?name=sts").json(), {"destinations": [], "changes": []})
 
     def test_one_pull(self) -> None:
         """Everything about it, and why it is where it is."""

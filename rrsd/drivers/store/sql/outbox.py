@@ -1,15 +1,14 @@
-"""Receipts that have not been acknowledged, and the breakers of destinations and issuers."""
+"""Receipts that have not been acknowledged."""
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Breaker, PendingReceipt
+from rrsd.core.values.jobs import PendingReceipt
 from rrsd.drivers.store.sql.engine import Connection
 from rrsd.drivers.store.sql.picking import add_history
-from rrsd.drivers.store.sql.rows import UNREADABLE, Row, address_of, instant_of, maybe_instant, maybe_seconds, origin_of
+from rrsd.drivers.store.sql.rows import UNREADABLE, Row, address_of, instant_of, maybe_instant, origin_of
 
 _DUE = """
 SELECT receipts.job, origin, iif(granted = '', recipient, granted), digest, size, coalesce(stored, receipts.due),
@@ -23,10 +22,6 @@ RETURNING job
 """
 _DEFER = "UPDATE receipts SET due = ?, tries = tries + 1 WHERE job = ?"
 _NEXT = "SELECT min(due) FROM receipts WHERE due < ''"  # text is never a time
-
-_BREAKER = "name, failures, cohorts, opened, not_before, probes, most, reason"
-_BREAKERS = f"SELECT {_BREAKER} FROM breakers WHERE kind = ?"
-_SAVE = f"INSERT OR REPLACE INTO breakers (kind, {_BREAKER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 def _receipt(row: Row) -> PendingReceipt:
@@ -68,21 +63,3 @@ def next_receipt(connection: Connection) -> Instant | None:
     """When the next receipt is due."""
     (earliest,) = connection.execute(_NEXT).fetchone()
     return maybe_instant(earliest)
-
-
-def breakers(connection: Connection, kind: str) -> list[Breaker]:
-    """The saved breakers of a kind; one that cannot be read is left out: it only saves probes."""
-    found = []
-    for row in connection.execute(_BREAKERS, (kind,)):
-        with suppress(*UNREADABLE):
-            found.append(Breaker(row[0], row[1], row[2], maybe_instant(row[3]), maybe_instant(row[4]), *row[5:]))
-    return found
-
-
-def save_breaker(connection: Connection, kind: str, breaker: Breaker) -> None:
-    """Remember a breaker by its name."""
-    row = (
-        kind, breaker.name, breaker.failures, breaker.cohorts, maybe_seconds(breaker.opened),
-        maybe_seconds(breaker.not_before), breaker.probes, breaker.limit, breaker.reason,
-    )  # fmt: skip
-    connection.execute(_SAVE, row)

@@ -8,12 +8,23 @@ from twisted.logger import Logger
 
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Breaker, Change, Counts, Fetch, HistoryRow, Job, Lease, PendingReceipt, State
+from rrsd.core.values.jobs import (
+    Adjustment,
+    Breaker,
+    Change,
+    Counts,
+    Fetch,
+    HistoryRow,
+    Job,
+    Lease,
+    PendingReceipt,
+    State,
+)
 from rrsd.core.values.messages import Message
 from rrsd.core.values.peers import Origin
 from rrsd.core.values.resources import Checkpoint
+from rrsd.drivers.store.sql import healths, mailbox, outbox, picking, transfers
 from rrsd.drivers.store.sql import jobs as rows
-from rrsd.drivers.store.sql import mailbox, outbox, picking, transfers
 from rrsd.drivers.store.sql.engine import Connection, Engine
 
 _WAKE_AT_ONCE = 2000  # jobs per transaction, so that nobody waits long behind a wake-up
@@ -116,11 +127,15 @@ class Queue:
 
     async def breakers(self, kind: str) -> Sequence[Breaker]:
         """The saved breakers of a kind."""
-        return await self._engine.read(lambda connection: outbox.breakers(connection, kind))
+        return await self._engine.read(lambda connection: healths.breakers(connection, kind))
 
-    async def save_breaker(self, kind: str, breaker: Breaker) -> None:
-        """Remember a breaker by its name."""
-        await self._engine.write(lambda connection: outbox.save_breaker(connection, kind, breaker))
+    async def save_breaker(self, kind: str, breaker: Breaker, adjustment: Adjustment | None = None) -> None:
+        """Remember a breaker by its name, and the change that led there."""
+        await self._engine.write(lambda connection: healths.save(connection, kind, breaker, adjustment))
+
+    async def adjustments(self, name: str, most: int) -> Sequence[Adjustment]:
+        """The changes of the breakers of that name, of all when it is "", newest first."""
+        return await self._engine.read(lambda connection: healths.adjustments(connection, name, most))
 
     async def receipts_due(self, now: Instant, most: int) -> Sequence[PendingReceipt]:
         """Receipts whose time has come, earliest first."""

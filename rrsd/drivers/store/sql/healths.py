@@ -1,0 +1,64 @@
+"""The breakers of destinations and issuers, and how each came to be as it is."""
+
+from contextlib import suppress
+
+from rrsd.core.values.jobs import Adjustment, Breaker
+from rrsd.drivers.store.sql.engine import Connection
+from rrsd.drivers.store.sql.rows import UNREADABLE, instant_of, maybe_instant, maybe_seconds
+
+MOST_OF_ONE, MOST = 20, 100_000
+"""Changes that are kept of one name, and in all."""
+
+_BREAKER = "name, failures, cohorts, opened, not_before, probes, most, reason, ceiling, patience"
+_BREAKERS = f"SELECT {_BREAKER} FROM breakers WHERE kind = ?"
+_SAVE = f"INSERT OR REPLACE INTO breakers (kind, {_BREAKER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADJUSTMENT = "kind, name, at, event, before, after, until, reason"
+_ADD = f"INSERT INTO adjustments ({_ADJUSTMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_FORGET = """
+DELETE FROM adjustments WHERE number IN (
+    SELECT number FROM adjustments WHERE name = ?1 ORDER BY number DESC LIMIT -1 OFFSET ?2
+)
+"""
+_FORGET_OLD = "DELETE FROM adjustments WHERE number <= ?"
+_OF_ONE = f"SELECT {_ADJUSTMENT} FROM adjustments WHERE name = ? ORDER BY number DESC LIMIT ?"
+_OF_ALL = f"SELECT {_ADJUSTMENT} FROM adjustments ORDER BY number DESC LIMIT ?"
+
+
+def breakers(connection: Connection, kind: str) -> list[Breaker]:
+    """The saved breakers of a kind; one that cannot be read is left out: it only saves probes."""
+    found = []
+    for row in connection.execute(_BREAKERS, (kind,)):
+        with suppress(*UNREADABLE):
+            found.append(Breaker(row[0], row[1], row[2], maybe_instant(row[3]), maybe_instant(row[4]), *row[5:]))
+    return found
+
+
+def save(connection: Connection, kind: str, breaker: Breaker, adjustment: Adjustment | None) -> None:
+    """Remember a breaker by its name, and the change that led there."""
+    row = (
+        kind, breaker.name, breaker.failures, breaker.cohorts, maybe_seconds(breaker.opened),
+        maybe_seconds(breaker.not_before), breaker.probes, breaker.limit, breaker.reason, breaker.ceiling,
+        breaker.patience,
+    )  # fmt: skip
+    connection.execute(_SAVE, row)
+    if adjustment is not None:
+        _add(connection, adjustment)
+
+
+def _add(connection: Connection, one: Adjustment) -> None:
+    row = (
+        one.kind, one.name, one.at.timestamp(), one.event, one.before, one.after, maybe_seconds(one.until), one.reason,
+    )  # fmt: skip
+    number = connection.execute(_ADD, row).lastrowid
+    assert number is not None
+    connection.execute(_FORGET, (one.name, MOST_OF_ONE))
+    connection.execute(_FORGET_OLD, (number - MOST,))
+
+
+def adjustments(connection: Connection, name: str, most: int) -> list[Adjustment]:
+    """The changes of the breakers of that name, of all when it is "", newest first."""
+    rows = connection.execute(_OF_ONE, (name, most)) if name else connection.execute(_OF_ALL, (most,))
+    return [
+        Adjustment(row[0], row[1], instant_of(row[2]), row[3], row[4], row[5], maybe_instant(row[6]), row[7])
+        for row in rows
+    ]
