@@ -9,7 +9,7 @@ TESTS ?= tests
 CORED := rrsd/core/*,rrsd/roles/*/rules.py,rrsd/roles/*/flow.py,rrsd/roles/*/flow/*,rrsd/roles/rra/breakers.py,rrsd/roles/rra/slots.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help dev lint format types contracts test secrets cover demo mail bench docs diagrams reference config clean check interop news package
+.PHONY: help dev lint format types contracts test secrets cover demo demo-mail mail bench docs diagrams reference config clean check interop news package
 
 help: ## Say what each verb does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ mail: dev ## Real mail servers with rrsd between them, as root (MAIL=passage for
 
 demo: dev ## Two domains on this machine, one large message, one crash, nothing lost (DEMO_SIZE, DEMO_KEEP=1)
 	$(BIN)/rrsctl demo
+	@$(BIN)/python -m tests.maildemo --if-installed
+
+demo-mail: dev ## The same by mail: real mail servers, a mail program at the end; as root (DEMO_SIZE, DEMO_DIR, DEMO_KEEP=1)
+	@$(BIN)/python -m tests.maildemo
 
 bench: dev ## Measure against the reference puller and print ratios (BENCH="--quick" passes words on)
 	$(BIN)/python -m bench $(BENCH)

@@ -15,7 +15,6 @@ WAIT = 30.0
 _LINK = re.compile(r"https://[a-z0-9.-]+/rrs/links/[A-Za-z0-9_-]{22}")
 _CODE = re.compile(rb"^    ([0-9A-Z]{4})-([0-9A-Z]{4})\r?$", re.MULTILINE)
 _FILE = re.compile(r'href="(/rrs/links/[A-Za-z0-9_-]{22}/files/[A-Za-z0-9_-]{43})"')
-_BLOCK = 1 << 16
 
 
 @frozen
@@ -109,10 +108,4 @@ def code_in(message: bytes) -> str:
 
 
 def _some(response: http.client.HTTPResponse, most: int | None) -> bytes:
-    body = b""
-    while most is None or len(body) < most:
-        block = response.read(_BLOCK if most is None else min(_BLOCK, most - len(body)))
-        if not block:
-            break
-        body += block
-    return body
+    return response.read() if most is None else response.read(most)

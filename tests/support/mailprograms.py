@@ -1,9 +1,13 @@
 """A user's mail program: hands messages in byte for byte, and reads the mailbox by IMAP, in pieces."""
 
+import base64
 import imaplib
+import itertools
 import re
 import smtplib
 from collections.abc import Iterable, Iterator, Sequence
+from email import message_from_bytes
+from email.message import Message
 
 from tests.support.mailhosts import PASSWORD, MailHost
 
@@ -23,8 +27,10 @@ def submit(
     *,
     mail: str = "",
     rcpt: str = "",
-) -> None:
-    """Hand a message in, in lines that end with CR LF. `mail` and `rcpt` are parameters of those commands.
+) -> str:
+    """Hand a message in, in lines that end with CR LF; what the mail server says to it.
+
+    `mail` and `rcpt` are parameters of those commands.
 
     Raises:
         Refused: it was not taken, or not for a recipient.
@@ -40,7 +46,7 @@ def submit(
         assert smtp.sock is not None
         for block in stuffed(blocks):
             smtp.sock.sendall(block)
-        _require(smtp.getreply())
+        return _require(smtp.getreply())
 
 
 def stuffed(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -54,9 +60,11 @@ def stuffed(blocks: Iterable[bytes]) -> Iterator[bytes]:
     yield b".\r\n" if tail == b"\r\n" else b"\r\n.\r\n"
 
 
-def _require(reply: tuple[int, bytes], code: int = 250) -> None:
+def _require(reply: tuple[int, bytes], code: int = 250) -> str:
+    text = f"{reply[0]} {reply[1].decode(errors='replace')}"
     if reply[0] != code:
-        raise Refused(f"{reply[0]} {reply[1].decode(errors='replace')}")
+        raise Refused(text)
+    return text
 
 
 class Mailbox:
@@ -100,6 +108,21 @@ class Mailbox:
     def message(self, uid: int) -> bytes:
         """The whole message."""
         return b"".join(self.pieces(uid))
+
+    def message_head(self, uid: int) -> Message:
+        """Its header fields."""
+        _, data = self._imap.uid("FETCH", str(uid), "(BODY.PEEK[HEADER])")
+        return message_from_bytes(data[0][1])
+
+    def decoded(self, uid: int, part: str) -> Iterator[bytes]:
+        """What is attached as that part, out of its base64, in pieces."""
+        size = PIECE // 78 * 78  # whole lines
+        for at in itertools.count(0, size):
+            _, data = self._imap.uid("FETCH", str(uid), f"(BODY.PEEK[{part}]<{at}.{size}>)")
+            piece = b"".join(each[1] for each in data if isinstance(each, tuple))
+            yield base64.b64decode(piece)
+            if len(piece) < size:
+                return
 
     def structure(self, uid: int) -> str:
         """What the server tells a mail program about the parts (RFC 9051 7.5.2)."""
