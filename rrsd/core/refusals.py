@@ -146,13 +146,18 @@ class TooMany(Refusal):
 
 
 class Unavailable(Refusal):
-    """A peer or a part of this daemon cannot answer now; `retry_after` says in seconds when to come back."""
+    """A peer or a part of this daemon cannot answer now; `retry_after` says in seconds when to come back.
+
+    `is_nobody` says that nobody speaks TLS at that name under a certificate of it, as far as can be told from here:
+    there is no address, no listener, or somebody else.
+    """
 
     reason = "unavailable"
 
-    def __init__(self, detail: str = "", retry_after: int = 30) -> None:
+    def __init__(self, detail: str = "", retry_after: int = 30, *, is_nobody: bool = False) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+        self.is_nobody = is_nobody
 
 
 class NoSpace(Refusal):

@@ -103,6 +103,21 @@ class OutCase(SynchronousTestCase):
         way = Way.to(self.world, OUT)
         return way.say(envelope_of(*recipients, ident=ident, size=size) + stuffed(raw))[-1]
 
+    def later(self, raw: bytes, *recipients: str, ident: str = "4A") -> int:
+        """The last code once the strangers had their time."""
+        way = Way.to(self.world, OUT)
+        codes = way.say(envelope_of(*recipients, ident=ident) + stuffed(raw))
+        self.world.advance(30)
+        return [*codes, *way.heard()][-1]
+
+    def go_down(self, name: str) -> Any:
+        """Nobody answers at the host any more; what did so."""
+        return self.world.internet.listeners.pop((self.world.internet.hosts[name].address, 443))
+
+    def publish(self, name: str) -> None:
+        """The domain names its issuer in DNS."""
+        self.world.zones.publish(f"_rrs.{name}", "TXT", f"v=rrs1; iss=https://{name}")
+
     def kept(self, index: int = -1) -> tuple[list[str], bytes]:
         """Who was handed what."""
         envelope, raw = self.next.kept[index]

@@ -51,7 +51,7 @@ class Resolver:
         found = await self.timers.within(self.deadline, self.addresses.find(host), late)
         places = tuple(dict.fromkeys(Place(one, port) for one in found))[: self.most]
         if not places:
-            raise Unavailable("name does not resolve")
+            raise Unavailable("name does not resolve", is_nobody=True)
         return places
 
 
@@ -96,10 +96,17 @@ class SystemAddresses:
     names: IHostnameResolver
 
     async def find(self, host: str) -> list[str]:
-        """What it says, in its order."""
+        """What it says, in its order.
+
+        Raises:
+            Unavailable: it says nothing; whether there is nothing cannot be told.
+        """
         asked = _Question()
         self.names.resolveHostName(asked, host, 0)
-        return [one.host for one in await asked.answered]
+        found = [one.host for one in await asked.answered]
+        if not found:
+            raise Unavailable("name does not resolve")
+        return found
 
 
 @implementer(IResolutionReceiver)

@@ -62,11 +62,15 @@ class Outbound:
             Forbidden: the guard permits no address of the peer.
             TooLarge: the body is longer than `most`.
         """
-        deadline = self._settings.ask if within is None else within
-        return await self._timers.within(deadline, self._ask(call, most), lambda: Unavailable("no answer in time"))
+        deadline, attempts = self._settings.ask if within is None else within, list["_Attempt"]()
 
-    async def _ask(self, call: Call, most: int) -> Answer:
-        reply = await self._reply(call, _Attempt.by_treq)
+        def late() -> Unavailable:
+            return Unavailable("no answer in time", is_nobody=not any(each.is_connected for each in attempts))
+
+        return await self._timers.within(deadline, self._ask(call, most, attempts), late)
+
+    async def _ask(self, call: Call, most: int, attempts: list["_Attempt"]) -> Answer:
+        reply = await self._reply(call, _Attempt.by_treq, attempts)
         sink = Keep()
         await reply.pour(sink, most)
         return Answer(reply.status, reply.headers, sink.data)
@@ -78,13 +82,16 @@ class Outbound:
             Unavailable: name, connection, TLS, time or HTTP failed.
             Forbidden: the guard permits no address of the peer.
         """
-        return await self._reply(call, _Attempt.by_itself)
+        return await self._reply(call, _Attempt.by_itself, [])
 
-    async def _reply(self, call: Call, begin: "Callable[[_Attempt], Deferred[Any]]") -> "PendingReply":
+    async def _reply(
+        self, call: Call, begin: "Callable[[_Attempt], Deferred[Any]]", attempts: list["_Attempt"]
+    ) -> "PendingReply":
         # The certificate is the one that is presented at this moment: the caller's token may be bound to it (RFC 8705).
         creator = self._network.creator_for(call.peer.origin.host.name)
         while True:
             attempt = _Attempt(self._network, self._pool, call, creator)
+            attempts.append(attempt)
             try:
                 response = await self._timers.within(
                     self._settings.head, begin(attempt), lambda: Unavailable("no answer in time")
@@ -123,6 +130,11 @@ class _Attempt:
     def may_be_repeated(self) -> bool:
         """Whether the request went out on a kept connection that the peer may have closed at the same moment."""
         return not self._fresh and self.method in ("GET", "HEAD")
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there was a connection for it."""
+        return self._connection is not None
 
     @property
     def method(self) -> str:
@@ -287,9 +299,9 @@ def _refusal_of(problem: BaseException) -> BaseException:
     if _has(problem, CancelledError):
         return CancelledError()
     if _has(problem, HandshakeTimeout):
-        return Unavailable("tls handshake timed out")
+        return Unavailable("tls handshake timed out", is_nobody=True)
     if _has(problem, SSL.Error):
-        return Unavailable("tls")
+        return Unavailable("tls", is_nobody=True)
     if _has(problem, ConnectionDone, ConnectionLost, ConnectionAborted):
         return Unavailable("connection lost")
     return Unavailable("not HTTP")

@@ -66,7 +66,7 @@ class Network:
             is_client=True,
             handshake_timeout=self.handshake.total_seconds(),
         )
-        late = lambda: Unavailable("connection timed out")  # noqa: E731
+        late = lambda: Unavailable("connection timed out", is_nobody=True)  # noqa: E731
         outer = await self.timers.within(self.connect, self._first(places, secure), late)
         return cast(StreamProtocol, outer.gathered.inner)
 
@@ -83,7 +83,7 @@ class Network:
                 return cast(SecureTransport, await self._endpoint(place, each).connect(factory))
             except ConnectError:
                 continue
-        raise Unavailable("connection refused")
+        raise Unavailable("connection refused", is_nobody=True)
 
     def _endpoint(self, place: Found, seconds: float) -> IStreamClientEndpoint:
         kind = TCP6ClientEndpoint if ":" in place.address else TCP4ClientEndpoint

@@ -1,13 +1,13 @@
 """JSON documents of other domains, fetched and judged."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from attrs import frozen
 
 from rrsd.core.proof import binding
-from rrsd.core.refusals import Forbidden, TooLarge, Unproven
+from rrsd.core.refusals import Forbidden, TooLarge, Unavailable, Unproven
 from rrsd.core.values.addresses import Domain
 from rrsd.core.values.calls import Answer, Call
 from rrsd.core.values.peers import ProvenPeer
@@ -26,6 +26,14 @@ _HEADERS = (("Accept", "application/json, application/jrd+json, application/jwk-
 MOST_REDIRECTS = 3
 REFETCH_SECONDS = 60.0
 """A key set is fetched again for an unknown key at most once in this time."""
+
+
+async def pointed_to(asked: Awaitable[T]) -> T:
+    """The answer of somebody whom something published names: who does not answer there is not nobody."""
+    try:
+        return await asked
+    except Unavailable as refusal:
+        raise Unavailable(refusal.detail, refusal.retry_after) from None
 
 
 @frozen
@@ -64,8 +72,9 @@ class Documents:
             Unproven: the way leads too far, off https, to a host that nobody can own, or to ourselves.
         """
         peer = binding.stranger(domain)
-        for _ in range(MOST_REDIRECTS + 1):
-            answer = await self._ask(Call(peer, "GET", target, _HEADERS))
+        for number in range(MOST_REDIRECTS + 1):
+            asked = self._ask(Call(peer, "GET", target, _HEADERS))
+            answer = await (pointed_to(asked) if number else asked)
             if answer.status not in rules.REDIRECTS:
                 return self._document(answer)
             url = rules.redirect_of(answer, peer.origin)

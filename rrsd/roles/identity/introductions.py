@@ -13,7 +13,7 @@ from rrsd.core.values.peers import Discovery, Introduction, Issuer, parse_issuer
 from rrsd.core.wire.metadata import parse_issuer_metadata
 from rrsd.core.wire.webfinger import ISSUER_REL, acct, parse_issuer_link
 from rrsd.roles.identity import rules
-from rrsd.roles.identity.documents import Document, Documents
+from rrsd.roles.identity.documents import Document, Documents, pointed_to
 from rrsd.roles.identity.memory import Learned
 from rrsd.roles.identity.methods import Absent
 from rrsd.roles.identity.ports import Timers
@@ -60,7 +60,8 @@ class Introductions:
         Raises:
             Unproven: what is published contradicts itself.
             Unknown: nothing is.
-            Unavailable: something cannot be asked now; that is never taken for an absence (F-14).
+            Unavailable: something cannot be asked now; that is never taken for an absence (F-14). `is_nobody` when the
+                domain names no issuer in DNS and has no web server of its own.
         """
         life = self.settings.most_kept
         for way in WAYS:
@@ -82,7 +83,9 @@ class Introductions:
 
     async def confirm(self, domain: Domain, way: Discovery, found: Named, life: timedelta) -> Learned[Introduction]:
         """The introduction, once the issuer's metadata agree (RFC 8414 3.3); refuses as `find`."""
-        metadata = found.document or await self._metadata(domain, found.issuer)
+        metadata = found.document
+        if metadata is None:
+            metadata = await pointed_to(self._metadata(domain, found.issuer))
         life = min(life, metadata.life)
         said = metadata.read(parse_issuer_metadata)
         until = self.timers.now() + life
@@ -101,7 +104,7 @@ class Introductions:
         return Named(link.read(lambda content: parse_issuer_link(content, _postmaster(domain))), link.life)
 
     async def _by_metadata(self, domain: Domain) -> Named | Absent:
-        document = await self.documents.read(binding.stranger(domain), _own(domain))
+        document = await pointed_to(self.documents.read(binding.stranger(domain), _own(domain)))
         if document is None:
             return Absent(self.settings.most_kept, "no metadata at the domain itself")
         return Named(parse_issuer(f"https://{domain}"), document.life, document)

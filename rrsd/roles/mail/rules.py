@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from attrs import define, field, frozen
 
-from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unavailable
+from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unavailable, Unknown
 from rrsd.core.values.addresses import Address, Domain, parse_address
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.envelopes import Envelope, ForwardPath, Standing
@@ -86,13 +86,19 @@ def threshold_of(author: Address, domains: Sequence[Domain], settings: Settings)
     return min((named.get(domain, settings.threshold) for domain in domains), default=settings.threshold)
 
 
-def standing_of(answer: Introduction | Refusal) -> Standing:
-    """What discovery says of a domain; one that contradicts itself collects nothing."""
-    if isinstance(answer, Unavailable):
+def standing_of(answer: Introduction | Refusal, collected: bool) -> Standing:
+    """What discovery says of a domain that is known to have `collected`, or not.
+
+    Only the domain itself can take that back, with an agent less or with nothing published, over TLS. Of others, one
+    that contradicts itself collects nothing, nor does one that names no issuer in DNS where nobody listens.
+    """
+    if isinstance(answer, Introduction):
+        return Standing.DOES_NOT if answer.agent is None else Standing.COLLECTS
+    if collected and not isinstance(answer, Unknown):
+        return Standing.COLLECTS
+    if isinstance(answer, Unavailable) and not answer.is_nobody:
         return Standing.UNKNOWN
-    if isinstance(answer, Refusal) or answer.agent is None:
-        return Standing.DOES_NOT
-    return Standing.COLLECTS
+    return Standing.DOES_NOT
 
 
 class Form(StrEnum):

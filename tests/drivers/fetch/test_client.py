@@ -1,12 +1,14 @@
 """The way out against servers that stall, lie, flood and vanish."""
 
+import gc
 from datetime import timedelta
+from typing import Any
 
 from attrs import define, field, frozen
 from cryptography.x509.oid import NameOID
 from twisted.internet.defer import CancelledError, Deferred
 
-from rrsd.core.refusals import TooLarge
+from rrsd.core.refusals import TooLarge, Unavailable
 from rrsd.core.values.calls import Call
 from rrsd.drivers.fetch.client import Outbound
 from rrsd.drivers.fetch.endpoints import Network
@@ -104,6 +106,36 @@ class Asking(Case):
             self.world.internet.advance(1)
         self.assert_unavailable(result, "no answer in time")
         self.assertTrue(made[0].lost)
+
+    def test_silence(self) -> None:
+        """Nobody answers: the connection is given up with the question, and nothing is left that fails unheard."""
+        self.world.internet.silent.add("20.0.0.1")
+        result = self.ask()
+        self.world.internet.advance(10)
+        self.assert_nobody(result, "no answer in time", True)
+        self.world.internet.advance(20)
+        gc.collect()
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_nobody(self) -> None:
+        """No listener, somebody else's certificate: nobody is there; who answers nonsense, or late, is."""
+        del self.world.internet.names.table["foo.test"]
+        self.assert_nobody(self.ask(), "name does not resolve", False)
+        self.world.internet.names.table["foo.test"] = ["20.0.0.1"]
+        self.assert_nobody(self.ask(), "connection refused", True)
+        self.world.serve_raw(self.foo, saying(b""), self.world.authority.server("evil.test"))
+        self.assert_nobody(self.ask(), "tls", True)
+        self.serve(saying(b"what?\r\n\r\n"))
+        self.assert_nobody(self.ask(), "not HTTP", False)
+        self.serve(saying(b""))
+        result = self.ask()
+        self.world.internet.advance(10)
+        self.assert_nobody(result, "no answer in time", False)
+
+    def assert_nobody(self, result: Deferred[Any], detail: str, is_nobody: bool) -> None:
+        """The fact, and whether it says that nobody is there."""
+        refusal = self.failureResultOf(result, Unavailable).value
+        self.assertEqual((refusal.detail, refusal.is_nobody), (detail, is_nobody))
 
     def test_own_deadline(self) -> None:
         """A caller may have less patience."""

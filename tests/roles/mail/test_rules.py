@@ -70,13 +70,18 @@ class Recipients(SynchronousTestCase):
         self.assertEqual(rules.threshold_of(ALICE, (BAR_TEST,), settings), 7)
 
     def test_standings(self) -> None:
-        """An agent is what counts; an outage is no absence, and a contradiction is one."""
+        """An agent counts; an outage is no absence, a contradiction is one, and neither undoes what was known."""
         agent = parse_client_identifier("_rra.bar.test")
-        self.assertIs(rules.standing_of(evolve(BAR, agent=agent)), Standing.COLLECTS)
-        self.assertIs(rules.standing_of(evolve(BAR, agent=None)), Standing.DOES_NOT)
-        self.assertIs(rules.standing_of(Unknown()), Standing.DOES_NOT)
-        self.assertIs(rules.standing_of(Unproven()), Standing.DOES_NOT)
-        self.assertIs(rules.standing_of(Unavailable()), Standing.UNKNOWN)
+        for answer, standing, once_collected in (
+            (evolve(BAR, agent=agent), Standing.COLLECTS, Standing.COLLECTS),
+            (evolve(BAR, agent=None), Standing.DOES_NOT, Standing.DOES_NOT),
+            (Unknown(), Standing.DOES_NOT, Standing.DOES_NOT),
+            (Unproven(), Standing.DOES_NOT, Standing.COLLECTS),
+            (Unavailable(), Standing.UNKNOWN, Standing.COLLECTS),
+            (Unavailable(is_nobody=True), Standing.DOES_NOT, Standing.COLLECTS),
+        ):
+            self.assertIs(rules.standing_of(answer, collected=False), standing)
+            self.assertIs(rules.standing_of(answer, collected=True), once_collected)
 
     def test_forms(self) -> None:
         """Every standing, size, wait and policy."""
