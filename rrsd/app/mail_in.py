@@ -31,6 +31,7 @@ from rrsd.drivers.tls.reload import read_file
 from rrsd.roles.mail.flow.authors import Authors
 from rrsd.roles.mail.flow.handover import Handover
 from rrsd.roles.mail.flow.inbound import Inbound
+from rrsd.roles.mail.flow.mailboxes import ToMailboxes
 from rrsd.roles.mail.flow.placeholders import Placeholders
 from rrsd.roles.mail.flow.swap import Swapper
 from rrsd.roles.mail.flushing import Flusher
@@ -128,7 +129,8 @@ def build_way_in(means: Means, people: People, retrieving: Retrieving, relay: Re
         Malformed: the command of `[mail] flush` cannot be read.
     """
     pulls = pulls_of(means, people, retrieving)
-    placeholders = _placeholders(means, people, pulls, relay)
+    mailboxes = ToMailboxes(relay)
+    placeholders = _placeholders(means, people, pulls, mailboxes)
     flusher = Flusher(
         command=command_of("[mail] flush", means.settings.mail.flush),
         holds=means.store.holds,
@@ -145,7 +147,7 @@ def build_way_in(means: Means, people: People, retrieving: Retrieving, relay: Re
     swapping = _swapping(means, pulls)
     if swapping is not None:
         retrieving.feed.watchers.append(_watcher(swapping.swapper.ended))
-    return WayIn(Inbound(next=relay, placeholders=placeholders, places=places, most=most), flusher, swapping)
+    return WayIn(Inbound(mailboxes=mailboxes, placeholders=placeholders, places=places, most=most), flusher, swapping)
 
 
 def _swapping(means: Means, pulls: AgentPulls) -> Swapping | None:
@@ -203,7 +205,7 @@ def authors_of(means: Means) -> Authors:
     return Authors(names=means.doors.names, threads=effects.proofs, timers=effects.timers, policy=policy)
 
 
-def _placeholders(means: Means, people: People, pulls: AgentPulls, relay: Relay) -> Placeholders:
+def _placeholders(means: Means, people: People, pulls: AgentPulls, mailboxes: ToMailboxes) -> Placeholders:
     settings, effects = means.settings, means.effects
     mail, timers = settings.mail, effects.timers
     service = _service(means)
@@ -211,7 +213,7 @@ def _placeholders(means: Means, people: People, pulls: AgentPulls, relay: Relay)
         domain=settings.domain.name,
         subjects=people.members,
         authors=authors_of(means),
-        handover=Handover(next=relay, pulls=pulls, holds=means.store.holds, timers=timers, service=service),
+        handover=Handover(next=mailboxes, pulls=pulls, holds=means.store.holds, timers=timers, service=service),
         audit=means.audit,
         settings=mail,
         most_parts=settings.rra.most_parts,

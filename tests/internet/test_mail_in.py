@@ -129,8 +129,9 @@ class Arrival(WayInCase):
         multi = b"From: a@foo.test\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n"
         marked = multi.replace(b"x\r\n", b"message/external-body\r\n")
         large = multi.replace(b"x\r\n", b"message/external-body\r\n" * 300_000)
-        for raw in (plain, multi, marked, large, b"\r\nx\r\n", b"X: " + b"y" * 300_000 + b"\r\n" + multi):
-            self.assertEqual(self.deliver(raw), [250])
+        others = (plain, multi, marked, large, b"\r\nx\r\n", b"X: " + b"y" * 300_000 + b"\r\n" + multi)
+        for number, raw in enumerate(others):
+            self.assertEqual(self.deliver(raw, queue=f"{QUEUE}{number}"), [250])
             self.assertEqual(self.inbox.kept[-1][1], raw)
         self.assertEqual(self.lines(), [])
         self.assertEqual(self.deliver(b"From: nobody\r\n" + marked[marked.index(b"Content") :]), [250])

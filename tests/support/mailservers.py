@@ -14,6 +14,7 @@ from rrsd.core.values.envelopes import Envelope, Reply
 from rrsd.core.wire.smtp_server import Offer
 from rrsd.drivers.smtp.server import smtp_factory
 from rrsd.drivers.smtp.settings import Settings as Waits
+from rrsd.roles.mail.offering import FIELD
 from rrsd.runtime.loops import Nursery
 from tests.support.world import MemoryDomain, World
 
@@ -24,13 +25,14 @@ KEPT = Reply(250, "2.0.0", ("kept",))
 @define(eq=False)
 class Post:
     """The next mail server: keeps every message that it says yes to. `says` are the replies for the recipients; while
-    `slow` waits, so does whoever comes."""
+    `slow` waits, so does whoever comes. `names` are those that messages had on top, in order."""
 
     says: Callable[[Envelope], Sequence[Reply]]
     kept: list[tuple[Envelope, bytes]] = field(factory=list)
     begun: int = 0
     broken: int = 0
     slow: Deferred[None] | None = None
+    names: list[bytes] = field(factory=list)
 
     async def receive(self, envelope: Envelope, message: AsyncIterator[bytes]) -> Sequence[Reply]:
         """Keep it."""
@@ -43,14 +45,41 @@ class Post:
         if self.slow is not None:
             await self.slow
         replies = self.says(envelope)
+        self.keep(envelope, data, replies)
+        return replies
+
+    def keep(self, envelope: Envelope, data: bytes, replies: Sequence[Reply]) -> None:
+        """Everything, if it was a yes for anybody."""
         if any(reply.is_good for reply in replies):
             self.kept.append((envelope, data))
-        return replies
+
+
+@define(eq=False)
+class Inboxes(Post):
+    """Mailboxes that do what the script of `rrsctl mail setup` does: what a recipient has under the same name is
+    dropped. The field with the name is taken off what is kept."""
+
+    have: set[tuple[bytes, str]] = field(factory=set)
+
+    @override
+    def keep(self, envelope: Envelope, data: bytes, replies: Sequence[Reply]) -> None:
+        top, _, rest = data.partition(b"\r\n")
+        if not top.startswith(FIELD.encode() + b": "):
+            super().keep(envelope, data, replies)
+            return
+        self.names.append(top)
+        good = [each for each, reply in zip(envelope.recipients, replies, strict=True) if reply.is_good]
+        new = tuple(each for each in good if (top, each.path) not in self.have)
+        self.have |= {(top, each.path) for each in new}
+        if new:
+            size = None if envelope.sender.size is None else envelope.sender.size - len(top) - 2
+            sender = evolve(envelope.sender, size=size)
+            self.kept.append((evolve(envelope, sender=sender, recipients=new), rest))
 
 
 def serve(world: World, port: int, *, is_lmtp: bool = False, has_dsn: bool = False) -> Post:
     """A mail server at the port of 127.0.0.1."""
-    post = Post(lambda envelope: [KEPT] * (len(envelope.recipients) if is_lmtp else 1))
+    post = (Inboxes if is_lmtp else Post)(lambda envelope: [KEPT] * (len(envelope.recipients) if is_lmtp else 1))
     offer = Offer("mx.test", is_lmtp=is_lmtp, has_dsn=has_dsn, has_xforward=True)
     world.internet.listeners[HERE, port] = smtp_factory(offer, post, Waits(), world.clock, Nursery().spawn)
     return post

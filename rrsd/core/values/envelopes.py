@@ -124,4 +124,6 @@ class Reply:
 
 
 LATER = Reply(451, "4.3.0", ("local trouble, come again",))
+LOST = Reply(451, "4.4.2", ("the next mail server stopped before it had answered",))
+"""Nobody knows whether it has the message (RFC 1047)."""
 """What is ours to mend."""

@@ -14,6 +14,8 @@ class Stand(StrEnum):
 
     HELD = "held"
     """The mail server keeps it and comes again."""
+    OFFERED = "offered"
+    """The mailboxes were offered it as it came, and have not answered: they may have it, and get nothing else."""
     COMPLETED = "completed"
     PLACEHOLDER = "placeholder"
     """Delivered as a placeholder of a proved author, to be swapped in the mailbox when everything has arrived."""

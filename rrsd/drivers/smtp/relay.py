@@ -8,7 +8,7 @@ from twisted.internet.endpoints import connectProtocol
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from rrsd.core.refusals import Refusal, Unavailable
-from rrsd.core.values.envelopes import Envelope, Reply
+from rrsd.core.values.envelopes import LOST, Envelope, Reply
 from rrsd.core.wire import smtp
 from rrsd.core.wire.smtp_data import Stuffing
 from rrsd.drivers.smtp.client import GO_ON, Client, Talk
@@ -17,7 +17,6 @@ from rrsd.runtime.timers import Timers
 
 T = TypeVar("T")
 UNKNOWN = "[UNAVAILABLE]"
-LOST = Reply(451, "4.4.2", ("the next mail server stopped before it had answered",))
 MOST_KEPT = 8
 """Connections that wait for the next message; a mail server gives us a few messages at a time."""
 MOST_USES = 100

@@ -38,3 +38,12 @@ def passing_key(envelope: Envelope, begin: bytes) -> Digest | None:
     if not opening or not envelope.forwarded.get("IDENT"):
         return None
     return message_key(envelope, hashlib.sha256(opening).digest())
+
+
+FIELD = "RRS-Delivery"
+"""The trace field by which the mailboxes know a message again."""
+
+
+def field_of(key: Digest | None) -> bytes:
+    """The field for a message that goes by the key, b"" for one that has none."""
+    return b"" if key is None else f"{FIELD}: {key.b64}\r\n".encode()

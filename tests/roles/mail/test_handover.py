@@ -17,6 +17,7 @@ from rrsd.core.values.holds import Hold, Progress, Stand
 from rrsd.core.values.instants import instant
 from rrsd.core.wire.mime import parse_placeholder, render_placeholder
 from rrsd.roles.mail.flow.handover import Arrived, Case, Handover
+from rrsd.roles.mail.flow.mailboxes import ToMailboxes
 from rrsd.roles.mail.flushing import MOST_WAITING, Flusher
 from rrsd.roles.mail.holding import Way
 from rrsd.runtime.bell import Bell
@@ -117,9 +118,11 @@ class HandoverCase(SynchronousTestCase):
     def deliver(self, *, may_wait: bool) -> Reply | None:
         """The reply."""
         timers = Timers(Clock(), lambda: NOW.timestamp())
-        handover = Handover(next=self.next, pulls=self.agent, holds=self.rows, timers=timers, service="bar.test")
+        handover = Handover(
+            next=ToMailboxes(self.next), pulls=self.agent, holds=self.rows, timers=timers, service="bar.test"
+        )
         envelope = Envelope("bar.test", ReversePath("alice@foo.test"), (ForwardPath(str(BOB)),))
-        message = Arrived(envelope, RAW, parse_placeholder(RAW), digest_of(RAW), "4A")
+        message = Arrived(envelope, RAW, parse_placeholder(RAW), digest_of(RAW), "4A", None)
         work = handover.deliver(message, [self.case], may_wait=may_wait)
         self.successResultOf(Deferred.fromCoroutine(work))
         return self.case.reply

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.values.envelopes import Envelope, ForwardPath, Reply, ReversePath
 from rrsd.roles.mail.flow.inbound import Inbound
+from rrsd.roles.mail.flow.mailboxes import ToMailboxes
 
 MOST = 1 << 20
 BLOCK = 1 << 16
@@ -52,7 +53,7 @@ class Memory(SynchronousTestCase):
         for head, most in ((PLAIN, 4 * BLOCK), (MIXED, 4 * MOST)):
             drain = Drain()
             nobody: Any = None
-            inbound = Inbound(next=drain, placeholders=nobody, places=DeferredSemaphore(1), most=MOST)
+            inbound = Inbound(mailboxes=ToMailboxes(drain), placeholders=nobody, places=DeferredSemaphore(1), most=MOST)
             tracemalloc.start()
             work = inbound.receive(ENVELOPE, message(head, 3200))
             self.assertEqual(self.successResultOf(Deferred.fromCoroutine(work)), (Reply(250),))
@@ -71,7 +72,9 @@ class Memory(SynchronousTestCase):
 
         for head, others in ((PLAIN, True), (MIXED, False)):
             nobody: Any = None
-            inbound = Inbound(next=Drain(), placeholders=nobody, places=DeferredSemaphore(1), most=MOST)
+            inbound = Inbound(
+                mailboxes=ToMailboxes(Drain()), placeholders=nobody, places=DeferredSemaphore(1), most=MOST
+            )
             first = Deferred.fromCoroutine(inbound.receive(ENVELOPE, slow(head)))
             second = Deferred.fromCoroutine(inbound.receive(ENVELOPE, message(PLAIN, 1)))
             self.assertEqual(second.called, others)

@@ -8,13 +8,14 @@ from attrs import define, evolve, frozen
 from rrsd.core.refusals import Refusal, Unsupported
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.digests import Digest
-from rrsd.core.values.envelopes import LATER, Envelope, Reply
+from rrsd.core.values.envelopes import LATER, LOST, Envelope, Reply
 from rrsd.core.values.holds import Hold, Stand
 from rrsd.core.values.messages import Placeholder
 from rrsd.core.wire.mime_fields import Field, parse_fields
 from rrsd.core.wire.results import in_the_name_of, render_results
+from rrsd.roles.mail.flow.mailboxes import ToMailboxes
 from rrsd.roles.mail.holding import STANDS, Way
-from rrsd.roles.mail.ports import Holds, Pulls, Relay, Timers
+from rrsd.roles.mail.ports import Holds, Pulls, Timers
 from rrsd.roles.mail.replies import reply_of
 
 Content: TypeAlias = tuple[int, AsyncIterator[bytes]]
@@ -23,18 +24,20 @@ Content: TypeAlias = tuple[int, AsyncIterator[bytes]]
 
 @frozen
 class Arrived:
-    """A placeholder that is here now, whole; `queue` is the mail server's name for it."""
+    """A placeholder that is here now, whole; `queue` is the mail server's name for it, `key` the mailboxes'."""
 
     envelope: Envelope
     raw: bytes
     placeholder: Placeholder
     digest: Digest
     queue: str
+    key: Digest | None
 
 
 @define(eq=False)
 class Case:
     """What becomes of it for one recipient: `address` is None for one who is not ours, `reply` until it is decided.
+    What `is_offered` was offered to the mailboxes as it came, who may have it, and goes there as it came again.
 
     `refusal` and `evidence` are for the trail.
     """
@@ -47,6 +50,12 @@ class Case:
     reply: Reply | None = None
     refusal: str = ""
     evidence: str = ""
+    is_offered: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is to be found out what becomes of it."""
+        return self.reply is None and not self.is_offered
 
     def postpone(self, refusal: Refusal) -> None:
         """Something failed here: the mail server shall come again."""
@@ -59,7 +68,7 @@ class Case:
 class Handover:
     """Hands over to the next mail server. `service` is our authserv-id."""
 
-    next: Relay
+    next: ToMailboxes
     pulls: Pulls
     holds: Holds
     timers: Timers
@@ -82,7 +91,7 @@ class Handover:
                 await self._send(message, complete, content)
         plain = [case for case in cases if case.reply is None]
         if plain:
-            await self._send(message, plain, (len(message.raw), once(message.raw)))
+            await self._send(message, plain, (len(message.raw), self._offered(message, plain)))
 
     async def _completed(self, message: Arrived, case: Case) -> Content:
         assert case.hold is not None, "only what was accepted can be complete"
@@ -93,7 +102,7 @@ class Handover:
         sender = evolve(message.envelope.sender, size=content[0])
         envelope = evolve(message.envelope, sender=sender, recipients=recipients)
         try:
-            replies = await self.next.send(envelope, content[1])
+            replies = await self.next.send(envelope, message.key, content[1])
         except Unsupported as refusal:
             replies = (reply_of(refusal),) * len(cases)
         except Refusal as refusal:
@@ -103,20 +112,33 @@ class Handover:
         for case, reply in zip(cases, replies, strict=True):
             case.reply = reply
             if reply.is_good:
-                await self._remember(message, case)
+                await self._remember(message, case, STANDS[case.way])
+            elif case.is_offered and reply != LOST:
+                await self._remember(message, case, Stand.HELD)
 
-    async def _remember(self, message: Arrived, case: Case) -> None:
+    async def _offered(self, message: Arrived, cases: Sequence[Case]) -> AsyncIterator[bytes]:
+        """The message as it came. Before its end goes out it is durable that these recipients may have it in this form.
+        Were it completed at the next try, the mailboxes would drop it as one they have, and nobody would swap it."""
+        yield message.raw
+        for case in cases:
+            if case.address is not None and not case.is_offered:
+                await self.holds.put(evolve(self._hold(message, case, case.address), stand=Stand.OFFERED))
+                case.is_offered = True
+
+    async def _remember(self, message: Arrived, case: Case, stand: Stand) -> None:
         """The row that keeps a retry from delivering again; without it a placeholder would never be swapped, and
         anything else is better delivered twice than bounced."""
         if case.address is None:
             return
-        now = self.timers.now()
-        new = Hold(case.address, message.digest, message.queue, message.placeholder.message_id, "", now, Stand.HELD)
         try:
-            await self.holds.put(evolve(case.hold or new, stand=STANDS[case.way]))
+            await self.holds.put(evolve(self._hold(message, case, case.address), stand=stand))
         except Refusal as refusal:
             if case.way is Way.PLACEHOLDER:
                 case.postpone(refusal)
+
+    def _hold(self, message: Arrived, case: Case, address: Address) -> Hold:
+        now, message_id = self.timers.now(), message.placeholder.message_id
+        return case.hold or Hold(address, message.digest, message.queue, message_id, "", now, Stand.HELD)
 
 
 async def completed(pulls: Pulls, service: str, hold: Hold, raw: bytes) -> Content:

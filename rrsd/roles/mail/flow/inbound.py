@@ -7,9 +7,11 @@ from attrs import define
 from rrsd.core.refusals import Refusal
 from rrsd.core.values.envelopes import Envelope, Reply
 from rrsd.roles.mail.flow.looking import look
+from rrsd.roles.mail.flow.mailboxes import ToMailboxes
 from rrsd.roles.mail.flow.placeholders import Placeholders
 from rrsd.roles.mail.holding import has_mark, may_be_placeholder
-from rrsd.roles.mail.ports import Places, Relay
+from rrsd.roles.mail.offering import passing_key
+from rrsd.roles.mail.ports import Places
 from rrsd.roles.mail.replies import reply_of
 
 
@@ -17,7 +19,7 @@ from rrsd.roles.mail.replies import reply_of
 class Inbound:
     """The LMTP proxy: one reply for each recipient. `places` bounds how many messages are looked at."""
 
-    next: Relay
+    mailboxes: ToMailboxes
     placeholders: Placeholders
     places: Places
     most: int
@@ -28,10 +30,16 @@ class Inbound:
             await self.places.acquire()
             try:
                 looked = await look(message, self.most)
+                key = passing_key(envelope, looked.head)
                 if looked.rest is None and may_be_placeholder(looked.head) and has_mark(looked.head):
-                    return await self.placeholders.take(envelope, looked.head)
+                    raw = looked.head
+                    return await self.mailboxes.alone(
+                        envelope, key, lambda free: self.placeholders.take(free, raw, key)
+                    )
             finally:
                 self.places.release()
-            return await self.next.send(envelope, looked.blocks())
+            return await self.mailboxes.alone(
+                envelope, key, lambda free: self.mailboxes.send(free, key, looked.blocks())
+            )
         except Refusal as refusal:
             return (reply_of(refusal),) * len(envelope.recipients)

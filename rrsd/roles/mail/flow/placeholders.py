@@ -45,27 +45,28 @@ class Placeholders:
         """Whether the placeholder is being delivered to the recipient this moment."""
         return any(each[:2] == (recipient, digest) for each in self._busy)
 
-    async def take(self, envelope: Envelope, raw: bytes) -> tuple[Reply, ...]:
-        """The replies, in order of the recipients. A message that is no placeholder passes.
+    async def take(self, envelope: Envelope, raw: bytes, key: Digest | None) -> tuple[Reply, ...]:
+        """The replies, in order of the recipients. A message that is no placeholder passes. The mailboxes know it by
+        `key`.
 
         Raises:
             Unavailable, Unsupported: it passes, and the next mail server does not take it.
         """
-        message = self._read(envelope, raw)
+        message = self._read(envelope, raw, key)
         if message is None:
-            return await self.handover.next.send(envelope, once(raw))
+            return await self.handover.next.send(envelope, key, once(raw))
         cases = [Case(index, each.path) for index, each in enumerate(envelope.recipients)]
         claimed: set[tuple[Address, Digest, str]] = set()
         try:
             for case in cases:
                 await _guarded(case, self._open(message, case, claimed))
-            await self._work(message, [case for case in cases if case.address is not None and case.reply is None])
+            await self._work(message, [case for case in cases if case.address is not None and case.is_open])
             await self._deliver(message, cases)
         finally:
             self._busy -= claimed
         return tuple(self._answer(message, case) for case in cases)
 
-    def _read(self, envelope: Envelope, raw: bytes) -> Arrived | None:
+    def _read(self, envelope: Envelope, raw: bytes, key: Digest | None) -> Arrived | None:
         try:
             placeholder = parse_placeholder(raw, self.most_parts)
         except Refusal as refusal:
@@ -74,7 +75,7 @@ class Placeholders:
             return None
         if not placeholder.attachments:
             return None
-        return Arrived(envelope, raw, placeholder, digest_of(raw), holding.queue_of(envelope.forwarded))
+        return Arrived(envelope, raw, placeholder, digest_of(raw), holding.queue_of(envelope.forwarded), key)
 
     async def _open(self, message: Arrived, case: Case, claimed: set[tuple[Address, Digest, str]]) -> None:
         """Whose it is, and what is known of it; two deliveries of one message to one recipient wait for each other."""
@@ -91,6 +92,9 @@ class Placeholders:
         case.hold = await self.handover.holds.find(*key)
         if case.hold is not None and case.hold.stand in holding.OVER:
             case.way, case.reply, case.evidence = Way.COMPLETE, holding.AGAIN, "delivered before"
+        elif case.hold is not None and case.hold.stand is Stand.OFFERED:
+            case.way, case.is_offered = Way.PLACEHOLDER if case.hold.evidence else Way.PASS, True
+            case.evidence = "offered before, as it came"
 
     async def _ours(self, case: Case) -> Address | None:
         try:
