@@ -183,6 +183,31 @@ class Said(DoubtCase):
         self.patch(Holds, "put", refuse)
         self.assertEqual((self.deliver(raw), self.copies()), ([452], []))
 
+    def test_row_that_cannot_be_written(self) -> None:
+        """A placeholder that was delivered and cannot be written down would never be swapped: it comes again, and is
+        dropped as one that they have."""
+        raw, put = self.signed(), Holds.put
+
+        async def refuse(holds: Holds, hold: Hold) -> None:
+            if hold.stand is Stand.PLACEHOLDER:
+                raise NoSpace("holds")
+            await put(holds, hold)
+
+        self.patch(Holds, "put", refuse)
+        self.assertEqual((self.deliver(raw), self.stand(raw)), ([452], Stand.OFFERED))
+        self.patch(Holds, "put", put)
+        self.assertEqual((self.deliver(raw), self.stand(raw), self.copies()), ([250], Stand.PLACEHOLDER, [BOB]))
+
+    def test_placeholder_without_a_name_at_the_same_time(self) -> None:
+        """Its digest says that it is the same."""
+        raw = self.signed()
+        self.inbox.slow = slow = Deferred[None]()
+        self.assertEqual(self.deliver(raw, queue="[UNAVAILABLE]"), [])
+        self.assertEqual(self.deliver(raw, queue="[UNAVAILABLE]"), [450])
+        slow.callback(None)
+        self.world.internet.pump()
+        self.assertEqual((self.last.heard(), self.copies()), ([], [BOB]))
+
 
 class Names(DoubtCase):
     """The field on top."""
@@ -202,7 +227,7 @@ class Names(DoubtCase):
         self.assertEqual((len(self.inbox.kept), self.inbox.kept[1][1]), (2, raw))
 
     def test_without_a_name(self) -> None:
-        """Where the mail server names no message, or it has no header, nothing is put on top: two that look alike are two."""
+        """Where the mail server names no message, or it has no header, nothing is put on top: two alike are two."""
         for raw, queue in ((PLAIN, "[UNAVAILABLE]"), (b"\r\nx\r\n", QUEUE)):
             self.inbox.kept.clear()
             for _ in range(2):
