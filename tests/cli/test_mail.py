@@ -85,7 +85,10 @@ class Setup(MailCase):
         ):  # fmt: skip
             self.assertIn(line, lines)
         files = [line for line in lines if line.startswith("#####")]
-        self.assertEqual(files, [f"##### {name}" for name in ("main.cf", "master.cf", "dovecot.conf", "opendkim.conf")])
+        names = ("main.cf", "master.cf", "dovecot.conf", "rrsd.ini", "rrsd.sieve", "opendkim.conf")
+        self.assertEqual(files, [f"##### {name}" for name in names])
+        for line in ("next_log = /var/log/mail.log", "  sieve_before = /etc/dovecot/rrsd.sieve", "    discard;"):
+            self.assertIn(line, lines)
         self.assertEqual(lines.count("rrsdout unix - - n - 4 smtp"), 1)
 
     def test_json(self) -> None:

@@ -29,6 +29,7 @@ class Check(MailCase):
         options = [
             f"--submission=127.0.0.1:{ports['submission']}/inet", f"--signer=inet:127.0.0.1:{ports['sign']}",
             f"--verifier=inet:127.0.0.1:{ports['verify']}", f"--postfix={self.foo.etc}", f"--selector={SELECTOR}",
+            f"--dovecot={self.foo.folder / 'dovecot.conf'}",
         ]  # fmt: skip
         found: dict[str, Any] = json.loads(run(*command, *options, may_fail=True))
         return found

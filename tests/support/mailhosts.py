@@ -36,7 +36,7 @@ from tests.support.running import Running, greets, require_programs, run, until
 
 PACKAGES = {
     "postfix": "postfix", "postconf": "postfix", "postqueue": "postfix", "dovecot": "dovecot-core",
-    "doveadm": "dovecot-core", "opendkim": "opendkim",
+    "doveadm": "dovecot-core", "sievec": "dovecot-sieve", "opendkim": "opendkim",
 }  # fmt: skip
 LIBRARIES = {
     "/usr/lib/dovecot/imap": "dovecot-imapd",
@@ -196,6 +196,9 @@ class MailHost:
             for name in names:
                 with (self.folder / name).open("a") as config:
                     config.writelines(text)
+        for name, script in _pairs(lines, "rrsd.sieve"):
+            Path(name).write_text(script)
+            run("sievec", "-c", str(self.folder / "dovecot.conf"), name)
 
     def printed_lines(self) -> list[dict[str, str]]:
         """What `rrsctl mail setup` says for this domain."""
@@ -203,7 +206,8 @@ class MailHost:
         milters = [f"--{n}r=inet:127.0.0.1:{self.ports[p]}" for n, p in (("signe", "sign"), ("verifie", "verify"))]
         command = [sys.executable, "-m", "rrsd.cli.main", "--config", str(self.daemon.plan.config), "--json"]
         submission = f"--submission=127.0.0.1:{self.ports['submission']}/inet"
-        said = json.loads(run(*command, "mail", "setup", submission, *milters))
+        sieve = f"--sieve={self.folder / 'rrsd.sieve'}"
+        said = json.loads(run(*command, "mail", "setup", submission, sieve, *milters))
         lines: list[dict[str, str]] = said["lines"]
         return lines
 
@@ -229,6 +233,8 @@ class MailHost:
             # old.test has no web server, and its mail would wait a quarter of an hour for one.
             ("discovery_wait", "3s"),
             ("flush", f"postqueue -c {self.etc} -i {{id}}"),
+            ("next_log", str(self.log)),
+            ("next_queue", f"postqueue -c {self.etc} -j"),
         ):
             set_key(self.daemon, "mail", key, value)
 

@@ -7,8 +7,10 @@ from attrs import frozen
 from rrsd.cli.mail.places import Place, listener, server
 from rrsd.config.settings import Settings
 from rrsd.core.refusals import Malformed
+from rrsd.roles.mail.offering import FIELD
 
 MAIN, MASTER, DOVECOT, DKIM = "main.cf", "master.cf", "dovecot.conf", "opendkim.conf"
+SIEVE, INI = "rrsd.sieve", "rrsd.ini"
 OUT, IN, LARGE = "rrsdout/unix", "rrsdin/unix", "rrsdlarge/unix"
 SIGNED = (
     "From", "To", "Cc", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
@@ -16,6 +18,21 @@ SIGNED = (
 )  # fmt: skip
 OVERSIGNED = SIGNED[:10]
 _MARGIN = 60
+LOG = "/var/log/mail.log"
+SCRIPT = f"""\
+require ["duplicate", "envelope", "index", "variables"];
+if header :index 1 :matches "{FIELD}" "?*" {{
+  set "delivery" "${{0}}";
+  if envelope :matches "to" "*" {{
+    set "recipient" "${{0}}";
+  }}
+  if duplicate :handle "rrsd" :uniqueid "${{delivery}} ${{recipient}}" :seconds 172800 {{
+    discard;
+    stop;
+  }}
+}}
+"""
+"""Two days are the most that Dovecot takes unless sieve_duplicate_max_period says more."""
 
 
 @frozen
@@ -45,6 +62,8 @@ class Around:
     """Services of master.cf that our users hand their mail to."""
     signer: str = "inet:127.0.0.1:8891"
     verifier: str = "inet:127.0.0.1:8891"
+    sieve: str = "/etc/dovecot/rrsd.sieve"
+    """Where the mailboxes' script is."""
 
 
 def lines_of(settings: Settings, around: Around) -> tuple[Line, ...]:
@@ -99,6 +118,12 @@ def _outbound(settings: Settings, around: Around, here: Place) -> Iterator[Line]
     yield Line(MASTER, f"{OUT}/smtp_tls_security_level", "none", "It stays on this host.")
     yield Line(MASTER, f"{OUT}/smtp_bind_address", "", "An outgoing address of main.cf is not for this way.")
     yield from _reinjection(server(settings.mail.outbound_next), around)
+    yield Line(
+        INI, "next_log", settings.mail.next_log or LOG,
+        "In [mail]. When a connection is lost before Postfix has answered, its log says whether it has the message; "
+        "without it such a message is sent again. The user of rrsd must be able to read it (adduser rrsd adm). A host "
+        "without syslog writes one with maillog_file in main.cf.",
+    )  # fmt: skip
 
 
 def _reinjection(back: Place, around: Around) -> Iterator[Line]:
@@ -160,6 +185,15 @@ def _inbound(settings: Settings, around: Around, here: Place) -> Iterator[Line]:
         yield Line(DOVECOT, "recipient_delimiter", settings.mail.recipient_delimiter, why)
     yield Line(DOVECOT, "protocols", "imap lmtp", "LMTP takes the mail that rrsd hands on.")
     yield Line(DOVECOT, "service lmtp", _dovecot(server(settings.mail.inbound_next)), "Where [mail] inbound_next says.")
+    yield Line(
+        DOVECOT, "protocol lmtp", "{\n  mail_plugins = $mail_plugins sieve\n}",
+        "A message that comes again after a crash is dropped if its recipient has it.",
+    )  # fmt: skip
+    yield Line(
+        DOVECOT, "plugin", f"{{\n  sieve_before = {around.sieve}\n}}",
+        "The script that does so comes before all others, which become sieve_before2 and so on.",
+    )  # fmt: skip
+    yield Line(SIEVE, around.sieve, SCRIPT, f"Write it to {around.sieve}, then run: sievec {around.sieve}")
 
 
 def _dovecot(place: Place) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 import click
 from attrs import asdict
 
+from rrsd.cli.mail.again import Doveconf, again
 from rrsd.cli.mail.check import look
-from rrsd.cli.mail.lines import DOVECOT, MAIN, MASTER, Around, Line, lines_of
+from rrsd.cli.mail.lines import DOVECOT, INI, MAIN, MASTER, SIEVE, Around, Line, lines_of
 from rrsd.cli.mail.postconf import Postconf
 from rrsd.cli.session import Session, pass_session
 from rrsd.config.ini import Misconfigured
@@ -35,9 +36,10 @@ def mail() -> None:
 )  # fmt: skip
 @click.option("--signer", metavar="MILTER", default=Around().signer, show_default=True, help="OpenDKIM, for signing.")
 @click.option("--verifier", metavar="MILTER", default=Around().verifier, show_default=True, help="For verifying.")
+@click.option("--sieve", metavar="FILE", default=Around().sieve, show_default=True, help="The mailboxes' script.")
 @click.option("--commands", "is_script", is_flag=True, help="A script that tells Postfix all of it.")
 @pass_session
-def setup(session: Session, submissions: tuple[str, ...], signer: str, verifier: str, is_script: bool) -> None:
+def setup(session: Session, /, submissions: tuple[str, ...], is_script: bool, **places: str) -> None:
     """Print the lines that the mail servers of this host need, made of the INI file; each says why it is there.
 
     Nothing is changed. Lines of master.cf that begin with -o belong to the service above them.
@@ -47,7 +49,7 @@ def setup(session: Session, submissions: tuple[str, ...], signer: str, verifier:
       rrsctl mail setup --commands | sh
       rrsctl --json mail setup
     """
-    around = Around(submissions or Around().submissions, signer, verifier)
+    around = Around(submissions or Around().submissions, **places)
     lines = lines_of(settings_of(session), around)
     document = {"lines": [asdict(line) | {"command": line.command} for line in lines]}
     session.console.result(document, script(lines) if is_script else text(lines))
@@ -57,10 +59,14 @@ def setup(session: Session, submissions: tuple[str, ...], signer: str, verifier:
 @click.option("--submission", "submissions", metavar="SERVICE", multiple=True, help="As for setup.")
 @click.option("--signer", metavar="MILTER", default=Around().signer, show_default=True, help="As for setup.")
 @click.option("--verifier", metavar="MILTER", default=Around().verifier, show_default=True, help="As for setup.")
+@click.option("--sieve", metavar="FILE", default=Around().sieve, show_default=True, help="As for setup.")
 @click.option("--postfix", "folder", metavar="DIR", default="", help="Another configuration of Postfix than the usual.")
+@click.option("--dovecot", "file", metavar="FILE", default="", help="Another configuration of Dovecot than the usual.")
 @click.option("--selector", default="", help="The selector of our DKIM key, whose record is then looked at.")
 @pass_session
-def check(session: Session, /, submissions: tuple[str, ...], folder: str, selector: str, **milters: str) -> int:
+def check(
+    session: Session, /, submissions: tuple[str, ...], folder: str, file: str, selector: str, **places: str
+) -> int:
     """Look at the running set-up from outside: who answers, what is announced, what Postfix is told, what is published.
 
     No mail is sent. What is wrong comes with the line that mends it.
@@ -70,8 +76,10 @@ def check(session: Session, /, submissions: tuple[str, ...], folder: str, select
       rrsctl mail check --selector s1
       rrsctl --json mail check --submission submission/inet --submission submissions/inet
     """
-    around = Around(submissions or Around().submissions, **milters)
-    findings = look(settings_of(session), around, session.local().verify, Postconf.find(folder), selector)
+    around = Around(submissions or Around().submissions, **places)
+    settings = settings_of(session)
+    findings = look(settings, around, session.local().verify, Postconf.find(folder), selector)
+    findings += again(settings, Doveconf.find(file))
     errors = [each for each in findings if each.level == "error"]
     rows = [(each.level, each.about, each.text) for each in findings]
     document = {"ok": not errors, "findings": [asdict(each) for each in findings]}
@@ -129,6 +137,8 @@ def _order(lines: tuple[Line, ...]) -> Any:
 def _shown(line: Line) -> str:
     if line.file == MASTER:
         return line.value if line.name.count("/") == 1 else f"  -o {line.name.rpartition('/')[2]}={line.value}"
-    if line.file == MAIN or (line.file == DOVECOT and not line.value.startswith("{")):
+    if line.file == SIEVE:
+        return line.value.rstrip()
+    if line.file in {MAIN, INI} or (line.file == DOVECOT and not line.value.startswith("{")):
         return f"{line.name} = {line.value}".rstrip()
     return f"{line.name} {line.value}"
