@@ -30,6 +30,7 @@ class Check(MailCase):
             f"--submission=127.0.0.1:{ports['submission']}/inet", f"--signer=inet:127.0.0.1:{ports['sign']}",
             f"--verifier=inet:127.0.0.1:{ports['verify']}", f"--postfix={self.foo.etc}", f"--selector={SELECTOR}",
             f"--dovecot={self.foo.folder / 'dovecot.conf'}",
+            f"--masters={self.foo.folder / 'masters'}",
         ]  # fmt: skip
         found: dict[str, Any] = json.loads(run(*command, *options, may_fail=True))
         return found
@@ -48,9 +49,23 @@ class Check(MailCase):
         self.foo.running.stop("dovecot")
         errors = [each for each in self.checked()["findings"] if each["level"] == "error"]
         places = {each["about"]: each["text"] for each in errors}
-        self.assertEqual(set(places), {"[mail] inbound_next", "master.cf rrsdin/unix/lmtp_send_xforward_command"})
+        dovecot = {"[mail] inbound_next", "[imap] endpoint"}
+        self.assertEqual(set(places), dovecot | {"master.cf rrsdin/unix/lmtp_send_xforward_command"})
         _, _, command = places["master.cf rrsdin/unix/lmtp_send_xforward_command"].partition("postconf -P ")
         self.foo.postconf("-P", command.strip("'"))
         errors = [each["about"] for each in self.checked()["findings"] if each["level"] == "error"]
-        self.assertEqual(errors, ["[mail] inbound_next"])
+        self.assertEqual(set(errors), dovecot)
         self.note("rrsctl mail check names what is missing, and its line mends it", 0, 0, 0)
+
+    def test_master_user_is_missing(self) -> None:
+        """Nobody swaps anything then; the line that is named mends it."""
+        masters = self.foo.folder / "masters"
+        line = masters.read_text()
+        self.addCleanup(masters.write_text, line)
+        masters.write_text("")
+        (error,) = [each for each in self.checked()["findings"] if each["level"] == "error"]
+        self.assertEqual(error["about"], "[imap] endpoint")
+        self.assertIn(str(masters), error["text"])
+        masters.write_text(line)
+        self.assertEqual([each for each in self.checked()["findings"] if each["level"] == "error"], [])
+        self.note("rrsctl mail check misses the master user of the mailboxes", 0, 0, 0)

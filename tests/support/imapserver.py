@@ -213,15 +213,15 @@ class Session(Protocol):
 
     def _capability(self, _: bytes, __: bytes) -> str:
         self.say(f"* CAPABILITY {self.imap.offers}\r\n".encode())
-        return "OK"
+        return "OK done"
 
     def _noop(self, _: bytes, __: bytes) -> str:
-        return "OK"
+        return "OK done"
 
     def _list(self, _: bytes, __: bytes) -> str:
         for name, folder in self.imap.folders.items():
             self.say(f'* LIST ({folder.attributes}) "/" {quote(name)}\r\n'.encode())
-        return "OK"
+        return "OK done"
 
     def _select(self, _: bytes, command: bytes) -> str:
         self._here = None
@@ -234,12 +234,19 @@ class Session(Protocol):
             self.say(f"* OK [PERMANENTFLAGS {folder.permanent}] limited\r\n".encode())
         return "OK [READ-ONLY] look" if folder.is_read_only else "OK [READ-WRITE] in"
 
+    def _examine(self, tag: bytes, command: bytes) -> str:
+        return self._select(tag, command)
+
+    def _logout(self, _: bytes, __: bytes) -> str:
+        self.say(b"* BYE\r\n")
+        return "OK done"
+
     def _uid_search(self, _: bytes, command: bytes) -> str:
         assert self._here is not None
         header, value = command.split(b" ", 4)[3], unquote(command.split(b" ", 4)[4]).encode()
         found = [each.uid for each in self._here.messages if value in header_of(each.raw, header)]
         self.say("* SEARCH{}\r\n".format("".join(f" {uid}" for uid in found)).encode())
-        return "OK"
+        return "OK done"
 
     def _uid_fetch(self, _: bytes, command: bytes) -> str:
         assert self._here is not None
@@ -247,7 +254,7 @@ class Session(Protocol):
         for number, each in enumerate(self._here.messages, 1):
             if str(each.uid).encode() in words[2].split(b","):
                 self.say(f"* {number} FETCH ".encode() + told(each, words[3]) + b"\r\n")
-        return "OK"
+        return "OK done"
 
     def _uid_store(self, _: bytes, command: bytes) -> str:
         assert self._here is not None
@@ -259,14 +266,14 @@ class Session(Protocol):
             if found[2] is not None and int(found[2]) < message.modseq:
                 return f"{self.imap.conflict} [MODIFIED {message.uid}] changed since"
             message.flags = message.flags | flags if found[3] else flags
-        return "OK"
+        return "OK done"
 
     def _uid_expunge(self, _: bytes, command: bytes) -> str:
         assert self._here is not None
         message = self._here.find(int(command.split(b" ")[2]))
         if message is not None and not message.is_live:
             self._here.messages.remove(message)
-        return "OK"
+        return "OK done"
 
     def _append(self, tag: bytes, command: bytes) -> str | None:
         found = _APPEND.match(command)

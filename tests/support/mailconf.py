@@ -93,12 +93,6 @@ first_valid_gid = 1
 default_vsz_limit = 0
 lmtp_save_to_detail_mailbox = no
 postmaster_address = postmaster@{name}
-auth_master_user_separator = *
-passdb {{
-  driver = passwd-file
-  master = yes
-  args = {folder}/masters
-}}
 passdb {{
   driver = passwd-file
   args = scheme=PLAIN username_format=%u {folder}/users
@@ -131,6 +125,11 @@ namespace inbox {{
 """
 
 MAILBOXES = """\
+passdb {{
+  driver = passwd-file
+  master = yes
+  args = {folder}/masters
+}}
 protocols = imap lmtp
 service lmtp {{
   inet_listener lmtp {{

@@ -206,8 +206,8 @@ class MailHost:
         milters = [f"--{n}r=inet:127.0.0.1:{self.ports[p]}" for n, p in (("signe", "sign"), ("verifie", "verify"))]
         command = [sys.executable, "-m", "rrsd.cli.main", "--config", str(self.daemon.plan.config), "--json"]
         submission = f"--submission=127.0.0.1:{self.ports['submission']}/inet"
-        sieve = f"--sieve={self.folder / 'rrsd.sieve'}"
-        said = json.loads(run(*command, "mail", "setup", submission, sieve, *milters))
+        files = [f"--sieve={self.folder / 'rrsd.sieve'}", f"--masters={self.folder / 'masters'}"]
+        said = json.loads(run(*command, "mail", "setup", submission, *files, *milters))
         lines: list[dict[str, str]] = said["lines"]
         return lines
 
@@ -237,6 +237,11 @@ class MailHost:
             ("next_queue", f"postqueue -c {self.etc} -j"),
         ):
             set_key(self.daemon, "mail", key, value)
+        password = self.folder / "imap-password"
+        password.touch(0o600)
+        password.write_text(PASSWORD)
+        for key, value in (("endpoint", f"tcp:127.0.0.1:{self.ports['imap']}"), ("password", str(password))):
+            set_key(self.daemon, "imap", key, value)
 
     def _write_key(self) -> str:
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)

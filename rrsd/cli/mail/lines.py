@@ -64,6 +64,8 @@ class Around:
     verifier: str = "inet:127.0.0.1:8891"
     sieve: str = "/etc/dovecot/rrsd.sieve"
     """Where the mailboxes' script is."""
+    masters: str = "/etc/dovecot/rrsd-master"
+    """Where Dovecot looks for the master user."""
 
 
 def lines_of(settings: Settings, around: Around) -> tuple[Line, ...]:
@@ -83,6 +85,8 @@ def lines_of(settings: Settings, around: Around) -> tuple[Line, ...]:
         lines += _outbound(settings, around, listener(mail.outbound))
     if mail.inbound is not None:
         lines += _inbound(settings, around, listener(mail.inbound))
+    if settings.imap.endpoint is not None:
+        lines += _mailboxes(settings, around)
     return (*lines, *_dkim(settings, around))
 
 
@@ -194,6 +198,15 @@ def _inbound(settings: Settings, around: Around, here: Place) -> Iterator[Line]:
         "The script that does so comes before all others, which become sieve_before2 and so on.",
     )  # fmt: skip
     yield Line(SIEVE, around.sieve, SCRIPT, f"Write it to {around.sieve}, then run: sievec {around.sieve}")
+
+
+def _mailboxes(settings: Settings, around: Around) -> Iterator[Line]:
+    master = settings.imap.master
+    yield Line(
+        DOVECOT, "passdb", f"{{\n  driver = passwd-file\n  master = yes\n  args = {around.masters}\n}}",
+        f"rrsd enters mailboxes as a master user. {around.masters} has one line, {master}: and what doveadm pw prints "
+        f"for the password in {settings.imap.password}; Dovecot's own user may read it, and nobody else.",
+    )  # fmt: skip
 
 
 def _dovecot(place: Place) -> str:

@@ -9,6 +9,7 @@ from attrs import asdict
 from rrsd.cli.mail.again import Doveconf, again
 from rrsd.cli.mail.check import look
 from rrsd.cli.mail.lines import DOVECOT, INI, MAIN, MASTER, SIEVE, Around, Line, lines_of
+from rrsd.cli.mail.mailboxes import look_into_mailboxes
 from rrsd.cli.mail.postconf import Postconf
 from rrsd.cli.session import Session, pass_session
 from rrsd.config.ini import Misconfigured
@@ -37,6 +38,7 @@ def mail() -> None:
 @click.option("--signer", metavar="MILTER", default=Around().signer, show_default=True, help="OpenDKIM, for signing.")
 @click.option("--verifier", metavar="MILTER", default=Around().verifier, show_default=True, help="For verifying.")
 @click.option("--sieve", metavar="FILE", default=Around().sieve, show_default=True, help="The mailboxes' script.")
+@click.option("--masters", metavar="FILE", default=Around().masters, show_default=True, help="Dovecot's master users.")
 @click.option("--commands", "is_script", is_flag=True, help="A script that tells Postfix all of it.")
 @pass_session
 def setup(session: Session, /, submissions: tuple[str, ...], is_script: bool, **places: str) -> None:
@@ -60,16 +62,26 @@ def setup(session: Session, /, submissions: tuple[str, ...], is_script: bool, **
 @click.option("--signer", metavar="MILTER", default=Around().signer, show_default=True, help="As for setup.")
 @click.option("--verifier", metavar="MILTER", default=Around().verifier, show_default=True, help="As for setup.")
 @click.option("--sieve", metavar="FILE", default=Around().sieve, show_default=True, help="As for setup.")
+@click.option("--masters", metavar="FILE", default=Around().masters, show_default=True, help="As for setup.")
+@click.option("--mailbox", metavar="ADDRESS", default="", help="Whose mailbox rrsd tries to enter; any user's else.")
 @click.option("--postfix", "folder", metavar="DIR", default="", help="Another configuration of Postfix than the usual.")
 @click.option("--dovecot", "file", metavar="FILE", default="", help="Another configuration of Dovecot than the usual.")
 @click.option("--selector", default="", help="The selector of our DKIM key, whose record is then looked at.")
 @pass_session
 def check(
-    session: Session, /, submissions: tuple[str, ...], folder: str, file: str, selector: str, **places: str
+    session: Session,
+    /,
+    submissions: tuple[str, ...],
+    folder: str,
+    file: str,
+    selector: str,
+    mailbox: str,
+    **places: str,
 ) -> int:
-    """Look at the running set-up from outside: who answers, what is announced, what Postfix is told, what is published.
+    """Look at the running set-up from outside: who answers, what is announced, what Postfix is told, what is published,
+    and whether a mailbox can be entered as the swap of placeholders needs it.
 
-    No mail is sent. What is wrong comes with the line that mends it.
+    No mail is sent, and nothing is changed. What is wrong comes with the line that mends it.
     Exit status 0: nothing is missing. 69: something is. 65: [mail] has no listener.
 
     \b
@@ -77,9 +89,15 @@ def check(
       rrsctl --json mail check --submission submission/inet --submission submissions/inet
     """
     around = Around(submissions or Around().submissions, **places)
-    settings = settings_of(session)
-    findings = look(settings, around, session.local().verify, Postconf.find(folder), selector)
-    findings += again(settings, Doveconf.find(file))
+    settings, local = settings_of(session), session.local()
+
+    def users() -> list[str]:
+        if mailbox:
+            return [mailbox]
+        return [each["address"] for each in local.users().get("users", []) if not each.get("suspended")]
+
+    findings = look(settings, around, local.verify, Postconf.find(folder), selector)
+    findings += [*look_into_mailboxes(settings, around, users), *again(settings, Doveconf.find(file))]
     errors = [each for each in findings if each.level == "error"]
     rows = [(each.level, each.about, each.text) for each in findings]
     document = {"ok": not errors, "findings": [asdict(each) for each in findings]}
