@@ -15,7 +15,8 @@ from rrsd.core.values.instants import Instant
 from rrsd.core.values.messages import Attachment
 from rrsd.core.values.peers import Origin
 from rrsd.core.values.resources import Grant
-from rrsd.roles.mail.flow.ledger import DONE, MOST_NAMED, Ledger, Rest
+from rrsd.roles.mail.flow.ledger import DONE, Ledger, Rest
+from rrsd.roles.mail.flow.lines import line_of
 from rrsd.roles.mail.flow.parcel import Parcel
 from rrsd.roles.mail.ports import Audit, Grants, Links, Passages, Timers
 from rrsd.roles.mail.replies import joined
@@ -107,6 +108,8 @@ class Dispatch:
         waited = (self.timers.now() - rest.first).total_seconds()
         groups = self._groups(mail, rest.recipients, waited, placeholder is not None)
         if Form.LATER in groups:
+            line = line_of("held", mail.envelope, groups[Form.LATER], mail.header)
+            self.audit.record(evolve(line, refusal=Unavailable.reason, evidence=WAIT.lines[0]))
             await self.passages.note(key, (), rest.first)
             replies.append(WAIT)
         if placeholder is not None and Form.PLACEHOLDER in groups:
@@ -170,13 +173,13 @@ class Dispatch:
         form: Form = Form.PLACEHOLDER,
     ) -> Reply:
         author = mail.header.author
+        line = self._written_down(mail, recipients, form, placeholder.size)
         try:
             await self.grants.add(placeholder.grants(author, recipients))
         except Unknown:
             raise Unavailable("what was taken out of the message is gone, it has to come again") from None
-        self._record(mail, recipients, form, placeholder.size)
         content = mail.parcel.written(placeholder.content)
-        replies = await self._hand_on(mail, key, recipients, content, placeholder.size)
+        replies = await self._hand_on(mail, key, recipients, content, line)
         lost = [each for each, reply in zip(recipients, replies, strict=True) if _is_final(reply)]
         if lost:
             # Who never gets the message has no use for what it grants; if this fails, they end by themselves.
@@ -185,40 +188,29 @@ class Dispatch:
         return joined(replies)
 
     async def _send_whole(self, mail: Mail, key: Digest, recipients: Sequence[ForwardPath]) -> Reply:
-        self._record(mail, recipients, Form.WHOLE, mail.parcel.size)
-        return joined(await self._hand_on(mail, key, recipients, mail.parcel.whole(), mail.parcel.size))
+        line = self._written_down(mail, recipients, Form.WHOLE, mail.parcel.size)
+        return joined(await self._hand_on(mail, key, recipients, mail.parcel.whole(), line))
 
     async def _hand_on(
-        self, mail: Mail, key: Digest, recipients: Sequence[ForwardPath], content: AsyncIterator[bytes], size: int
+        self,
+        mail: Mail,
+        key: Digest,
+        recipients: Sequence[ForwardPath],
+        content: AsyncIterator[bytes],
+        line: Event,
     ) -> Sequence[Reply]:
-        sender = evolve(mail.envelope.sender, size=size)
+        sender = evolve(mail.envelope.sender, size=line.size)
         envelope = evolve(mail.envelope, sender=sender, recipients=tuple(recipients))
-        replies = await self.ledger.hand_on(
-            key if mail.is_remembered else None, envelope, content, is_last=mail.forms is None
+        return await self.ledger.hand_on(
+            key if mail.is_remembered else None, envelope, content, line, is_last=mail.forms is None
         )
-        if not all(reply.is_good for reply in replies):
-            worst = joined(replies)
-            outcome = "failed" if worst.is_temporary else "refused"
-            said = f"the next mail server: {worst.code} {worst.status} {worst.lines[0]}"
-            self.audit.record(evolve(_line(outcome, mail.envelope, mail.header, recipients), evidence=said))
-        return replies
 
-    def _record(self, mail: Mail, recipients: Sequence[ForwardPath], form: Form, size: int) -> None:
-        """Before anything leaves: nothing is sent without a trace."""
-        parts = f"{form}, {mail.parcel.taken} parts taken, {len(recipients)} recipients"
-        line = _line("granted", mail.envelope, mail.header, recipients)
-        self.audit.record(evolve(line, evidence=parts, size=size))
-
-    def refused(self, envelope: Envelope, header: Header, refusal: Refusal) -> None:
-        """Write down that nobody gets it."""
-        line = _line("refused", envelope, header, envelope.recipients)
-        self.audit.record(evolve(line, refusal=refusal.reason, evidence=refusal.detail))
-
-
-def _line(outcome: str, envelope: Envelope, header: Header, recipients: Sequence[ForwardPath]) -> Event:
-    named = ", ".join(each.path for each in recipients)[:MOST_NAMED]
-    peer = envelope.forwarded.get("ADDR", "")
-    return Event("send", outcome, who=str(header.author), subject=named, peer=peer, resource=header.message_id)
+    def _written_down(self, mail: Mail, recipients: Sequence[ForwardPath], form: Form, size: int) -> Event:
+        """The line about it, before anything is granted or leaves."""
+        said = f"{form}, {mail.parcel.taken} parts taken, {len(recipients)} recipients"
+        line = evolve(line_of("granted", mail.envelope, recipients, mail.header), evidence=said, size=size)
+        self.audit.record(line)
+        return line
 
 
 def _is_final(reply: Reply) -> bool:

@@ -15,14 +15,13 @@ from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.envelopes import Envelope, Fate, ForwardPath, Offer, Reply
 from rrsd.core.values.instants import Instant
+from rrsd.roles.mail.flow.lines import line_of, not_taken
 from rrsd.roles.mail.offering import delivery_name
 from rrsd.roles.mail.ports import Audit, Doubts, Passages, Relay, Timers
-from rrsd.roles.mail.replies import reply_of
+from rrsd.roles.mail.replies import joined, reply_of
 
 DONE = Reply(250, "2.0.0", ("handed on before",))
 DOUBT = Reply(451, "4.4.2", ("the next mail server may have it, come again",))
-MOST_NAMED = 1000
-"""Characters of recipients in one line of the trail."""
 
 
 @frozen
@@ -74,6 +73,9 @@ class Ledger:
         if passage is None:
             return Rest(now, envelope.recipients)
         left = [each for each in envelope.recipients if each.path not in passage.done]
+        done = [each for each in envelope.recipients if each.path in passage.done]
+        if done:
+            self.audit.record(evolve(line_of("granted", envelope, done), evidence="handed on before"))
         waits = False
         for offer in dict.fromkeys(passage.offered[each.path] for each in left if each.path in passage.offered):
             doubted = [each for each in left if passage.offered.get(each.path) == offer]
@@ -91,15 +93,32 @@ class Ledger:
         said = f"{offer.delivery}, which the next mail server may have: {fate}"
         if fate is Fate.UNKNOWN and self.timers.now() - max(offer.at, self._began) >= self.patience:
             fate, said = Fate.NOT_TAKEN, f"{said}, sent again"
-        named = ", ".join(each.path for each in recipients)[:MOST_NAMED]
-        outcome = "failed" if fate is Fate.UNKNOWN else "granted"
-        self.audit.record(Event("send", outcome, who=envelope.sender.path, subject=named, evidence=said))
+        outcome, refusal = ("failed", Unavailable.reason) if fate is Fate.UNKNOWN else ("granted", "")
+        self.audit.record(evolve(line_of(outcome, envelope, recipients), refusal=refusal, evidence=said))
         return fate
 
     async def hand_on(
-        self, key: Digest | None, envelope: Envelope, content: AsyncIterator[bytes], *, is_last: bool = True
+        self,
+        key: Digest | None,
+        envelope: Envelope,
+        content: AsyncIterator[bytes],
+        line: Event,
+        *,
+        is_last: bool = True,
     ) -> Sequence[Reply]:
-        """What the next server says about each recipient; without a `key` nothing is remembered. Never refuses."""
+        """What the next server says about each recipient; without a `key` nothing is remembered.
+
+        `line` is in the trail already: nothing is sent without a trace. What is not taken leaves another one; refuses
+        with Unavailable when that cannot be written.
+        """
+        replies = await self._send(key, envelope, content, is_last=is_last)
+        if not all(reply.is_good for reply in replies):
+            self.audit.record(not_taken(line, joined(replies)))
+        return replies
+
+    async def _send(
+        self, key: Digest | None, envelope: Envelope, content: AsyncIterator[bytes], *, is_last: bool
+    ) -> Sequence[Reply]:
         offered = content
         if key is not None:
             at = self.timers.now()

@@ -11,6 +11,7 @@ from rrsd.core.values.digests import Digest
 from rrsd.core.values.envelopes import Envelope, ForwardPath, Reply
 from rrsd.roles.mail.flow.dispatch import Dispatch, Mail
 from rrsd.roles.mail.flow.ledger import DONE
+from rrsd.roles.mail.flow.lines import line_of, turned_away
 from rrsd.roles.mail.flow.parcel import Parcel
 from rrsd.roles.mail.offering import passing_key
 from rrsd.roles.mail.ports import Audit, Blobs, Deposits, Domains, Spools
@@ -55,42 +56,43 @@ class Outbound:
 
     async def receive(self, envelope: Envelope, message: AsyncIterator[bytes]) -> tuple[Reply, ...]:
         """The reply; whatever cannot be done now is for later, and the queue keeps the message."""
+        header: Header | None = None
         try:
-            return (await self._receive(envelope, message),)
+            begin, section = await _head(message)
+            header = read_header(section, self.ours) if section else None
+            blocks = _joined(begin, message)
+            if header is not None:
+                return (await self._take(envelope, header, blocks),)
+            return (await self._pass(envelope, passing_key(envelope, begin), blocks),)
         except Refusal as refusal:
-            return (reply_of(refusal),)
+            return (self._turn_away(line_of("refused", envelope, envelope.recipients, header), refusal),)
 
-    async def _receive(self, envelope: Envelope, message: AsyncIterator[bytes]) -> Reply:
-        begin, section = b"", None
-        async for block in message:
-            begin += block
-            section = header_of(begin)
-            if section is not None:
-                break
-        header = read_header(section, self.ours) if section else None
-        blocks = _joined(begin, message)
-        if header is not None:
-            return await self._take(envelope, header, blocks)
-        key = passing_key(envelope, begin)
+    def _turn_away(self, line: Event, refusal: Refusal) -> Reply:
+        """What the mail server hears, after the line about it; where that cannot be written, it comes again."""
+        reply = reply_of(refusal)
+        try:
+            self.audit.record(turned_away(line, reply, refusal))
+        except Refusal as trouble:
+            return reply_of(trouble)
+        return reply
+
+    async def _pass(self, envelope: Envelope, key: Digest | None, message: AsyncIterator[bytes]) -> Reply:
+        """Somebody else's message, or one that nobody could complete; to whom has it, it does not go again."""
         if key is None:
-            return await self._pass_on(envelope, None, blocks)
+            return await self._pass_on(envelope, None, message)
         ledger = self.dispatch.ledger
         with ledger.claim(key, envelope.recipients):
             rest = await ledger.rest(key, envelope)
             if not rest.recipients:
                 return joined(rest.replies or [DONE])
             left = evolve(envelope, recipients=rest.recipients)
-            return joined([await self._pass_on(left, key, blocks), *rest.replies])
+            return joined([await self._pass_on(left, key, message), *rest.replies])
 
     async def _pass_on(self, envelope: Envelope, key: Digest | None, message: AsyncIterator[bytes]) -> Reply:
-        """Somebody else's message, or one that nobody could complete."""
-        to = f"{len(envelope.recipients)} recipients"
-        self.audit.record(
-            Event(
-                "send", "granted", who=envelope.sender.path, evidence=f"unchanged, {to}", size=envelope.sender.size or 0
-            )
-        )
-        return joined(await self.dispatch.ledger.hand_on(key, envelope, message))
+        said = f"unchanged, {len(envelope.recipients)} recipients"
+        line = evolve(line_of("granted", envelope, envelope.recipients), evidence=said, size=envelope.sender.size or 0)
+        self.audit.record(line)
+        return joined(await self.dispatch.ledger.hand_on(key, envelope, message, line))
 
     async def _take(self, envelope: Envelope, header: Header, message: AsyncIterator[bytes]) -> Reply:
         recipients, settings = envelope.recipients, self.settings
@@ -100,11 +102,19 @@ class Outbound:
         try:
             await parcel.fill(message)
             return await self.dispatch.send(Mail(envelope, header, parcel, question.forms))
-        except TooLarge as refusal:
-            self.dispatch.refused(envelope, header, refusal)
-            raise
         finally:
             await parcel.close()
+
+
+async def _head(message: AsyncIterator[bytes]) -> tuple[bytes, bytes | None]:
+    """What the message begins with, and its header section as `header_of` sees it."""
+    begin, section = b"", None
+    async for block in message:
+        begin += block
+        section = header_of(begin)
+        if section is not None:
+            break
+    return begin, section
 
 
 async def _joined(begin: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
