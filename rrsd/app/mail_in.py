@@ -129,7 +129,7 @@ def build_way_in(means: Means, people: People, retrieving: Retrieving, relay: Re
         Malformed: the command of `[mail] flush` cannot be read.
     """
     pulls = pulls_of(means, people, retrieving)
-    mailboxes = ToMailboxes(relay)
+    mailboxes = ToMailboxes(relay, means.audit)
     placeholders = _placeholders(means, people, pulls, mailboxes)
     flusher = Flusher(
         command=command_of("[mail] flush", means.settings.mail.flush),
@@ -147,7 +147,8 @@ def build_way_in(means: Means, people: People, retrieving: Retrieving, relay: Re
     swapping = _swapping(means, pulls)
     if swapping is not None:
         retrieving.feed.watchers.append(_watcher(swapping.swapper.ended))
-    return WayIn(Inbound(mailboxes=mailboxes, placeholders=placeholders, places=places, most=most), flusher, swapping)
+    inbound = Inbound(mailboxes=mailboxes, placeholders=placeholders, places=places, audit=means.audit, most=most)
+    return WayIn(inbound, flusher, swapping)
 
 
 def _swapping(means: Means, pulls: AgentPulls) -> Swapping | None:

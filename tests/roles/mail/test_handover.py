@@ -114,16 +114,18 @@ class HandoverCase(SynchronousTestCase):
         """Everything is in order."""
         self.agent, self.next, self.rows = Agent(), Next(), Rows()
         self.case = Case(0, str(BOB), BOB, HOLD, Way.COMPLETE)
+        self.told: list[Case] = []
 
     def deliver(self, *, may_wait: bool) -> Reply | None:
         """The reply."""
         timers = Timers(Clock(), lambda: NOW.timestamp())
+        journal: Any = None
         handover = Handover(
-            next=ToMailboxes(self.next), pulls=self.agent, holds=self.rows, timers=timers, service="bar.test"
+            next=ToMailboxes(self.next, journal), pulls=self.agent, holds=self.rows, timers=timers, service="bar.test"
         )
         envelope = Envelope("bar.test", ReversePath("alice@foo.test"), (ForwardPath(str(BOB)),))
         message = Arrived(envelope, RAW, parse_placeholder(RAW), digest_of(RAW), "4A", None)
-        work = handover.deliver(message, [self.case], may_wait=may_wait)
+        work = handover.deliver(message, [self.case], self.told.append, may_wait=may_wait)
         self.successResultOf(Deferred.fromCoroutine(work))
         return self.case.reply
 

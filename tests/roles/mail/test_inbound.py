@@ -38,6 +38,14 @@ class Drain:
         return {}
 
 
+def inbound_of(next: Drain) -> Inbound:
+    """A way in on which nothing is a placeholder, and nothing is to be written down."""
+    nobody: Any = None
+    return Inbound(
+        mailboxes=ToMailboxes(next, nobody), placeholders=nobody, places=DeferredSemaphore(1), audit=nobody, most=MOST
+    )
+
+
 async def message(head: bytes, blocks: int) -> AsyncIterator[bytes]:
     """A long one."""
     yield head
@@ -52,8 +60,7 @@ class Memory(SynchronousTestCase):
         """200 MB cost no more than what is looked at, a few times; and what is none costs nothing."""
         for head, most in ((PLAIN, 4 * BLOCK), (MIXED, 4 * MOST)):
             drain = Drain()
-            nobody: Any = None
-            inbound = Inbound(mailboxes=ToMailboxes(drain), placeholders=nobody, places=DeferredSemaphore(1), most=MOST)
+            inbound = inbound_of(drain)
             tracemalloc.start()
             work = inbound.receive(ENVELOPE, message(head, 3200))
             self.assertEqual(self.successResultOf(Deferred.fromCoroutine(work)), (Reply(250),))
@@ -71,10 +78,7 @@ class Memory(SynchronousTestCase):
             await waiting
 
         for head, others in ((PLAIN, True), (MIXED, False)):
-            nobody: Any = None
-            inbound = Inbound(
-                mailboxes=ToMailboxes(Drain()), placeholders=nobody, places=DeferredSemaphore(1), most=MOST
-            )
+            inbound = inbound_of(Drain())
             first = Deferred.fromCoroutine(inbound.receive(ENVELOPE, slow(head)))
             second = Deferred.fromCoroutine(inbound.receive(ENVELOPE, message(PLAIN, 1)))
             self.assertEqual(second.called, others)

@@ -1,6 +1,6 @@
 """How a placeholder, or what it stands for, goes on to the mailboxes, and what is remembered of that."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeAlias
 
 from attrs import define, evolve, frozen
@@ -39,7 +39,7 @@ class Case:
     """What becomes of it for one recipient: `address` is None for one who is not ours, `reply` until it is decided.
     What `is_offered` was offered to the mailboxes as it came, who may have it, and goes there as it came again.
 
-    `refusal` and `evidence` are for the trail.
+    `refusal` and `evidence` are for the trail, which has its line where `is_told`.
     """
 
     index: int
@@ -51,6 +51,7 @@ class Case:
     refusal: str = ""
     evidence: str = ""
     is_offered: bool = False
+    is_told: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -74,8 +75,10 @@ class Handover:
     timers: Timers
     service: str
 
-    async def deliver(self, message: Arrived, cases: Sequence[Case], *, may_wait: bool) -> None:
-        """Deliver to everyone whose case has no reply yet.
+    async def deliver(
+        self, message: Arrived, cases: Sequence[Case], tell: Callable[[Case], None], *, may_wait: bool
+    ) -> None:
+        """Deliver to everyone whose case has no reply yet, and of whom `tell` has written down what becomes of it.
 
         Where the complete message cannot be made, the recipients get the placeholder, or while it `may_wait`, nothing
         for now.
@@ -88,16 +91,17 @@ class Handover:
                 for case in complete:
                     _give_up(case, refusal, may_wait=may_wait)
             else:
-                await self._send(message, complete, content)
-        plain = [case for case in cases if case.reply is None]
-        if plain:
-            await self._send(message, plain, (len(message.raw), self._offered(message, plain)))
+                await self._send(message, _told(complete, tell), content)
+        plain = _told([case for case in cases if case.reply is None], tell)
+        await self._send(message, plain, (len(message.raw), self._offered(message, plain)))
 
     async def _completed(self, message: Arrived, case: Case) -> Content:
         assert case.hold is not None, "only what was accepted can be complete"
         return await completed(self.pulls, self.service, case.hold, message.raw)
 
     async def _send(self, message: Arrived, cases: Sequence[Case], content: Content) -> None:
+        if not cases:
+            return
         recipients = tuple(message.envelope.recipients[case.index] for case in cases)
         sender = evolve(message.envelope.sender, size=content[0])
         envelope = evolve(message.envelope, sender=sender, recipients=recipients)
@@ -139,6 +143,18 @@ class Handover:
     def _hold(self, message: Arrived, case: Case, address: Address) -> Hold:
         now, message_id = self.timers.now(), message.placeholder.message_id
         return case.hold or Hold(address, message.digest, message.queue, message_id, "", now, Stand.HELD)
+
+
+def _told(cases: Sequence[Case], tell: Callable[[Case], None]) -> Sequence[Case]:
+    """Those whose line is written; nothing is delivered without a trace."""
+    for case in cases:
+        try:
+            tell(case)
+        except Refusal as refusal:
+            case.postpone(refusal)
+        else:
+            case.is_told = True
+    return [case for case in cases if case.is_told]
 
 
 async def completed(pulls: Pulls, service: str, hold: Hold, raw: bytes) -> Content:

@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 from attrs import define
 
 from rrsd.core.refusals import Refusal
+from rrsd.core.values.calls import Event
 from rrsd.core.values.envelopes import Envelope, Reply
 from rrsd.roles.mail.flow.looking import look
 from rrsd.roles.mail.flow.mailboxes import ToMailboxes
 from rrsd.roles.mail.flow.placeholders import Placeholders
 from rrsd.roles.mail.holding import has_mark, may_be_placeholder
 from rrsd.roles.mail.offering import passing_key
-from rrsd.roles.mail.ports import Places
+from rrsd.roles.mail.ports import Audit, Places
 from rrsd.roles.mail.replies import reply_of
 
 
@@ -22,6 +23,7 @@ class Inbound:
     mailboxes: ToMailboxes
     placeholders: Placeholders
     places: Places
+    audit: Audit
     most: int
 
     async def receive(self, envelope: Envelope, message: AsyncIterator[bytes]) -> tuple[Reply, ...]:
@@ -42,4 +44,16 @@ class Inbound:
                 envelope, key, lambda free: self.mailboxes.send(free, key, looked.blocks())
             )
         except Refusal as refusal:
-            return (reply_of(refusal),) * len(envelope.recipients)
+            return (self._turn_away(envelope, refusal),) * len(envelope.recipients)
+
+    def _turn_away(self, envelope: Envelope, refusal: Refusal) -> Reply:
+        """What the mail server hears, after a line for each recipient; where they cannot be written, it comes again."""
+        reply = reply_of(refusal)
+        outcome, who = "failed" if reply.is_temporary else "refused", envelope.sender.path
+        try:
+            for each in envelope.recipients:
+                said = Event("deliver", outcome, who, each.path, refusal=refusal.reason, evidence=refusal.detail)
+                self.audit.record(said)
+        except Refusal as trouble:
+            return reply_of(trouble)
+        return reply

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from attrs import define, evolve, field
 
+from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.envelopes import Envelope, Reply
 from rrsd.roles.mail.holding import BUSY
 from rrsd.roles.mail.offering import field_of
-from rrsd.roles.mail.ports import Relay
+from rrsd.roles.mail.ports import Audit, Relay
 
 
 @define(eq=False)
@@ -21,6 +22,7 @@ class ToMailboxes:
     """Hands messages to the LMTP server."""
 
     next: Relay
+    audit: Audit
     _busy: set[tuple[Digest, str]] = field(factory=set, init=False)
 
     async def send(self, envelope: Envelope, key: Digest | None, message: AsyncIterator[bytes]) -> tuple[Reply, ...]:
@@ -36,10 +38,14 @@ class ToMailboxes:
         self, envelope: Envelope, key: Digest | None, step: Callable[[Envelope], Awaitable[Sequence[Reply]]]
     ) -> tuple[Reply, ...]:
         """The replies of `step`, which is given the recipients to whom nobody is delivering the same message now; the
-        others are busy."""
+        others are busy, which the trail has."""
         if key is None:
             return tuple(await step(envelope))
         free = tuple(each for each in envelope.recipients if (key, each.path) not in self._busy)
+        for each in envelope.recipients:
+            if each not in free:
+                why = BUSY.lines[0]
+                self.audit.record(Event("deliver", "held", envelope.sender.path, each.path, evidence=why))
         if not free:
             return (BUSY,) * len(envelope.recipients)
         claimed = {(key, each.path) for each in free}

@@ -178,21 +178,25 @@ class Placeholders:
 
     async def _deliver(self, message: Arrived, cases: Sequence[Case]) -> None:
         may_wait = all(self._waited(case) < self.settings.max_hold for case in cases)
-        await self.handover.deliver(message, cases, may_wait=may_wait)
+        await self.handover.deliver(message, cases, lambda case: self._tell(message, case), may_wait=may_wait)
 
     def _answer(self, message: Arrived, case: Case) -> Reply:
-        """The case's reply, after its line in the trail."""
+        """The case's reply, after its line in the trail; what was delivered as it was said to be has that already."""
         reply = case.reply or holding.BUSY
         if case.way is Way.HOLD:
-            outcome = "held"
+            self._tell(message, case, "held")
         elif case.way is not Way.BOUNCE and not reply.is_good:
-            outcome = "failed"
-        else:
-            outcome = "granted" if case.way is Way.COMPLETE else "refused"
-        evidence = case.evidence if outcome != "failed" else f"{reply.code} {' '.join(reply.lines)}"
-        who, subject = str(message.placeholder.sender), str(case.address or case.path)
-        self._write_down(outcome, subject, message.raw, who=who, refusal=case.refusal, evidence=evidence)
+            case.refusal = (Unavailable if reply.is_temporary else Forbidden).reason
+            case.evidence = f"the next mail server: {reply.code} {' '.join(reply.lines)}"
+            self._tell(message, case, "failed")
+        elif not case.is_told:
+            self._tell(message, case)
         return reply
+
+    def _tell(self, message: Arrived, case: Case, outcome: str = "") -> None:
+        said = outcome or ("granted" if case.way is Way.COMPLETE else "refused")
+        who, subject = str(message.placeholder.sender), str(case.address or case.path)
+        self._write_down(said, subject, message.raw, who=who, refusal=case.refusal, evidence=case.evidence)
 
     def _write_down(
         self, outcome: str, subject: str, raw: bytes, *, who: str = "", refusal: str = "", evidence: str = ""

@@ -1,9 +1,10 @@
 """Placeholders that nobody could pull for, or that nobody signed, are refused before they are accepted (milter)."""
 
-from attrs import define
+from attrs import define, evolve
 
 from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unproven
 from rrsd.core.values.calls import Event
+from rrsd.core.values.digests import digest_of
 from rrsd.core.values.envelopes import Reply
 from rrsd.roles.mail import screening
 from rrsd.roles.mail.flow.authors import Authors
@@ -31,11 +32,12 @@ class Screen:
             author = await self.authors.prove(raw)
         except Refusal as refusal:
             outcome = "refused" if isinstance(refusal, PERMANENT) else "failed"
-            self.audit.record(
-                Event("screen", outcome, who=sender, refusal=refusal.reason, evidence=refusal.detail, size=len(raw))
-            )
+            line = _line(sender, raw)
+            self.audit.record(evolve(line, outcome=outcome, refusal=refusal.reason, evidence=refusal.detail))
             return screening.reply_to(refusal)
-        self.audit.record(
-            Event("screen", "granted", who=sender, subject=str(author.address), evidence=author.evidence, size=len(raw))
-        )
+        self.audit.record(evolve(_line(sender, raw), subject=str(author.address), evidence=author.evidence))
         return None
+
+
+def _line(sender: str, raw: bytes) -> Event:
+    return Event("screen", "granted", who=sender, resource=digest_of(raw).ni, size=len(raw))
