@@ -1,6 +1,7 @@
 """The mail role, plugged between the mail servers of this host."""
 
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from rrsd.app.mail_in import authors_of, build_way_in, command_of
 from rrsd.app.means import Means
 from rrsd.app.people import People
 from rrsd.app.resources import Retrieving
-from rrsd.core.refusals import Malformed
+from rrsd.core.refusals import Malformed, Unavailable
+from rrsd.core.values.calls import Event
+from rrsd.core.wire.milter import MilterSession
 from rrsd.core.wire.smtp_server import Offer
-from rrsd.drivers.smtp.listening import Bounded
+from rrsd.drivers.smtp.listening import Bounded, Fault
 from rrsd.drivers.smtp.milter import milter_factory
 from rrsd.drivers.smtp.oracle import Oracle, Unasked
 from rrsd.drivers.smtp.relay import Relay
@@ -144,7 +147,9 @@ def _milter(means: Means, work: Nursery) -> Bounded[Any]:
     settings = means.settings
     screen = Screen(authors=authors_of(means), audit=means.audit, most_parts=settings.rra.most_parts)
     most = min(MOST_SCREENED, settings.mail.most_placeholder)
-    return milter_factory(is_wanted, most, screen, means.effects.timers, work.spawn, settings.smtp.connections)
+    session = lambda: MilterSession(is_wanted, most)  # noqa: E731
+    connections, fault = settings.smtp.connections, _fault(means, "milter")
+    return milter_factory(session, screen, means.effects.timers, work.spawn, fault, connections)
 
 
 def relay_to(means: Means, description: str, *, is_lmtp: bool) -> Relay:
@@ -164,4 +169,15 @@ def _listener(means: Means, receiver: Receiver, work: Nursery, *, is_lmtp: bool)
         str(means.settings.domain.name), is_lmtp=is_lmtp, has_dsn=not is_lmtp, has_xforward=True,
         most_size=mail.most_message, most_recipients=mail.most_recipients,
     )  # fmt: skip
-    return smtp_factory(offer, receiver, means.settings.smtp, means.effects.reactor, work.spawn)
+    fault = _fault(means, "lmtp" if is_lmtp else "smtp")
+    return smtp_factory(offer, receiver, means.settings.smtp, means.effects.reactor, work.spawn, fault)
+
+
+def _fault(means: Means, door: str) -> Fault:
+    """Writes down that a message ended with an error that nobody had foreseen, where that is possible."""
+
+    def record(reference: str) -> None:
+        with suppress(Unavailable):
+            means.audit.record(Event("fault", "failed", resource=door, evidence=f"reference {reference}"))
+
+    return record

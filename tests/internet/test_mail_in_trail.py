@@ -4,6 +4,7 @@ from typing import Any
 
 from rrsd.core.refusals import Unavailable
 from rrsd.core.values.envelopes import Envelope, Reply
+from rrsd.drivers.store.sql.holds import Holds
 from tests.support.incoming import FILE, WayInCase
 from tests.support.mailservers import HERE
 
@@ -68,6 +69,18 @@ class Trail(WayInCase):
         self.assertEqual({line["who"] for line in self.bar.trail.of("deliver")}, {"alice@foo.test"})
         self.bar.trail.broken = OSError(28, "full")
         self.assertEqual(self.deliver(PLAIN), [451])
+
+    def test_unforeseen_error_left_no_line(self) -> None:
+        """The mail server comes again, and the trail has the reference of the log."""
+
+        async def fail(*_: object) -> None:
+            raise ValueError("hush-hush")
+
+        self.patch(Holds, "find", fail)
+        self.assertEqual(self.deliver(self.signed()), [451])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        (line,) = self.bar.trail.of("fault")
+        self.assertEqual((line["outcome"], line["resource"]), ("failed", "lmtp"))
 
     def test_two_at_once(self) -> None:
         """Who is told to come again because the same message is on its way stands in the trail."""

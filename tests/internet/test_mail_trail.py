@@ -111,6 +111,21 @@ class Trail(OutCase):
         self.assertEqual(self.send(message(FILM), "bob@bar.test"), 452)
         self.assertEqual(self.said(), [("granted", "bob@bar.test", ""), ("failed", "bob@bar.test", "no_space")])
 
+    def test_unforeseen_error_left_no_line(self) -> None:
+        """The mail server comes again, and the trail has the reference of the log."""
+
+        async def fail(*_: object) -> None:
+            raise ValueError("hush-hush")
+
+        self.patch(Passages, "find", fail)
+        self.assertEqual(self.send(message(FILM), "bob@bar.test"), 451)
+        self.foo.trail.broken = OSError(28, "full")
+        self.assertEqual(self.send(message(FILM), "bob@bar.test"), 451)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+        (line,) = self.foo.trail.of("fault")
+        self.assertEqual((line["outcome"], line["resource"]), ("failed", "smtp"))
+        self.assertRegex(line["evidence"], r"^reference [0-9a-f]{12}$")
+
     def test_refusal_that_cannot_be_written_down(self) -> None:
         """It is for later: nobody gets a report of which there is no trace."""
         self.elsewhere("plain.test")

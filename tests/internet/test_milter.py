@@ -67,6 +67,7 @@ class Screened(SynchronousTestCase):
         self.assertEqual(self.outcomes(), [("granted", "")] * 2)
         line = self.bar.trail.of("screen")[0]
         self.assertEqual((line["who"], line["subject"]), ("alice@foo.test", "alice@foo.test"))
+        self.assertTrue(line["resource"].startswith("ni:///sha-256;"), line)
 
     def test_unsigned(self) -> None:
         """Refused while the client still waits: it is the client that tells its sender."""
@@ -109,6 +110,7 @@ class Screened(SynchronousTestCase):
         self.world.advance(245, 5)
         [(letter, data)] = self.say(b"")
         self.assertEqual((letter, data[:3]), ("y", b"451"))
+        self.assertIn("no verdict in time", self.bar.trail.of("fault")[0]["evidence"])
         next(iter(self._milter().open)).judge = judge
         self.assertEqual(self.verdict(self.placeholder()), "550 5.7.1")
 
@@ -121,6 +123,8 @@ class Screened(SynchronousTestCase):
         next(iter(self._milter().open)).judge = type("Broken", (), {"judge": staticmethod(broken)})()
         self.assertEqual(self.verdict(self.placeholder())[:3], "451")
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        (line,) = self.bar.trail.of("fault")
+        self.assertEqual((line["outcome"], line["resource"]), ("failed", "milter"))
 
     def test_hostile(self) -> None:
         """What is no milter conversation ends; an idle one ends after an hour; both alone."""

@@ -8,6 +8,13 @@ from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as StreamProtocol
 from typing_extensions import override
 
+Fault = Callable[[str], None]
+"""Hears of an error that nobody had foreseen, by the reference that the log has it under."""
+
+
+def nobody_is_told(_: str) -> None:
+    """For whom the log is enough."""
+
 
 class Leaving(Protocol):
     """A connection that can be told to end."""

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from rrsd.core.values.envelopes import LATER, Reply
 from rrsd.core.wire.milter import MilterSession, Whole
-from rrsd.drivers.smtp.listening import Bounded
+from rrsd.drivers.smtp.listening import Bounded, Fault
 from rrsd.runtime.logs import new_reference
 from rrsd.runtime.timers import Timers
 
@@ -44,6 +44,7 @@ class MilterConnection(StreamProtocol):
     timers: Timers
     spawn: Callable[[Coroutine[Any, Any, None], str], None]
     left: Callable[["MilterConnection"], None]
+    fault: Fault
     _deadline: IDelayedCall | None = field(default=None, init=False)
     _is_gone: bool = field(default=False, init=False)
 
@@ -92,9 +93,12 @@ class MilterConnection(StreamProtocol):
         except CancelledError:
             raise
         except TimeoutError:
+            self.fault("none: no verdict in time")
             return LATER
         except Exception:
-            self._log.failure("milter failed, reference {reference}", reference=new_reference())
+            reference = new_reference()
+            self._log.failure("milter failed, reference {reference}", reference=reference)
+            self.fault(reference)
             return LATER
 
     def _watch(self, delay: timedelta | None) -> None:
@@ -107,12 +111,12 @@ class MilterConnection(StreamProtocol):
 
 
 def milter_factory(
-    wants: Callable[[bytes], bool],
-    most_size: int,
+    session: Callable[[], MilterSession],
     judge: Judge,
     timers: Timers,
     spawn: Callable[[Coroutine[Any, Any, None], str], None],
-    most: int = 200,
+    fault: Fault,
+    most: int,
 ) -> Bounded[MilterConnection]:
-    """The listener that asks `judge` about messages of up to `most_size` bytes whose header section `wants` likes."""
-    return Bounded(lambda left: MilterConnection(MilterSession(wants, most_size), judge, timers, spawn, left), most)
+    """The listener that asks `judge` about what each `session` hands out; `fault` hears of what it had not foreseen."""
+    return Bounded(lambda left: MilterConnection(session(), judge, timers, spawn, left, fault), most)

@@ -19,7 +19,7 @@ from rrsd.core.refusals import Refusal, Unavailable
 from rrsd.core.values.envelopes import LATER, Envelope, Reply
 from rrsd.core.wire.smtp_server import Began, Broken, Came, Ended, Event, Offer, ServerSession
 from rrsd.drivers.smtp.inflow import Inflow
-from rrsd.drivers.smtp.listening import Bounded
+from rrsd.drivers.smtp.listening import Bounded, Fault, nobody_is_told
 from rrsd.drivers.smtp.settings import Settings
 from rrsd.runtime.logs import new_reference
 
@@ -56,6 +56,7 @@ class Connection(StreamProtocol):
     waits: Settings
     spawn: Callable[[Coroutine[Any, Any, None], str], None]
     left: Callable[["Connection"], None]
+    fault: Fault = nobody_is_told
     _inflow: Inflow | None = field(default=None, init=False)
     _deadline: IDelayedCall | None = field(default=None, init=False)
     _patience: timedelta | None = field(default=None, init=False)
@@ -143,7 +144,9 @@ class Connection(StreamProtocol):
         except CancelledError:
             raise
         except Exception:
-            self._log.failure("message failed, reference {reference}", reference=new_reference())
+            reference = new_reference()
+            self._log.failure("message failed, reference {reference}", reference=reference)
+            self.fault(reference)
         with suppress(Unavailable):  # it was broken off: nobody waits for the reply
             await inflow.drain()
         return replies if len(replies) == count else [LATER] * count
@@ -203,8 +206,9 @@ def smtp_factory(
     waits: Settings,
     clock: IReactorTime,
     spawn: Callable[[Coroutine[Any, Any, None], str], None],
+    fault: Fault = nobody_is_told,
 ) -> Bounded[Connection]:
-    """The listener for messages that go to `receiver`."""
+    """The listener for messages that go to `receiver`; `fault` hears of what it had not foreseen."""
     return Bounded(
-        lambda left: Connection(ServerSession(offer), receiver, clock, waits, spawn, left), waits.connections
+        lambda left: Connection(ServerSession(offer), receiver, clock, waits, spawn, left, fault), waits.connections
     )
