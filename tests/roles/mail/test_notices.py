@@ -132,6 +132,7 @@ class Sending(NoticesCase):
         self.run_now(self.store.outbox.add(evolve(self.notice, subject="\0"), now()))
         self.assertIsNone(self.deliver())
         self.assertEqual(self.journal.events[0].outcome, "failed")
+        self.assertEqual((self.journal.events[0].who, self.journal.events[0].subject), (str(ALICE), str(BOB)))
 
 
 class Rounds(NoticesCase):

@@ -7,6 +7,7 @@ from attrs import define, field
 
 from rrsd.core.refusals import NoSpace, Refusal, Unavailable, Unknown, Unsupported
 from rrsd.core.values.addresses import Address, parse_address
+from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.holds import Hold, Progress, Stand
 from rrsd.drivers.store.memory import MemoryStore
@@ -130,15 +131,16 @@ class Rounds(SwapCase):
 
     def test_ends_without_swap(self) -> None:
         """Deleted by the user, pulls that failed for good or that nobody knows: the row ends, and the trail says so."""
-        for how, count, said in (
-            (Progress(0, size=len(RAW)), 0, "not in the mailbox any more"),
-            (Progress(1, 1, "gone"), 1, "1 will not arrive: gone"),
-            (Unknown("message"), 1, "its pulls are not known any more"),
+        for how, count, said, refusal in (
+            (Progress(0, size=len(RAW)), 0, "not in the mailbox any more", "unknown"),
+            (Progress(1, 1, "gone"), 1, "1 will not arrive: gone", "withdrawn"),
+            (Unknown("message"), 1, "its pulls are not known any more", "unknown"),
         ):
             self.run_now(self.store.holds.put(HOLD))
             self.agent.how, self.boxes.count, self.swapper = how, count, self.made()
             self.look()
             self.assertEqual((self.stand(), self.said()[-1]), (Stand.PASSED, ("refused", said)))
+            self.assertEqual(self.journal.events[-1].refusal, refusal)
         self.assertEqual(self.boxes.got, [])
 
     def test_news(self) -> None:
@@ -186,6 +188,25 @@ class Rounds(SwapCase):
         self.look()
         self.assertEqual((self.stand(), self.said()[-1]), (Stand.SWAPPED, ("granted", "swapped 1")))
         self.assertEqual(len(self.boxes.got), 1)
+
+    def test_row_ended_before_the_line(self) -> None:
+        """While the trail is full nothing ends: it is looked at again, and nothing comes twice."""
+        self.swapper.audit = Full()
+        self.refuse_now(self.swapper.look(), Unavailable)
+        self.assertEqual(self.stand(), Stand.PLACEHOLDER)
+        self.boxes.is_done, self.swapper.audit = True, self.journal
+        self.clock.advance(30)
+        self.look()
+        self.assertEqual((self.stand(), self.said()), (Stand.SWAPPED, [("granted", "swapped 1")]))
+        self.assertEqual(len(self.boxes.got), 1)
+
+
+class Full:
+    """A trail that cannot be written."""
+
+    def record(self, event: Event) -> None:
+        """It says so."""
+        raise Unavailable("audit trail")
 
 
 async def _full(*_: object) -> None:

@@ -101,7 +101,8 @@ class Notices:
         await self.outbox.end(notice.key)
         self.audit.record(
             Event(
-                "notice", outcome, subject=str(notice.recipient), resource=notice.message_id,
+                "notice", outcome, who="" if notice.sender is None else str(notice.sender),
+                subject=str(notice.recipient), resource=notice.message_id,
                 refusal="" if refusal is None else refusal.reason, evidence=said or (refusal.detail if refusal else ""),
             )
         )  # fmt: skip

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from attrs import define, evolve, field
 
-from rrsd.core.refusals import Refusal, Unknown
+from rrsd.core.refusals import Refusal, Unknown, Withdrawn
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
@@ -77,10 +77,11 @@ class Swapper:
         try:
             progress = await self.pulls.progress(hold.recipient, hold.digest)
         except Unknown:
-            await self._end(hold, Stand.PASSED, "its pulls are not known any more")
+            await self._end(hold, Stand.PASSED, "its pulls are not known any more", Unknown.reason)
             return
         if progress.failed:
-            await self._end(hold, Stand.PASSED, f"{progress.failed} will not arrive: {progress.reason}")
+            why = f"{progress.failed} will not arrive: {progress.reason}"
+            await self._end(hold, Stand.PASSED, why, Withdrawn.reason)
         elif not progress.waiting:
             await self._exchange(hold, progress)
 
@@ -93,11 +94,13 @@ class Swapper:
         if count:
             await self._end(hold, Stand.SWAPPED, f"swapped {count}")
         else:
-            await self._end(hold, Stand.PASSED, "not in the mailbox any more")
+            await self._end(hold, Stand.PASSED, "not in the mailbox any more", Unknown.reason)
 
-    async def _end(self, hold: Hold, stand: Stand, evidence: str) -> None:
+    async def _end(self, hold: Hold, stand: Stand, evidence: str, refusal: str = "") -> None:
+        """Nothing ends without a trace: while the line cannot be written, the row stays and is looked at again. What
+        is in the mailbox by then is known there, and counts as swapped."""
+        self._write_down(hold, "refused" if refusal else "granted", evidence, refusal)
         await self.holds.put(evolve(hold, stand=stand))
-        self._write_down(hold, "granted" if stand is Stand.SWAPPED else "refused", evidence)
 
     def _write_down(self, hold: Hold, outcome: str, evidence: str, refusal: str = "") -> None:
         who = str(hold.recipient)
