@@ -10,7 +10,7 @@ from pathlib import Path
 from rrsd.cli.output import size, table
 from tests.mail.case import RECORD
 
-SUITES = ("setup", "passage", "envelopes", "arrival", "attachments", "links", "door", "swap")
+SUITES = ("setup", "passage", "envelopes", "arrival", "attachments", "links", "door", "swap", "meanwhile", "chain")
 BY_NAME = ("crashes", "failures")
 """Run these by name: they kill servers, and what they show is not the same in every run. While mail can be doubled in
 the moment between two servers' replies (ADR 0038), they are a measurement and no check."""

@@ -10,7 +10,6 @@ from typing_extensions import override
 from tests.mail.attachments import MIB, AttachmentCase
 from tests.mail.case import ALICE, LATE
 from tests.mail.letters import Attachment
-from tests.processes.houses import set_key
 from tests.support.linkpages import Browser, code_in, link_in
 
 DAVE = "dave@old.test"
@@ -32,14 +31,7 @@ class Links(AttachmentCase):
 
     def tell(self, lifetime: str, links: str) -> None:
         """Settings of foo.test from now on."""
-        daemon = self.foo.daemon
-        assert daemon is not None
-        daemon.stop()
-        set_key(daemon, "rs", "lifetime", lifetime)
-        set_key(daemon, "mail", "links", links)
-        daemon.start()
-        daemon.wait_ready()
-        self.foo.wait_ready()
+        self.foo.tell(("rs", "lifetime", lifetime), ("mail", "links", links))
 
     def browser(self) -> Browser:
         """Somebody's."""

@@ -167,6 +167,16 @@ class MailHost:
         """Mail waits."""
         run("postfix", "-c", str(self.etc), "stop", may_fail=True)
 
+    def tell(self, *keys: tuple[str, str, str]) -> None:
+        """rrsd is killed and begins anew with these values: section, key and value."""
+        assert self.daemon is not None
+        self.daemon.kill()
+        for section, key, value in keys:
+            set_key(self.daemon, section, key, value)
+        self.daemon.start()
+        self.daemon.wait_ready()
+        self.wait_ready()
+
     def flush(self) -> None:
         """Try again now whatever waits."""
         run("postqueue", "-c", str(self.etc), "-f")

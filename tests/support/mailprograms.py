@@ -88,6 +88,16 @@ class Mailbox:
         _, data = self._imap.uid("SEARCH", *search)
         return [int(uid) for uid in data[0].split()]
 
+    def store(self, uid: int, flags: str) -> None:
+        """Put flags on it, `(\\Seen)` for example."""
+        self._imap.uid("STORE", str(uid), "+FLAGS", flags)
+
+    def flags(self, uid: int) -> frozenset[str]:
+        """What is on it, but for \\Recent."""
+        _, data = self._imap.uid("FETCH", str(uid), "(FLAGS)")
+        found = {each.decode() for each in imaplib.ParseFlags(data[0])}
+        return frozenset(found - {r"\Recent"})
+
     def size(self, uid: int) -> int:
         """Octets of the message."""
         _, data = self._imap.uid("FETCH", str(uid), "(RFC822.SIZE)")
