@@ -5,7 +5,7 @@ and reason. A field whose type is a tuple of another such class is filled from r
 from each `[sts.client.NAME]`, where NAME goes to the one field of that class that is not made by `key(...)`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -13,7 +13,7 @@ import attrs
 from attrs import Factory, define, frozen
 
 from rrsd.config.convert import NotOne, convert, right_for
-from rrsd.config.ini import Entry, Mistake, Section
+from rrsd.config.ini import Entry, Misconfigured, Mistake, Section, parse_ini
 from rrsd.core.refusals import Malformed
 from rrsd.core.values.settings import EXAMPLE, HELP
 
@@ -95,6 +95,22 @@ def load(sections: Iterable[Section], whole: type[T]) -> tuple[T | None, tuple[M
     rooms = {name: loading.room(name, model) for name, model in models.items()}
     mistakes = tuple(sorted(loading.mistakes, key=lambda mistake: mistake.line or len(loading.sections) + 1_000_000))
     return (None if mistakes else whole(**rooms)), mistakes
+
+
+def parse_whole(text: str, whole: type[T], contradictions: Callable[[T], Iterable[Mistake]]) -> T:
+    """The settings that the text of an INI file writes, when none of them contradicts another one.
+
+    Raises:
+        Misconfigured: there are errors; it holds all of them, in the order of their lines.
+    """
+    sections, unreadable = parse_ini(text)
+    settings, mistakes = load(sections, whole)
+    errors = (*unreadable, *mistakes)
+    if settings is not None:
+        errors = (*errors, *contradictions(settings))
+    if settings is None or errors:
+        raise Misconfigured(tuple(sorted(errors, key=lambda error: error.line or 1_000_000)))
+    return settings
 
 
 @define(eq=False)

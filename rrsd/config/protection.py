@@ -1,10 +1,12 @@
 """What somebody's own API is told when rrsd guards it: a small INI file of its own, read like the daemon's."""
 
+from collections.abc import Iterator
+
 from attrs import frozen
 
-from rrsd.config.ini import Misconfigured, parse_ini
+from rrsd.config.ini import Mistake
 from rrsd.config.least import mistaken_limits
-from rrsd.config.load import load
+from rrsd.config.load import parse_whole
 from rrsd.config.resolver import mistaken_resolver
 from rrsd.core.values.peers import Origin
 from rrsd.core.values.settings import key
@@ -51,11 +53,9 @@ def parse_api_settings(text: str) -> ApiSettings:
     Raises:
         Misconfigured: there are errors; it holds all of them.
     """
-    sections, unreadable = parse_ini(text)
-    settings, mistakes = load(sections, ApiSettings)
-    errors = (*unreadable, *mistakes)
-    if settings is not None:
-        errors = (*errors, *mistaken_resolver(settings.dns), *mistaken_limits(settings))
-    if settings is None or errors:
-        raise Misconfigured(tuple(sorted(errors, key=lambda error: error.line or 1_000_000)))
-    return settings
+    return parse_whole(text, ApiSettings, _contradictions)
+
+
+def _contradictions(settings: ApiSettings) -> Iterator[Mistake]:
+    yield from mistaken_resolver(settings.dns)
+    yield from mistaken_limits(settings)

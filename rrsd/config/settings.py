@@ -7,9 +7,9 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from rrsd.config.ini import Misconfigured, Mistake, parse_ini
+from rrsd.config.ini import Mistake
 from rrsd.config.least import mistaken_limits
-from rrsd.config.load import load
+from rrsd.config.load import parse_whole
 from rrsd.config.resolver import mistaken_resolver
 from rrsd.core.proof.times import SKEW
 from rrsd.core.values.addresses import Domain
@@ -126,14 +126,7 @@ def parse_settings(text: str) -> Settings:
     Raises:
         Misconfigured: there are errors; it holds all of them.
     """
-    sections, unreadable = parse_ini(text)
-    settings, mistakes = load(sections, Settings)
-    errors = (*unreadable, *mistakes)
-    if settings is not None:
-        errors = (*errors, *contradictions(settings))
-    if settings is None or errors:
-        raise Misconfigured(tuple(sorted(errors, key=lambda error: error.line or 1_000_000)))
-    return settings
+    return parse_whole(text, Settings, contradictions)
 
 
 def contradictions(settings: Settings) -> Iterator[Mistake]:
