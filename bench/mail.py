@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,6 +14,7 @@ from bench import machine, mailsides
 from bench.figures import COLUMNS, Sheet, rows
 from bench.ground import grounded, may_mount
 from bench.mailcontests import Attached, Many
+from bench.verb import bounded
 from rrsd.cli.output import clean, facts, parse_size, table
 from rrsd.core.refusals import NoSpace, Refusal
 from tests.support.nameservers import Missing
@@ -31,7 +33,8 @@ _SPARE = 1 << 30
 @click.option("--ext4/--no-ext4", default=None, help="A fresh journalled ext4 in an image [when it can be mounted].")
 @click.option("--folder", default="", metavar="FOLDER", help="Where the files go; removed afterwards [$TMPDIR].")
 @click.option("--json", "lines", type=click.Path(path_type=Path), default=None, help="Write the JSON lines here too.")
-def bench(sizes: tuple[str, ...], messages: int, runs: int, ext4: bool | None, folder: str, lines: Path | None) -> None:
+@click.option("--limit", default=30, show_default=True, help="Minutes after which everything is given up.")
+def bench(sizes: tuple[str, ...], messages: int, runs: int, lines: Path | None, **given: Any) -> None:
     """Measure two mail domains with rrsd beside two without it, all started here on loopback, taking turns.
 
     \b
@@ -57,10 +60,11 @@ def bench(sizes: tuple[str, ...], messages: int, runs: int, ext4: bool | None, f
     Needs root and the packages that `make mail` needs. Compare figures of one run only; nothing else should run.
     """
     wanted = [_bytes(each) for each in sizes or ("100MB",)]
-    before, is_ext4 = machine.load(), may_mount() if ext4 is None else ext4
+    before, is_ext4 = machine.load(), may_mount() if given["ext4"] is None else given["ext4"]
     with ExitStack() as stack:
+        stack.enter_context(bounded(given["limit"]))
         need = max(wanted) * (_COPIES + 3 * runs) + _SPARE
-        ground = stack.enter_context(grounded(folder, need, is_ext4))
+        ground = stack.enter_context(grounded(given["folder"], need, is_ext4))
         ground.path.parent.chmod(0o755)
         sheet = Sheet(machine.describe(ground.said) | machine.mail())
         sides = mailsides.start(ground.path)
@@ -116,7 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Refusal, Missing, NoSpace) as problem:
         _say(f"bench.mail: {clean(problem)}")
         return 1
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _say("bench.mail: interrupted; everything is stopped and removed")
         return 130
     except click.ClickException as problem:
         problem.show()

@@ -18,6 +18,8 @@ from tests.support.mailhosts import PASSWORD, MailHost
 
 BLOCK = 57 * 16384
 """Octets of a file that are encoded at a time: whole lines."""
+PATIENCE = 120.0
+"""Seconds that a server may be silent."""
 _LOOK_AGAIN = 0.02
 _HEAD = (
     "From: <{sender}>\r\nTo: <{to}>\r\nSubject: {number}\r\nDate: Fri, 01 Jan 2027 00:00:00 +0000\r\n"
@@ -70,7 +72,7 @@ class Submission:
     """A connection to a submission service."""
 
     def __init__(self, host: MailHost) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", host.ports["submission"]))
+        self._socket = socket.create_connection(("127.0.0.1", host.ports["submission"]), PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._lines = self._socket.makefile("rb")
         self._reply(b"220")
@@ -106,7 +108,7 @@ class Inbox:
     """A mailbox, looked at by IMAP."""
 
     def __init__(self, host: MailHost, user: str) -> None:
-        self._imap = imaplib.IMAP4("127.0.0.1", host.ports["imap"])
+        self._imap = imaplib.IMAP4("127.0.0.1", host.ports["imap"], PATIENCE)
         self._imap.login(f"{user}@{host.name}", PASSWORD)
         self._imap.select("INBOX")
 

@@ -20,7 +20,7 @@ OCTETS = 20_000
 MOST_WIRE, MOST_WRITTEN, MOST_MS, MOST_LOSS = 1.03, 3.2, 2.0, 15.0
 _USERS = ("alice", "bob", "carol", "dave")
 _SESSIONS = 8
-_WITHIN = 600.0
+_WITHIN = 240.0
 
 
 @frozen

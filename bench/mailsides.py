@@ -1,5 +1,6 @@
 """Two pairs of mail domains, side by side: one with rrsd between its Postfix and Dovecot, one with these alone."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from typing_extensions import override
 from bench import readings
 from bench.wire import Counter
 from tests.processes.houses import change
-from tests.support.mailhosts import MailHost, MailHosts
+from tests.support.mailhosts import SELECTOR, MailHost, MailHosts
 from tests.support.running import run
 
 RRSD, ALONE = "rrsd with Postfix and Dovecot", "Postfix and Dovecot alone"
@@ -73,6 +74,9 @@ class Counted(MailHosts):
             assert here is not None and there is not None
             counter = self.counters[name] = Counter(there.port)
             change(here, f"{other} = 127.0.0.1 {there.port}", f"{other} = 127.0.0.1 {counter.port}")
+        keys = "".join(f"{SELECTOR}._domainkey.{name} {_key(host)}\n" for name, host in self.hosts.items())
+        for host in self.hosts.values():
+            _know_keys(host, keys)
 
     @override
     def stop(self) -> None:
@@ -105,6 +109,21 @@ def _side(hosts: Counted, name: str) -> Side:
     pair = PAIRS[name]
     gates = [hosts[each].wire for each in pair] + [hosts.counters[each] for each in pair if each in hosts.counters]
     return Side(name, hosts[pair[0]], hosts[pair[1]], [each for each in gates if isinstance(each, Counter)])
+
+
+def _know_keys(host: MailHost, keys: str) -> None:
+    """OpenDKIM takes the keys from a file: with libunbound, which reads its configuration for each message, it ends by
+    a fault of protection when many messages come at once (2.11.0~beta2)."""
+    (host.folder / "dkim.keys").write_text(keys)
+    config = host.folder / "verify.conf"
+    asked = re.sub(r"^ResolverConfiguration .*$", f"TestPublicKeys {host.folder}/dkim.keys", config.read_text(), flags=re.M)
+    config.write_text(asked)
+
+
+def _key(host: MailHost) -> str:
+    """The public key of its signatures, as it is in DNS."""
+    pem = run("openssl", "pkey", "-in", str(host.folder / "dkim.key"), "-pubout")
+    return f"v=DKIM1; k=rsa; p={''.join(pem.splitlines()[1:-1])}"
 
 
 def _configure(host: MailHost) -> None:

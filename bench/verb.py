@@ -103,7 +103,7 @@ def bench(contests: tuple[str, ...], quick: bool, runs: int | None, **given: Any
     amounts = Amounts(amounts.large, amounts.small, amounts.requests, runs or amounts.runs)
     is_ext4 = may_mount() if given["ext4"] is None else given["ext4"]
     wanted = Wanted(amounts, contests or CONTESTS, given["huge"], is_ext4, given["folder"])
-    with _bounded(given["limit"]):
+    with bounded(given["limit"]):
         sheet = _measured(wanted)
     _report(sheet, given["lines"], given["page"])
     return 0
@@ -191,7 +191,7 @@ def _say(text: str) -> None:
 
 
 @contextmanager
-def _bounded(minutes: int) -> Iterator[None]:
+def bounded(minutes: int) -> Iterator[None]:
     """An end by time or by SIGTERM is an exception, so that everything that was started is stopped."""
 
     def late(number: int, frame: object) -> None:
