@@ -89,7 +89,7 @@ class Setup(MailCase):
         self.assertEqual(files, [f"##### {name}" for name in names])
         for line in ("next_log = /var/log/mail.log", "  sieve_before = /etc/dovecot/rrsd.sieve", "    discard;"):
             self.assertIn(line, lines)
-        self.assertEqual(lines.count("rrsdout unix - - n - 4 smtp"), 1)
+        self.assertEqual(lines.count("rrsdout unix - - n - 10 smtp"), 1)
 
     def test_json(self) -> None:
         """For programs: what it is, why, and how postconf writes it."""

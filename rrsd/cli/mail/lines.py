@@ -113,7 +113,7 @@ def _outbound(settings: Settings, around: Around, here: Place) -> Iterator[Line]
         yield from _unlimited(service)
     yield Line(MASTER, LARGE, "rrsdlarge unix n - n - 0 cleanup", "Queues messages of any size, for these services.")
     yield Line(MASTER, f"{LARGE}/message_size_limit", "0", "The same limit.")
-    yield Line(MASTER, OUT, "rrsdout unix - - n - 4 smtp", "The way to the filter; at most four messages at a time.")
+    yield Line(MASTER, OUT, "rrsdout unix - - n - 10 smtp", "The way to the filter; at most ten messages at a time.")
     yield Line(
         MASTER, f"{OUT}/smtp_send_xforward_command", "yes",
         "rrsd learns the queue identifier: a message that comes again is known.",
