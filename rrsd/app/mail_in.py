@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from rrsd.app.means import Means
 from rrsd.app.people import People
 from rrsd.app.resources import Retrieving
+from rrsd.app.sealing import sealer_of
 from rrsd.core.proof.dkim import Policy
 from rrsd.core.refusals import Malformed, Unavailable
 from rrsd.core.values.addresses import Address
@@ -166,6 +167,7 @@ def _swapping(means: Means, pulls: AgentPulls) -> Swapping | None:
         audit=means.audit,
         service=_service(means),
         ring=bell.ring,
+        sealer=sealer_of(means),
     )
     return Swapping(swapper, bell)
 
@@ -214,7 +216,14 @@ def _placeholders(means: Means, people: People, pulls: AgentPulls, mailboxes: To
         domain=settings.domain.name,
         subjects=people.members,
         authors=authors_of(means),
-        handover=Handover(next=mailboxes, pulls=pulls, holds=means.store.holds, timers=timers, service=service),
+        handover=Handover(
+            next=mailboxes,
+            pulls=pulls,
+            holds=means.store.holds,
+            timers=timers,
+            service=service,
+            sealer=sealer_of(means),
+        ),
         audit=means.audit,
         settings=mail,
         most_parts=settings.rra.most_parts,

@@ -1,20 +1,26 @@
 """What rrsctl mail says of hosts that it has set up."""
 
 import json
+import os
 import sys
 from typing import Any
 
-from tests.mail.case import MailCase
-from tests.support.mailhosts import SELECTOR
+from rrsd.cli.demo.daemons import Daemon
+from tests.mail.arrival import MIXED, attached
+from tests.mail.case import BOB, MailCase
+from tests.processes.houses import set_key
+from tests.support.chains import Sealer, verdict
+from tests.support.mailhosts import SELECTOR, MailHost
 from tests.support.running import run
 
 
 class Check(MailCase):
     """rrsctl mail check, of Postfix, Dovecot and a daemon that run."""
 
-    def checked(self) -> dict[str, Any]:
-        """The findings about foo.test."""
-        daemon, ports = self.foo.daemon, self.foo.ports
+    def checked(self, host: MailHost | None = None) -> dict[str, Any]:
+        """The findings about foo.test, or another."""
+        host = host or self.foo
+        daemon, ports = host.daemon, host.ports
         assert daemon is not None
         command = [
             sys.executable,
@@ -28,9 +34,9 @@ class Check(MailCase):
         ]
         options = [
             f"--submission=127.0.0.1:{ports['submission']}/inet", f"--signer=inet:127.0.0.1:{ports['sign']}",
-            f"--verifier=inet:127.0.0.1:{ports['verify']}", f"--postfix={self.foo.etc}", f"--selector={SELECTOR}",
-            f"--dovecot={self.foo.folder / 'dovecot.conf'}",
-            f"--masters={self.foo.folder / 'masters'}",
+            f"--verifier=inet:127.0.0.1:{ports['verify']}", f"--postfix={host.etc}", f"--selector={SELECTOR}",
+            f"--dovecot={host.folder / 'dovecot.conf'}",
+            f"--masters={host.folder / 'masters'}",
         ]  # fmt: skip
         found: dict[str, Any] = json.loads(run(*command, *options, may_fail=True))
         return found
@@ -69,3 +75,37 @@ class Check(MailCase):
         masters.write_text(line)
         self.assertEqual([each for each in self.checked()["findings"] if each["level"] == "error"], [])
         self.note("rrsctl mail check misses the master user of the mailboxes", 0, 0, 0)
+
+    def test_seals(self) -> None:
+        """With `[mail] arc` a completed message is sealed, by the key whose record setup prints and check looks for."""
+        seal, daemon = Sealer("bar.test", "arc1"), self.bar.daemon
+        assert daemon is not None
+        path = daemon.plan.folder / "keys" / "arc.pem"
+        path.touch(0o600)
+        path.write_bytes(seal.pem)
+        set_key(daemon, "mail", "arc_key", str(path))
+        self.addCleanup(self._restart, daemon, "")
+        self._restart(daemon, "arc1")
+        (line,) = [each for each in self.bar.printed_lines() if each["file"] == "DNS"]
+        (missing,) = [each for each in self.checked(self.bar)["findings"] if each["about"] == "ARC key"]
+        self.hosts.servers.set("bar.test", "arc1._domainkey", 60, "TXT", line["value"])
+        (there,) = [each for each in self.checked(self.bar)["findings"] if each["about"] == "ARC key"]
+        self.assertEqual((missing["level"], there["level"]), ("error", "ok"))
+        self.send(self.message(attached(os.urandom(2_000_000)), more=MIXED))
+        self.settle()
+        (message,) = self.inbox(BOB)
+        self.assertEqual(verdict(message, {seal.name: seal.record}), ("pass", 1))
+        self.did("a completed message sealed by ARC; dkimpy finds that it holds", 1, [message])
+
+    def _restart(self, daemon: Daemon, selector: str) -> None:
+        daemon.stop()
+        text = daemon.plan.config.read_text()
+        if selector:
+            set_key(daemon, "mail", "arc", selector)
+        else:
+            daemon.plan.config.write_text(
+                text.replace("\narc = ", "\n#arc = ").replace("\narc_key = ", "\n#arc_key = ")
+            )
+        daemon.start()
+        daemon.wait_ready()
+        self.bar.wait_ready()

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from rrsd.app.sealing import sealing_key
 from rrsd.cli.check import Finding
 from rrsd.cli.mail.lines import Around, lines_of
 from rrsd.cli.mail.places import Place, listener, server
@@ -49,7 +50,8 @@ def look(
         findings.append(Finding("note", "Postfix", "no postconf here: compare with rrsctl mail setup by hand"))
     else:
         findings += compared(postconf, lines)
-    return [*findings, _introduced(str(settings.domain.name), verify), *_signed(settings, selector)]
+    findings.append(_introduced(str(settings.domain.name), verify))
+    return [*findings, *_signed(settings, selector), *_sealed(settings)]
 
 
 def _spoken(about: str, place: Place, wanted: Mapping[str, str], *, is_lmtp: bool = False) -> Finding:
@@ -92,6 +94,29 @@ def _signed(settings: Settings, selector: str) -> Iterator[Finding]:
         yield Finding("error", "DKIM key", f"{name} has {len(keys)} keys: publish what opendkim-genkey wrote")
     else:
         yield Finding("ok", "DKIM key", f"{name} is published")
+
+
+def _sealed(settings: Settings) -> Iterator[Finding]:
+    """Of ARC: whether the key is the one that is published."""
+    key, resolver = sealing_key(settings), settings.dns.resolver
+    if key is None:
+        return
+    if resolver is None:
+        yield Finding("note", "ARC key", "not looked at: no [dns] resolver to ask")
+        return
+    try:
+        texts = _texts(resolver, key.name)
+    except (OSError, Malformed) as problem:
+        yield Finding("note", "ARC key", f"{key.name}: the resolver does not answer ({problem})")
+        return
+    if [_public(text) for text in texts] == [_public(key.record)]:
+        yield Finding("ok", "ARC key", f"{key.name} is published")
+    else:
+        yield Finding("error", "ARC key", f"{key.name} is not that of [mail] arc_key: rrsctl mail setup says what is")
+
+
+def _public(text: str) -> str:
+    return text.replace(" ", "").partition("p=")[2].partition(";")[0]
 
 
 def _texts(resolver: str, name: str) -> list[str]:

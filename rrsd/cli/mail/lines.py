@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
+from rrsd.app.sealing import sealing_key
 from rrsd.cli.mail.places import Place, listener, server
 from rrsd.config.settings import Settings
 from rrsd.core.refusals import Malformed
 from rrsd.roles.mail.offering import FIELD
 
 MAIN, MASTER, DOVECOT, DKIM = "main.cf", "master.cf", "dovecot.conf", "opendkim.conf"
-SIEVE, INI = "rrsd.sieve", "rrsd.ini"
+SIEVE, INI, DNS = "rrsd.sieve", "rrsd.ini", "DNS"
 OUT, IN, LARGE = "rrsdout/unix", "rrsdin/unix", "rrsdlarge/unix"
 SIGNED = (
     "From", "To", "Cc", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
@@ -87,7 +88,7 @@ def lines_of(settings: Settings, around: Around) -> tuple[Line, ...]:
         lines += _inbound(settings, around, listener(mail.inbound))
     if settings.imap.endpoint is not None:
         lines += _mailboxes(settings, around)
-    return (*lines, *_dkim(settings, around))
+    return (*lines, *_dkim(settings, around), *_arc(settings))
 
 
 def _general() -> Iterator[Line]:
@@ -227,6 +228,13 @@ def _dkim(settings: Settings, around: Around) -> Iterator[Line]:
     yield Line(DKIM, "RemoveARFrom", f"{domain},mx.{domain}", "Strangers do not speak in our name.")
     yield Line(DKIM, "AlwaysAddARHeader", "yes", "That nothing was signed is said too.")
     yield Line(DKIM, "MinimumKeyBits", "1024", "Weaker keys prove nothing (RFC 8301).")
+
+
+def _arc(settings: Settings) -> Iterator[Line]:
+    key = sealing_key(settings)
+    if key is not None:
+        texts = " ".join(f'"{key.record[at : at + 200]}"' for at in range(0, len(key.record), 200))
+        yield Line(DNS, f"{key.name}. TXT", texts, "The key that completed messages are sealed with (ARC).")
 
 
 def _patience(settings: Settings) -> str:

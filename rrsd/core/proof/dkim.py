@@ -170,7 +170,7 @@ def _require_in_time(signature: Signature, now: Instant) -> None:
 
 def _verify(raw: bytes, candidate: _Candidate, found: Records, policy: Policy) -> Strength:
     """What the proof rests on."""
-    data = _only_record(found)
+    data = only_record(found)
     _require_good_key(parse_key(data), candidate.signature, policy)
     if found.verdict is not Verdict.SECURE and policy.needs_dnssec:
         raise Unproven("key is not secured by DNSSEC")
@@ -179,7 +179,8 @@ def _verify(raw: bytes, candidate: _Candidate, found: Records, policy: Policy) -
     return Strength.DNSSEC if found.verdict is Verdict.SECURE else Strength.WEAK
 
 
-def _only_record(found: Records) -> bytes:
+def only_record(found: Records) -> bytes:
+    """The text of the one key record; refuses with Unavailable or Unproven where there is none to be had."""
     if found.verdict is Verdict.TEMPORARY:
         raise Unavailable(f"key cannot be asked for: {found.reason}")
     if found.verdict is Verdict.BOGUS:
@@ -221,7 +222,10 @@ def _is_valid(raw: bytes, candidate: _Candidate, data: bytes, policy: Policy) ->
 def _prepared(raw: bytes, signature: Signature) -> bytes:
     """The message with runs of blanks in its body made one, where they count as one (RFC 6376 3.4.4): the engine takes
     quadratic time for long ones."""
-    if not signature.is_relaxed:
-        return raw
+    return squeezed(raw) if signature.is_relaxed else raw
+
+
+def squeezed(raw: bytes) -> bytes:
+    """The message with runs of blanks in its body made one."""
     _, body = parse_fields(raw, 0, len(raw))
     return raw[:body] + _BLANKS.sub(b" ", raw[body:])

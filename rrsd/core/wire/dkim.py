@@ -1,4 +1,5 @@
-"""DKIM signatures and keys as they are written (RFC 6376 3.2, 3.5 and 3.6.1, RFC 8301, RFC 8463)."""
+"""DKIM signatures and keys as they are written (RFC 6376 3.2, 3.5 and 3.6.1, RFC 8301, RFC 8463), and ARC's (RFC 8617
+4.1)."""
 
 import base64
 import binascii
@@ -23,6 +24,8 @@ _BLANK = re.compile(r"\s+", re.ASCII)
 _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 _NEEDED = frozenset({"v", "a", "b", "bh", "d", "h", "s"})
+_SEALS = frozenset({"i", "a", "b", "d", "s"})
+_INSTANCE = re.compile(r"[1-9]|[1-4][0-9]|50", re.ASCII)
 _ED25519 = 32
 
 
@@ -41,6 +44,26 @@ class Signature:
     agent: str
     created: int | None
     expires: int | None
+    is_partial: bool
+    is_relaxed: bool
+
+    @property
+    def name(self) -> str:
+        """Where in DNS its key is."""
+        return f"{self.selector}._domainkey.{self.domain}"
+
+
+@frozen
+class Seal:
+    """What an ARC-Message-Signature or ARC-Seal field says (RFC 8617 4.1). `validation` is cv=, lower case, which only
+    the latter has; `covered` is h=, which only the former has."""
+
+    instance: int
+    domain: Domain
+    selector: str
+    algorithm: str
+    validation: str
+    covered: frozenset[str]
     is_partial: bool
     is_relaxed: bool
 
@@ -86,6 +109,40 @@ def parse_signature(text: str) -> Signature:
         "l" in tags,
         tags.get("c", "").lower().endswith("/relaxed"),
     )
+
+
+def parse_seal(text: str) -> Seal:
+    """The signature in an unfolded ARC-Message-Signature or ARC-Seal field.
+
+    Raises:
+        Malformed: as `parse_signature`; or an instance that is no number from 1 to 50.
+    """
+    if len(text) > MOST_SIGNATURE:
+        raise Malformed("signature is too long")
+    tags = _parse_tags(text)
+    if not tags.keys() >= _SEALS or ("h" in tags) == ("cv" in tags) or ("h" in tags) != ("bh" in tags):
+        raise Malformed("ARC field lacks a tag, or has another one's")
+    return Seal(
+        parse_instance(tags["i"]),
+        parse_domain(tags["d"]),
+        _parse_selector(tags["s"]),
+        tags["a"].lower(),
+        tags.get("cv", "").lower(),
+        _list(tags.get("h", "")),
+        "l" in tags,
+        tags.get("c", "relaxed/relaxed").lower().endswith("/relaxed"),
+    )
+
+
+def parse_instance(text: str) -> int:
+    """The number of an ARC set (RFC 8617 4.2.1).
+
+    Raises:
+        Malformed: it is none from 1 to 50.
+    """
+    if not _INSTANCE.fullmatch(text):
+        raise Malformed("ARC instance")
+    return int(text)
 
 
 def parse_key(data: bytes) -> Key:

@@ -115,6 +115,17 @@ class Settings:
         "domain.",
         None,
     )
+    arc: str | None = key(
+        "The selector of the key that completed messages are sealed with (ARC), for those who get them from here; by "
+        "default they are not.",
+        None,
+        example="arc1",
+    )
+    arc_key: str | None = key(
+        "The file with that key, RSA in PEM, which nobody but the daemon may read.",
+        None,
+        example="/var/lib/rrsd/keys/arc.pem",
+    )
     dkim_bits: int = key("The shortest RSA key that proves an author; some domains still have 1024.", 2048)
     dkim_parent: bool = key("Whether a domain may sign for authors in domains below it.", False)
     dkim_dnssec: bool = key("Whether keys count only when DNSSEC secures them.", False)

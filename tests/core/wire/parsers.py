@@ -181,6 +181,13 @@ TABLE = (
         "v=1; a=rsa-sha256; c=relaxed/relaxed; d=foo.test; s=s1; t=1; x=2; i=@a.foo.test; h=from : to; bh=YQ==; b=YQ==",
         most=16384,
     ),
+    _text(
+        dkim.parse_seal,
+        "i=1; a=rsa-sha256; c=relaxed/relaxed; d=foo.test; s=s1; t=1; h=from : to; bh=YQ==; b=YQ==",
+        "i=50; a=rsa-sha256; cv=pass; d=foo.test; s=s1; t=1; b=YQ==",
+        most=16384,
+    ),
+    _text(dkim.parse_instance, "1", "50", again=str),
     _octets(
         dkim.parse_key,
         b"v=DKIM1; k=ed25519; h=sha256; s=email:*; t=s; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",

@@ -14,6 +14,7 @@ from rrsd.core.values.messages import Placeholder
 from rrsd.core.wire.mime_fields import Field, parse_fields
 from rrsd.core.wire.results import in_the_name_of, render_results
 from rrsd.roles.mail.flow.mailboxes import ToMailboxes
+from rrsd.roles.mail.flow.sealing import Sealer
 from rrsd.roles.mail.holding import STANDS, Way
 from rrsd.roles.mail.ports import Holds, Pulls, Timers
 from rrsd.roles.mail.replies import reply_of
@@ -67,13 +68,14 @@ class Case:
 
 @frozen(kw_only=True)
 class Handover:
-    """Hands over to the next mail server. `service` is our authserv-id."""
+    """Hands over to the next mail server. `service` is our authserv-id; with a `sealer` we seal what we complete."""
 
     next: ToMailboxes
     pulls: Pulls
     holds: Holds
     timers: Timers
     service: str
+    sealer: Sealer | None = None
 
     async def deliver(
         self, message: Arrived, cases: Sequence[Case], tell: Callable[[Case], None], *, may_wait: bool
@@ -97,7 +99,7 @@ class Handover:
 
     async def _completed(self, message: Arrived, case: Case) -> Content:
         assert case.hold is not None, "only what was accepted can be complete"
-        return await completed(self.pulls, self.service, case.hold, message.raw)
+        return await completed(self.pulls, self.service, case.hold, message.raw, self.sealer)
 
     async def _send(self, message: Arrived, cases: Sequence[Case], content: Content) -> None:
         if not cases:
@@ -157,16 +159,20 @@ def _told(cases: Sequence[Case], tell: Callable[[Case], None]) -> Sequence[Case]
     return [case for case in cases if case.is_told]
 
 
-async def completed(pulls: Pulls, service: str, hold: Hold, raw: bytes) -> Content:
-    """The complete message with our results on top, and without results that somebody else wrote in our name.
+async def completed(pulls: Pulls, service: str, hold: Hold, raw: bytes, sealer: Sealer | None = None) -> Content:
+    """The complete message with our results on top, sealed if there is a `sealer`, and without results that somebody
+    else wrote in our name.
 
-    Refuses as `Pulls.restored`.
+    Refuses as `Pulls.restored` and `Sealer.seal`.
     """
     restored = await pulls.restored(hold.recipient, hold.digest)
     _, signer, selector, _ = hold.evidence.split()
     results = render_results(service, signer, selector)
     fields, _ = parse_fields(raw, 0, len(raw))
     false = in_the_name_of(service, fields)
+    if sealer is not None:
+        seal = await sealer.seal(raw, results, _with_results(results, restored.blocks, false))
+        results, restored = seal + results, await pulls.restored(hold.recipient, hold.digest)
     size = len(results) + restored.size - sum(each.end - each.start for each in false)
     return size, _with_results(results, restored.blocks, false)
 

@@ -11,6 +11,7 @@ from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.holds import Hold, Progress, Stand
 from rrsd.roles.mail.flow.handover import completed
+from rrsd.roles.mail.flow.sealing import Sealer
 from rrsd.roles.mail.ports import Audit, Holds, Mailboxes, Pulls, Timers
 
 FIRST_WAIT = timedelta(seconds=30)
@@ -32,6 +33,7 @@ class Swapper:
     audit: Audit
     service: str
     ring: Callable[[], None]
+    sealer: Sealer | None = None
     _news: set[tuple[Address, Digest]] = field(factory=set, init=False)
     _sweep: float = field(default=0.0, init=False)
     _resting: dict[Hold, tuple[float, int]] = field(factory=dict, init=False)
@@ -87,7 +89,7 @@ class Swapper:
 
     async def _exchange(self, hold: Hold, progress: Progress) -> None:
         async def complete(raw: bytes) -> tuple[int, AsyncIterator[bytes]]:
-            return await completed(self.pulls, self.service, hold, raw)
+            return await completed(self.pulls, self.service, hold, raw, self.sealer)
 
         placeholder = (hold.digest, progress.size)
         count = await self.mailboxes.swap(hold.recipient, hold.message_id, placeholder, complete)
