@@ -142,6 +142,18 @@ class Screened(SynchronousTestCase):
         self.world.internet.pump()
         self.assertFalse(self._milter().open)
 
+    def test_cut_at_every_byte(self) -> None:
+        """Of negotiation and message: nothing is decided, and the next connection is served."""
+        dialogue = negotiation() + conversation(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b--\r\n")
+        for length in range(len(dialogue)):
+            near: Any = self.world.internet.connect("127.0.0.9", HERE, PORT, Sender())
+            near.write(dialogue[:length])
+            self.world.internet.pump()
+            near.abortConnection()
+            self.world.internet.pump()
+        self.assertEqual(self.outcomes(), [])
+        self.assertEqual(self.verdict(self.signer.sign(self.placeholder())), "a")
+
     def test_too_many(self) -> None:
         """Bounded like every listener; the daemon's end ends them."""
         most = self.bar.whole.means.settings.smtp.connections

@@ -262,6 +262,10 @@ class Nameservers:
         self._static[name] = dns.dnssec.make_ds(f"{name}.", public, "SHA256").to_text()
         return zone.to_text(relativize=False)
 
+    def delegation(self, name: str) -> str:
+        """The data of the DS record that makes the zone secure."""
+        return " ".join(self._ds(name))
+
     def _ds(self, name: str) -> list[str]:
         """The data of the DS record that the parent publishes."""
         if name in self._static:
