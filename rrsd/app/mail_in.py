@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from twisted.internet.defer import DeferredSemaphore
+from twisted.internet.defer import DeferredLock, DeferredSemaphore
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 
@@ -32,7 +32,7 @@ from rrsd.drivers.tls.reload import read_file
 from rrsd.roles.mail.flow.authors import Authors
 from rrsd.roles.mail.flow.handover import Handover
 from rrsd.roles.mail.flow.inbound import Inbound
-from rrsd.roles.mail.flow.mailboxes import ToMailboxes
+from rrsd.roles.mail.flow.mailboxes import ToMailboxes, Turns
 from rrsd.roles.mail.flow.placeholders import Placeholders
 from rrsd.roles.mail.flow.swap import Swapper
 from rrsd.roles.mail.flushing import Flusher
@@ -130,7 +130,8 @@ def build_way_in(means: Means, people: People, retrieving: Retrieving, relay: Re
         Malformed: the command of `[mail] flush` cannot be read.
     """
     pulls = pulls_of(means, people, retrieving)
-    mailboxes = ToMailboxes(relay, means.audit)
+    turns = Turns(DeferredLock)
+    mailboxes = ToMailboxes(relay, means.audit, turns, means.settings.mail.recipient_delimiter)
     placeholders = _placeholders(means, people, pulls, mailboxes)
     flusher = Flusher(
         command=command_of("[mail] flush", means.settings.mail.flush),

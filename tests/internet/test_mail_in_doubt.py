@@ -10,6 +10,7 @@ from rrsd.core.refusals import NoSpace
 from rrsd.core.values.envelopes import Envelope, Reply
 from rrsd.core.values.holds import Hold, Stand
 from rrsd.drivers.store.sql.holds import Holds
+from rrsd.roles.mail.flow.inbound import Inbound
 from tests.support.dkims import Signer
 from tests.support.incoming import FILE, QUEUE, WayInCase
 from tests.support.mailservers import KEPT, Way, serve, start_mail
@@ -256,3 +257,53 @@ class Names(DoubtCase):
             way.say(b"XFORWARD IDENT=" + ident + b"\r\nMAIL FROM:<>\r\nRCPT TO:<bob@bar.test>\r\nDATA\r\n")
             self.assertEqual(way.say(PLAIN + b".\r\n"), [250])
         self.assertEqual(len(set(self.inbox.names)), 2)
+
+    def test_one_at_a_time(self) -> None:
+        """Of two messages to one mailbox, by whichever of its names, the second gets its end when the first is there;
+        a third for somebody else does not wait."""
+        self.inbox.slow = slow = Deferred[None]()
+        self.assertEqual(self.deliver(PLAIN, BOB, CAROL, queue="1"), [])
+        first, self.inbox.slow = self.last, None
+        self.assertEqual(self.deliver(PLAIN, "BOB+x@bar.test", queue="2"), [])
+        second, begun = self.last, self.inbox.begun
+        self.assertEqual(self.deliver(PLAIN, "dave@bar.test", "postmaster", queue="3"), [250, 250])
+        self.assertEqual((begun, len(self.inbox.kept)), (2, 1))
+        second.cut()
+        self.assertEqual(self.deliver(PLAIN, BOB, queue="4"), [])
+        fourth = self.last
+        slow.callback(None)
+        self.world.internet.pump()
+        self.assertEqual((first.heard(), fourth.heard()), ([250, 250], [250]))
+        mailboxes = self.inbound().mailboxes
+        self.assertEqual((mailboxes.turns._lines, mailboxes._busy), ({}, set()))
+
+    def test_server_goes_while_one_waits(self) -> None:
+        """Who waits for a mailbox and loses the connection meanwhile gives its place back."""
+        self.inbox.slow = slow = Deferred[None]()
+        self.assertEqual(self.deliver(PLAIN, queue="1"), [])
+        self.inbox.slow = None
+        self.assertEqual(self.deliver(PLAIN, queue="2"), [])
+        second = self.last
+        self.cut(2426)
+        slow.callback(None)
+        self.world.internet.pump()
+        self.assertEqual(second.heard(), [451])
+        self.assertEqual(self.deliver(PLAIN, queue="2"), [250])
+        self.assertEqual(self.inbound().mailboxes.turns._lines, {})
+
+    def test_stop(self) -> None:
+        """Neither does a daemon that ends wait for the mailbox."""
+        self.inbox.slow = Deferred[None]()
+        self.assertEqual(self.deliver(PLAIN, queue="1"), [])
+        self.assertEqual(self.deliver(PLAIN, queue="2"), [])
+        inbound = self.inbound()
+        self.world.result(self.bar.whole.mail.stop())
+        self.assertEqual(inbound.mailboxes.turns._lines, {})
+
+    def inbound(self) -> Inbound:
+        """bar's proxy."""
+        factory: Any = self.bar.whole.mail.listeners.doors[1][1]
+        nobody = factory.buildProtocol(None)
+        factory.open.discard(nobody)
+        assert isinstance(nobody.receiver, Inbound)
+        return nobody.receiver

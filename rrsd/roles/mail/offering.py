@@ -47,3 +47,14 @@ FIELD = "RRS-Delivery"
 def field_of(key: Digest | None) -> bytes:
     """The field for a message that goes by the key, b"" for one that has none."""
     return b"" if key is None else f"{FIELD}: {key.b64}\r\n".encode()
+
+
+def mailboxes_of(recipients: Iterable[ForwardPath], delimiters: str) -> list[str]:
+    """Whose mailboxes these are, as far as a name can say: whatever its case, without an extension. Two names for one
+    are as many as they seem; one name for two does no harm."""
+    found = []
+    for each in recipients:
+        local, _, domain = each.path.lower().rpartition("@")
+        ends = [at for delimiter in delimiters if (at := local.find(delimiter)) > 0]
+        found.append(f"{local[: min(ends, default=len(local))]}@{domain}")
+    return found

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from attrs import define, evolve, field, frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -17,7 +17,7 @@ from rrsd.core.values.holds import Hold, Progress, Stand
 from rrsd.core.values.instants import instant
 from rrsd.core.wire.mime import parse_placeholder, render_placeholder
 from rrsd.roles.mail.flow.handover import Arrived, Case, Handover
-from rrsd.roles.mail.flow.mailboxes import ToMailboxes
+from rrsd.roles.mail.flow.mailboxes import ToMailboxes, Turns
 from rrsd.roles.mail.flushing import MOST_WAITING, Flusher
 from rrsd.roles.mail.holding import Way
 from rrsd.runtime.bell import Bell
@@ -120,9 +120,8 @@ class HandoverCase(SynchronousTestCase):
         """The reply."""
         timers = Timers(Clock(), lambda: NOW.timestamp())
         journal: Any = None
-        handover = Handover(
-            next=ToMailboxes(self.next, journal), pulls=self.agent, holds=self.rows, timers=timers, service="bar.test"
-        )
+        mailboxes = ToMailboxes(self.next, journal, Turns(DeferredLock), "+")
+        handover = Handover(next=mailboxes, pulls=self.agent, holds=self.rows, timers=timers, service="bar.test")
         envelope = Envelope("bar.test", ReversePath("alice@foo.test"), (ForwardPath(str(BOB)),))
         message = Arrived(envelope, RAW, parse_placeholder(RAW), digest_of(RAW), "4A", None)
         work = handover.deliver(message, [self.case], self.told.append, may_wait=may_wait)

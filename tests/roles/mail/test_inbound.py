@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from attrs import define
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.values.envelopes import Envelope, ForwardPath, Reply, ReversePath
 from rrsd.roles.mail.flow.inbound import Inbound
-from rrsd.roles.mail.flow.mailboxes import ToMailboxes
+from rrsd.roles.mail.flow.mailboxes import ToMailboxes, Turns
 
 MOST = 1 << 20
 BLOCK = 1 << 16
@@ -41,9 +41,8 @@ class Drain:
 def inbound_of(next: Drain) -> Inbound:
     """A way in on which nothing is a placeholder, and nothing is to be written down."""
     nobody: Any = None
-    return Inbound(
-        mailboxes=ToMailboxes(next, nobody), placeholders=nobody, places=DeferredSemaphore(1), audit=nobody, most=MOST
-    )
+    mailboxes = ToMailboxes(next, nobody, Turns(DeferredLock), "+")
+    return Inbound(mailboxes=mailboxes, placeholders=nobody, places=DeferredSemaphore(1), audit=nobody, most=MOST)
 
 
 async def message(head: bytes, blocks: int) -> AsyncIterator[bytes]:

@@ -1,8 +1,9 @@
-"""The way to the mailboxes: on top of each message stands by what they know it again, and no message goes in twice at
-the same time.
+"""The way to the mailboxes: on top of each message stands by what they know it again, no message goes in twice at the
+same time, and no mailbox takes two messages at a time.
 
 Between their yes and ours a crash makes the mail server send the message again (RFC 1047). The field is the same then,
-and the mailboxes' own script, which `rrsctl mail setup` prints, drops what the recipient has.
+and the mailboxes' own script, which `rrsctl mail setup` prints, drops what the recipient has. Dovecot keeps what it
+needs for that in one file for each user, and of two deliveries to one user at the same time it forgets one.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -13,16 +14,59 @@ from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.envelopes import Envelope, Reply
 from rrsd.roles.mail.holding import BUSY
-from rrsd.roles.mail.offering import field_of
-from rrsd.roles.mail.ports import Audit, Relay
+from rrsd.roles.mail.offering import field_of, mailboxes_of
+from rrsd.roles.mail.ports import Audit, Places, Relay
+
+
+@define(eq=False)
+class _Line:
+    """Who waits for one mailbox."""
+
+    places: Places
+    count: int = 0
+
+
+@define(eq=False)
+class Turns:
+    """One delivery at a time for each mailbox; `make` makes one place."""
+
+    make: Callable[[], Places]
+    _lines: dict[str, _Line] = field(factory=dict, init=False)
+
+    async def enter(self, names: Sequence[str], held: list[str]) -> None:
+        """Wait until all of them are ours, in one order for everybody; `held` says which are."""
+        for name in sorted(set(names)):
+            line = self._lines.setdefault(name, _Line(self.make()))
+            line.count += 1
+            try:
+                await line.places.acquire()
+            except BaseException:
+                self._left(name, line)
+                raise
+            held.append(name)
+
+    def leave(self, held: Sequence[str]) -> None:
+        """Others may."""
+        for name in held:
+            line = self._lines[name]
+            line.places.release()
+            self._left(name, line)
+
+    def _left(self, name: str, line: _Line) -> None:
+        line.count -= 1
+        if not line.count:
+            del self._lines[name]
 
 
 @define(eq=False)
 class ToMailboxes:
-    """Hands messages to the LMTP server."""
+    """Hands messages to the LMTP server. What stands behind a character of `delimiters` in a local part names no other
+    mailbox."""
 
     next: Relay
     audit: Audit
+    turns: Turns
+    delimiters: str
     _busy: set[tuple[Digest, str]] = field(factory=set, init=False)
 
     async def send(self, envelope: Envelope, key: Digest | None, message: AsyncIterator[bytes]) -> tuple[Reply, ...]:
@@ -32,7 +76,11 @@ class ToMailboxes:
             return await self.next.send(envelope, message)
         if envelope.sender.size is not None:
             envelope = evolve(envelope, sender=evolve(envelope.sender, size=envelope.sender.size + len(top)))
-        return await self.next.send(envelope, _topped(top, message))
+        held: list[str] = []
+        try:
+            return await self.next.send(envelope, self._topped(top, envelope, message, held))
+        finally:
+            self.turns.leave(held)
 
     async def alone(
         self, envelope: Envelope, key: Digest | None, step: Callable[[Envelope], Awaitable[Sequence[Reply]]]
@@ -56,8 +104,11 @@ class ToMailboxes:
             self._busy -= claimed
         return tuple(next(said) if (key, each.path) in claimed else BUSY for each in envelope.recipients)
 
-
-async def _topped(top: bytes, message: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield top
-    async for block in message:
-        yield block
+    async def _topped(
+        self, top: bytes, envelope: Envelope, message: AsyncIterator[bytes], held: list[str]
+    ) -> AsyncIterator[bytes]:
+        """The message. It is delivered when its end comes, so that a long one keeps nobody waiting before that."""
+        yield top
+        async for block in message:
+            yield block
+        await self.turns.enter(mailboxes_of(envelope.recipients, self.delimiters), held)
