@@ -293,12 +293,14 @@ class Names(DoubtCase):
 
     def test_stop(self) -> None:
         """Neither does a daemon that ends wait for the mailbox."""
-        self.inbox.slow = Deferred[None]()
-        self.assertEqual(self.deliver(PLAIN, queue="1"), [])
-        self.assertEqual(self.deliver(PLAIN, queue="2"), [])
-        inbound = self.inbound()
+        turns, held = self.inbound().mailboxes.turns, list[str]()
+        self.world.result(turns.enter((BOB, BOB), held))
+        self.assertEqual((self.deliver(PLAIN, queue="2"), held), ([], [BOB]))
+        self.assertEqual(turns._lines[BOB].count, 2)
         self.world.result(self.bar.whole.mail.stop())
-        self.assertEqual(inbound.mailboxes.turns._lines, {})
+        self.assertEqual(turns._lines[BOB].count, 1)
+        turns.leave(held)
+        self.assertEqual(turns._lines, {})
 
     def inbound(self) -> Inbound:
         """bar's proxy."""
