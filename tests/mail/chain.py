@@ -21,13 +21,15 @@ class Chain(AttachmentCase):
     @override
     def setUp(self) -> None:
         super().setUp()
-        self.told(f"{HELD}s", "0s")
-        self.addCleanup(self.told, "15min", "2s")
+        self.told(f"{HELD}s", "0s", "0s")
+        self.addCleanup(self.told, "15min", "2s", "5s")
         self.begun = len(self.trail())
 
-    def told(self, max_hold: str, linger: str) -> None:
-        """bar.test begins anew with these."""
-        self.bar.tell(("mail", "max_hold", max_hold), ("mail", "linger", linger))
+    def told(self, max_hold: str, linger: str, outage_kept: str) -> None:
+        """bar.test begins anew with these. That foo.test could not be asked is not remembered here: what is retried
+        within that time fails by what is remembered."""
+        mail, identity = (("max_hold", max_hold), ("linger", linger)), (("outage_kept", outage_kept),)
+        self.bar.tell(*(("mail", *each) for each in mail), *(("identity", *each) for each in identity))
 
     def trail(self) -> list[dict[str, str]]:
         """What bar.test has decided."""
