@@ -56,11 +56,7 @@ class Doubt(WayInCase):
             b"Authentication-Results: (\r\n",
         )
         true = b"Authentication-Results: mx.bar.test; dkim=pass header.d=bar.test\r\n"
-        raw = (
-            false[0] + true + false[1] + self.signed()
-            if False
-            else false[0] + true + false[1] + false[2] + self.signed()
-        )
+        raw = false[0] + true + false[1] + false[2] + self.signed()
         self.deliver(raw)
         self.world.advance(5)
         self.world.internet.segment = 50

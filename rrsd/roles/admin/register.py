@@ -7,11 +7,10 @@ from twisted.web.iweb import IRequest
 
 from rrsd.core.refusals import Malformed, Refusal
 from rrsd.roles.admin.flow import Window
+from rrsd.roles.admin.resource import WHO
 from rrsd.web import bodies
 from rrsd.web.router import Router, answer
 from rrsd.web.trail import Audit, note
-
-WHO = "operator"
 
 
 @frozen
