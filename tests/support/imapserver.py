@@ -60,6 +60,8 @@ class Folder:
     attributes: str = r"\HasNoChildren"
     refusal: str = ""
     is_read_only: bool = False
+    full: str = ""
+    """Why nothing can be added."""
     messages: list[Kept] = field(factory=list)
     following: int = 1
 
@@ -279,8 +281,8 @@ class Session(Protocol):
         found = _APPEND.match(command)
         assert found is not None, command
         folder = self.imap.folders.get(unquote(found[1]))
-        if folder is None:
-            return "NO [TRYCREATE] no such folder"
+        if folder is None or folder.full:
+            return f"NO {folder.full if folder else '[TRYCREATE] no such folder'}"
         self._coming = _Coming(tag, folder, set(found[2].decode().split()), found[3].decode(), int(found[4]))
         self.say(b"+ go on\r\n")
         return None

@@ -82,7 +82,7 @@ def permanent_in(responses: Iterable[Response]) -> frozenset[bytes] | None:
 
 
 def folder_of(response: Response) -> bytes | None:
-    """The name of a folder that can be selected, as it may be sent."""
+    """The name of a folder that can be selected, as it may be sent; empty where we cannot send it."""
     found = _LIST.match(response.text)
     if found is None or {b"\\noselect", b"\\nonexistent"} & set(found[1].lower().split()):
         return None
@@ -90,5 +90,5 @@ def folder_of(response: Response) -> bytes | None:
         try:
             return quoted(response.literals[-1].decode("ascii"))
         except (UnicodeDecodeError, Malformed):
-            return None
+            return b""
     return found[2]

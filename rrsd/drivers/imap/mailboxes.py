@@ -4,7 +4,7 @@ A placeholder is known by its Message-ID and by the digest of its bytes, below t
 A complete message is known by its first line, which delivery never leaves first, and by its size.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from attrs import define, field
 from twisted.internet.endpoints import connectProtocol
@@ -59,26 +59,18 @@ class Mailboxes:
         where one has looked already."""
         count = 0
         for number in range(MOST_ROUNDS):
-            swapped, before, closed = 0, 0, None
-            is_quiet = True
-            names, left_out = await self._folders(talk)
-            for name in names:
-                folder = named(name)
-                refusal = await folder.open()
-                closed = closed or refusal
-                if refusal is None:
-                    outcome = await folder.swap(complete)
-                    swapped, before = swapped + outcome.swapped, before + outcome.before
-                    is_quiet = is_quiet and not (outcome.swapped or outcome.disturbed)
-            count = max(count + swapped, before)
-            if number and is_quiet:
-                break
-        else:
-            raise Unavailable("the placeholder is not where it was a moment ago; it is looked for later")
-        # A folder that cannot be opened is no reason to leave the others; nothing is gone while it may be there.
-        if not count and (closed or left_out):
-            raise closed or Forbidden("there are more folders than [imap] most_folders")
-        return count
+            names, closed = await self._folders(talk)
+            found = await _round([named(name) for name in names], complete)
+            count = max(count + found.swapped, found.before)
+            if found.refusal is not None and not found.swapped:
+                raise found.refusal
+            if number and found.is_quiet:
+                # What may be in a folder that cannot be opened is not called gone.
+                closed = closed or found.closed
+                if closed is not None and not count:
+                    raise closed
+                return count
+        raise Unavailable("the placeholder is not where it was a moment ago; it is looked for later")
 
     async def _enter(self, recipient: Address) -> Talk:
         password = self.password()
@@ -100,10 +92,42 @@ class Mailboxes:
             raise
         return talk
 
-    async def _folders(self, talk: Talk) -> tuple[list[bytes], bool]:
-        """Their names, and whether there are more."""
+    async def _folders(self, talk: Talk) -> tuple[list[bytes], Forbidden | None]:
+        """Their names, and why these are not all."""
         if self.settings.folders:
-            return [quoted(each) for each in self.settings.folders], False
+            return [quoted(each) for each in self.settings.folders], None
         found = [folder_of(each) for each in await talk.command(b'LIST "" "*"')]
-        names = [each for each in found if each is not None]
-        return names[: self.settings.most_folders], len(names) > self.settings.most_folders
+        names = [each for each in found if each]
+        if len(names) > self.settings.most_folders:
+            return names[: self.settings.most_folders], Forbidden("there are more folders than [imap] most_folders")
+        return names, Forbidden("there are folders with names that are no text") if b"" in found else None
+
+
+@define(eq=False)
+class _Round:
+    """What one look at all folders came to: why one could not be opened, and why nothing was done in another."""
+
+    swapped: int = 0
+    before: int = 0
+    is_quiet: bool = True
+    closed: Forbidden | None = None
+    refusal: Forbidden | None = None
+
+
+async def _round(folders: Sequence[Folder], complete: Complete) -> _Round:
+    """One that cannot be opened, or where it cannot be done, is no reason to leave the others: some show what is in
+    others and take nothing themselves."""
+    found = _Round()
+    for folder in folders:
+        refusal = await folder.open()
+        if refusal is not None:
+            found.closed = found.closed or refusal
+            continue
+        try:
+            outcome = await folder.swap(complete)
+        except Forbidden as refusal:
+            found.refusal = found.refusal or refusal
+            continue
+        found.swapped, found.before = found.swapped + outcome.swapped, found.before + outcome.before
+        found.is_quiet = found.is_quiet and not (outcome.swapped or outcome.disturbed)
+    return found

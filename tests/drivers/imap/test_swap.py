@@ -94,6 +94,33 @@ class Swapped(ImapCase):
         self.imap.put(TRACE + RAW, FLAGS)
         self.assertEqual(self.swap(), 1)
 
+    def test_folder_that_shows_what_is_in_others(self) -> None:
+        """A virtual folder has every message and takes none: it keeps nothing from being swapped where it is."""
+        inbox = self.imap.folders["INBOX"]
+        every = Folder(full="[CANNOT] virtual", messages=inbox.messages)
+        self.imap.folders = {"All": every, "INBOX": inbox}
+        self.imap.put(TRACE + RAW, FLAGS)
+        self.assertTrue(self.swap())
+        self.assertEqual([each.raw for each in inbox.messages], [done()])
+
+    def test_one_copy_for_which_there_is_no_room(self) -> None:
+        """The other is swapped; it is tried again as long as one is left."""
+        self.imap.put(TRACE + RAW, FLAGS, "Archive")
+        self.imap.put(TRACE + RAW, FLAGS)
+        self.imap.folders["Archive"].full = "[OVERQUOTA]"
+        self.assertIn("OVERQUOTA", str(self.refusal(Forbidden)))
+        self.assertEqual(sorted(each.raw for each in self.imap.all()), sorted((done(), TRACE + RAW)))
+        self.imap.folders["Archive"].full = ""
+        self.assertEqual(self.swap(), 2)
+        self.require_swapped(done(), done())
+
+    def test_folder_whose_name_is_no_text(self) -> None:
+        """It may be in there."""
+        self.imap.beside = b'* LIST () "/" {2}\r\n\xff\xfe\r\n'
+        self.assertIn("no text", str(self.refusal(Forbidden)))
+        self.imap.put(TRACE + RAW, FLAGS)
+        self.assertEqual(self.swap(), 1)
+
     def test_more_folders_than_are_looked_into(self) -> None:
         """It may be in one of them."""
         self.imap.put(b"", folder="Archive")
