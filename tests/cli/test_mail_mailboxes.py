@@ -1,7 +1,9 @@
 """rrsctl mail check and setup, of mailboxes: who is let in, what is missing there, and the line that mends it."""
 
+import contextlib
 import os
 import socket
+import ssl
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from rrsd.cli.init import Plan, first_values, make
 from rrsd.cli.mail.lines import Around
 from rrsd.cli.mail.mailboxes import look_into_mailboxes
 from rrsd.cli.main import run
+from rrsd.cli.session import clock
 from rrsd.config.settings import parse_settings
 from rrsd.core.values.addresses import parse_domain
 from rrsd.core.values.instants import instant
@@ -33,8 +36,8 @@ class Wire:
 class Threaded:
     """The IMAP server of the memory internet, at a real port or path."""
 
-    def __init__(self, imap: Imap, path: str = "") -> None:
-        self.imap = imap
+    def __init__(self, imap: Imap, path: str = "", tls: ssl.SSLContext | None = None) -> None:
+        self.imap, self._tls = imap, tls
         if path:
             self._socket = socket.socket(socket.AF_UNIX)
             self._socket.bind(path)
@@ -54,11 +57,15 @@ class Threaded:
                 line, _ = self._socket.accept()
             except OSError:
                 return
-            with line:
-                session = Session(self.imap)
-                session.makeConnection(Wire(line))
-                while data := line.recv(65536):
-                    session.dataReceived(data)
+            with line, contextlib.suppress(OSError):
+                self._talk(self._tls.wrap_socket(line, server_side=True) if self._tls else line)
+
+    def _talk(self, line: socket.socket) -> None:
+        session = Session(self.imap)
+        session.makeConnection(Wire(line))
+        while data := line.recv(65536):
+            session.dataReceived(data)
+        line.close()
 
 
 class MailboxesCase(SynchronousTestCase):
@@ -174,7 +181,23 @@ class Check(MailboxesCase):
         self.assertEqual({each.level for each in found}, {"error"})
 
     def test_tls(self) -> None:
-        """Nobody proves the name there; roots that are none."""
+        """The password goes to who proves the name, and to nobody else."""
+        # The system's own clock judges certificates.
+        make(self.plan, instant(clock()), first_values(self.plan) | self.given)
+        self.plan.config.unlink()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.plan.certificate, self.plan.key)
+        server = Threaded(self.imap, tls=context)
+        self.addCleanup(server.close)
+        endpoint = f"tcp:127.0.0.1:{server.port}"
+        self.assertEqual(self.found(endpoint=endpoint, tls="foo.test")[0], "ok")
+        del self.imap.heard[:]
+        level, text = self.found(endpoint=endpoint, tls="imap.foo.test")
+        self.assertEqual((level, self.imap.heard), ("error", []))
+        self.assertIn("imap.foo.test", text)
+
+    def test_no_tls(self) -> None:
+        """Nobody proves anything there; roots that are none."""
         self.assertIn("protocols = imap lmtp", self.found(tls="imap.foo.test")[1])
         self.given["tls", "roots"] = str(self.folder / "nowhere")
         self.assertIn("[tls] roots", self.found(tls="imap.foo.test")[1])
