@@ -59,9 +59,9 @@ class AgentPulls:
     timers: Timers
     subjects: Subjects
 
-    async def accept(self, raw: bytes, recipient: Address) -> None:
+    async def accept(self, raw: bytes, recipient: Address, granted: Address | None = None) -> None:
         """Pull what the placeholder stands for; refuses as `Acceptance.accept`."""
-        await self.acceptance.accept(raw, (recipient,))
+        await self.acceptance.accept(raw, (recipient,), granted=granted)
 
     async def progress(self, recipient: Address, digest: Digest) -> Progress:
         """How far it is; refuses with Unknown."""
@@ -234,7 +234,8 @@ def _placeholders(means: Means, people: People, pulls: AgentPulls, mailboxes: To
 def _watcher(ended: Callable[[Address, Digest], None]) -> Callable[[Job], None]:
     def watch(job: Job) -> None:
         if job.state in rules.ARRIVED or job.state in rules.TERMINAL:
-            ended(job.subject, parse_digest(job.message))
+            for recipient in {job.recipient, job.subject}:
+                ended(recipient, parse_digest(job.message))
 
     return watch
 

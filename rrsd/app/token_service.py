@@ -16,7 +16,7 @@ from rrsd.core.wire.subjects import NameKind
 from rrsd.drivers.keys.service import Keyring
 from rrsd.drivers.tls.reload import read_file
 from rrsd.roles.identity.flow import Identity
-from rrsd.roles.idp.members import Members
+from rrsd.roles.idp.members import Addressees, Members
 from rrsd.roles.sts.about import AboutTokens
 from rrsd.roles.sts.admission import Admission
 from rrsd.roles.sts.authentication import Authentication
@@ -47,13 +47,14 @@ def build_token_service(means: Means, members: Members, identity: Identity) -> T
     issuer, now, unique = settings.domain.issuer, effects.timers.now, effects.unique
     registry = build_registry(means)
     admission = _admission(means, registry, identity)
+    addressees = Addressees(members, store.queue)
     own = OwnTokens(issuer, identity, keyring, store.revocations, now)
     exchange = Exchange(
         issuer=issuer,
         audiences=frozenset() if settings.idp.issuer else frozenset({api_origin(settings)}),
         settings=settings.sts,
         admission=admission,
-        subjects=members,
+        subjects=addressees,
         sessions=identity,
         own=own,
         replays=store.replays,
@@ -67,7 +68,7 @@ def build_token_service(means: Means, members: Members, identity: Identity) -> T
         issuer=issuer,
         admission=admission,
         own=own,
-        subjects=members,
+        subjects=addressees,
         signer=keyring.signer,
         inactive=RateLimit(most / 60, most, effects.reactor),
         now=now,

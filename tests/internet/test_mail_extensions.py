@@ -7,10 +7,12 @@ from attrs import define, field
 from typing_extensions import override
 
 from rrsd.app.mail_in import AccountMailboxes
+from rrsd.core.refusals import Unknown
 from rrsd.core.values.addresses import Address, parse_address
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.holds import Stand
-from tests.support.incoming import FILE, WayInCase
+from rrsd.roles.idp.members import Addressees
+from tests.support.incoming import FILE, QUEUE, WayInCase
 
 NEWS = "bob+news@bar.test"
 
@@ -93,6 +95,78 @@ class Extensions(WayInCase):
         legs = [line["evidence"] for line in self.bar.trail.of("exchange")[before:]]
         self.assertNotIn("3-legged", " ".join(legs))
         self.assertEqual(self.stand(self.raw, NEWS), Stand.HELD)
+
+
+class Aliases(WayInCase):
+    """alice@foo.test writes to postmaster@bar.test, an alias: the mail server delivers to bob, and says so on top."""
+
+    alias = "postmaster@bar.test"
+
+    @override
+    def setUp(self) -> None:
+        super().setUp()
+        self.raw = self.signed(self.foo.send([self.alias], {"a.bin": FILE}))
+
+    def on_top(self, original: str = alias) -> bytes:
+        """The message as Postfix delivers it."""
+        return f"X-Original-To: {original}\r\n".encode() + self.raw
+
+    def subjects(self) -> list[str]:
+        """In whose name was asked, with what came of it."""
+        return [f"{line['outcome']} {line['subject']}" for line in self.foo.trail.of("retrieve")]
+
+    def test_completed(self) -> None:
+        """Asked for as postmaster, receipted as postmaster, delivered to bob, and bob's."""
+        self.assertEqual(self.deliver(self.on_top()), [450])
+        self.world.advance(60)
+        self.assertEqual(self.world.commands[0], ("postqueue", "-i", QUEUE))
+        self.assertEqual(self.deliver(self.on_top()), [250])
+        self.assertIn(b"Content-Transfer-Encoding: base64", self.inbox.kept[0][1])
+        self.assertEqual(self.subjects(), [f"granted {self.alias}"])
+        self.assertEqual([line["subject"] for line in self.foo.trail.of("acknowledge")], [self.alias])
+        (job,) = self.bar.jobs()
+        self.assertEqual(str(job.recipient), "bob@bar.test")
+
+    def test_list(self) -> None:
+        """To bob and to carol, each in a delivery of their own."""
+        for each in ("bob@bar.test", "carol@bar.test"):
+            self.deliver(self.on_top(), each)
+        self.world.advance(5)
+        for each in ("bob@bar.test", "carol@bar.test"):
+            self.assertEqual(self.deliver(self.on_top(), each), [250])
+        self.assertEqual(set(self.subjects()), {f"granted {self.alias}"})
+
+    def test_sender_says_so(self) -> None:
+        """What the author of the message wrote is below what the mail server wrote, and nobody asks as postmaster; nor
+        where several recipients are delivered to at once, for whom it cannot all be true."""
+        self.raw = self.signed(self.on_top())
+        self.deliver(self.raw)
+        self.world.advance(5)
+        self.assertEqual(self.subjects(), ["refused bob@bar.test"])
+        self.deliver(self.on_top(), "bob@bar.test", "carol@bar.test", queue="4Other")
+        self.world.advance(5)
+        self.assertEqual({each for each in self.subjects() if self.alias in each}, set())
+
+    def test_nobodys(self) -> None:
+        """Another domain's address, no address, and none that is delivered to anybody who is active."""
+        for number, original in enumerate(("postmaster@foo.test", "postmaster", '"a"@bar.test', "b\u00f6b@bar.test")):
+            self.deliver(self.on_top(original), queue=f"4Other{number}")
+        self.world.advance(5)
+        self.assertEqual(set(self.subjects()), {"refused bob@bar.test"})
+        members = self.bar.whole.people
+        for address in (self.alias, "nobody@bar.test"):
+            asked = Addressees(members.members, self.bar.store.queue).require_active(parse_address(address))
+            self.assertRaises(Unknown, self.world.result, asked)
+
+    def test_suspended(self) -> None:
+        """Whose only mailbox is suspended: nobody is spoken for any more; with another one they are."""
+        self.deliver(self.on_top())
+        spoken = Addressees(self.bar.whole.people.members, self.bar.store.queue)
+        self.world.result(spoken.require_active(parse_address(self.alias)))
+        self.bar.add_user("bob", suspended=True)
+        self.assertRaises(Unknown, self.world.result, spoken.require_active(parse_address(self.alias)))
+        self.deliver(self.on_top(), "carol@bar.test")
+        self.world.result(spoken.require_active(parse_address(self.alias)))
 
 
 class WithoutExtensions(WayInCase):

@@ -110,6 +110,22 @@ class Attachments(AttachmentCase):
         self.assertEqual([each.endswith(whole) for each in both], [True, True])
         self.count("an address with an extension, alone and beside its user's", 3, sum(map(len, both)) + sizes[0])
 
+    def test_alias(self) -> None:
+        """postmaster is bob, and all are bob and carol, says the recipients' mail server before rrsd is asked: what was
+        granted to postmaster and to all is pulled in their names. The list is a blind copy."""
+        self.addCleanup(self.bar.alias)
+        self.bar.alias(postmaster=BOB, all=f"{BOB},{CAROL}")
+        head, files = self.letter(Attachment("film.mp4", 2 * MIB, 12), to="postmaster@bar.test")
+        self.post(head, files, "postmaster@bar.test")
+        self.settle()
+        sizes = [self.require_whole(BOB, head, files)]
+        head, files = self.letter(Attachment("film.mp4", 2 * MIB, 13))
+        self.post(head, files, "all@bar.test")
+        self.settle()
+        sizes += [self.require_whole(each, head, files) for each in (BOB, CAROL)]
+        self.assertLess(self.wire(self.bar), 64 << 10)
+        self.count("an alias of the recipients' domain, and a list of theirs", 3, sum(sizes))
+
     def test_signed(self) -> None:
         """S/MIME: what is signed is opaque, whatever its size."""
         inner = b"".join(with_attachments(b"", TEXT, Attachment("film.mp4", 2 * MIB, 7)))

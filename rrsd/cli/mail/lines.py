@@ -177,7 +177,11 @@ def _inbound(settings: Settings, around: Around, here: Place) -> Iterator[Line]:
         MAIN, "virtual_transport", f"rrsdin:{here.lmtp}",
         "The way into the mailboxes goes through rrsd, after alias expansion (mailbox_transport for local users).",
     )  # fmt: skip
-    yield Line(MASTER, IN, "rrsdin unix - - n - 10 lmtp", "The way to the LMTP proxy.")
+    yield Line(
+        MASTER, IN, "rrsdin unix - - n - 10 lmtp flags=O",
+        "The way to the LMTP proxy; O: Postfix says on top whom a message was sent to; an alias is granted files.",
+    )  # fmt: skip
+    yield Line(MAIN, "rrsdin_destination_recipient_limit", "1", "One recipient at a time, or it could not say that.")
     yield Line(
         MASTER, f"{IN}/lmtp_send_xforward_command", "yes",
         "rrsd learns the queue identifier: when a pull is complete, it has just this message delivered.",

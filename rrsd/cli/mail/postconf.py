@@ -90,7 +90,7 @@ def fits(line: Line, found: str) -> bool:
     if line.file == MASTER and line.name.count("/") == 1:
         # The operator may choose how many there are.
         wanted, there = line.value.split(), found.split()
-        return there[:2] == wanted[:2] and there[7:8] == wanted[7:]
+        return there[:2] == wanted[:2] and there[7:8] == wanted[7:8] and set(wanted[8:]) <= set(there[8:])
     if name in _LISTS and line.value:
         return set(_words(line.value)) <= set(_words(found))
     return _words(found) == _words(line.value)

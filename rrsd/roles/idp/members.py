@@ -9,7 +9,7 @@ from rrsd.core.values.addresses import Address, Domain, without_extension
 from rrsd.core.values.calls import Event
 from rrsd.core.values.instants import Instant
 from rrsd.roles.idp import rules
-from rrsd.roles.idp.ports import Audit, Passwords, User, Users
+from rrsd.roles.idp.ports import Audit, Deliveries, Passwords, User, Users
 
 WHO = "operator"
 """Whoever may use the administrator's socket."""
@@ -40,6 +40,32 @@ class Members:
         except Unknown:
             return shorter
         return address
+
+
+@frozen
+class Addressees:
+    """Whom the token service may speak for: the users, and the addresses that the mail server has said are theirs, an
+    alias or a list."""
+
+    members: Members
+    deliveries: Deliveries
+
+    async def require_active(self, address: Address) -> None:
+        """As `Members.require_active`; of those behind an address one is enough."""
+        try:
+            await self.members.require_active(address)
+        except Unknown:
+            for each in await self.deliveries.mailboxes_of(address):
+                if await self._is_active(each):
+                    return
+            raise
+
+    async def _is_active(self, address: Address) -> bool:
+        try:
+            await self.members.require_active(address)
+        except (Unknown, Forbidden):
+            return False
+        return True
 
 
 @define(eq=False, kw_only=True)

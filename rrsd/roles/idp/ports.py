@@ -1,6 +1,6 @@
 """What the embedded OpenID Provider needs from outside."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from rrsd.core.values.addresses import Address
@@ -29,6 +29,14 @@ class Users(Protocol):
 
     async def all(self) -> list[User]:
         """Every user, in order of address."""
+        ...
+
+
+class Deliveries(Protocol):
+    """What the mail server delivers where."""
+
+    async def mailboxes_of(self, granted: Address) -> Sequence[Address]:
+        """Whose mailboxes got what was granted to that address, which is none of theirs."""
         ...
 
 

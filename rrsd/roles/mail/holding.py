@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 
+from rrsd.core.refusals import Malformed
+from rrsd.core.values.addresses import Address, parse_address
 from rrsd.core.values.envelopes import Reply
 from rrsd.core.values.holds import Progress, Stand
 from rrsd.roles.mail.settings import GiveUp, Settings
@@ -15,6 +17,7 @@ MOST_REASON = 200
 
 _END_OF_HEADER = b"\r\n\r\n"
 _MULTIPART = re.compile(rb"^content-type[ \t]*:[ \t\r\n]*multipart/", re.IGNORECASE | re.MULTILINE)
+_ORIGINAL = re.compile(rb"X-Original-To: ([^\s<>]{1,320})\r\n")
 _QUEUE = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
 
 
@@ -64,6 +67,18 @@ def queue_of(forwarded: Mapping[str, str]) -> str:
     """The mail server's name for the message, from XFORWARD; "" when it gave none that can be told to a command."""
     name = forwarded.get("IDENT", "")
     return name if _QUEUE.fullmatch(name) else ""
+
+
+def original_of(raw: bytes) -> Address | None:
+    """Whom the mail server says that it was sent to, before it expanded aliases; None when it does not.
+
+    Only the first line is believed: whatever came from elsewhere stands below a Received field of the mail server.
+    """
+    found = _ORIGINAL.match(raw)
+    try:
+        return parse_address(found[1].decode()) if found is not None else None
+    except (Malformed, UnicodeDecodeError):
+        return None
 
 
 def way_of(progress: Progress, waited: timedelta, settings: Settings) -> Way:

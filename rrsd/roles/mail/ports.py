@@ -178,9 +178,10 @@ class Restored(Protocol):
 class Pulls(Protocol):
     """The domain's agent, which retrieves what placeholders stand for. A placeholder goes by its digest."""
 
-    async def accept(self, raw: bytes, recipient: Address) -> None:
+    async def accept(self, raw: bytes, recipient: Address, granted: Address | None = None) -> None:
         """Pull what it stands for, for this recipient, from now on whatever happens: durable when this returns. What
-        was accepted before stays as it is. Refuses with Malformed, TooLarge, Unknown, Forbidden or NoSpace."""
+        was accepted before stays as it is. `granted` is the address that it was sent to, where that is another one.
+        Refuses with Malformed, TooLarge, Unknown, Forbidden or NoSpace."""
         ...
 
     async def progress(self, recipient: Address, digest: Digest) -> Progress:

@@ -33,13 +33,19 @@ class Acceptance:
     settings: Settings
 
     async def accept(
-        self, raw: bytes, recipients: Sequence[Address], author: Address | None = None
+        self,
+        raw: bytes,
+        recipients: Sequence[Address],
+        author: Address | None = None,
+        granted: Address | None = None,
     ) -> tuple[Message, ...]:
         """The message as it is in each recipient's mailbox, pulls queued, all of it on disk.
 
-        A message that a recipient has already is left out: delivering twice changes nothing. An address with an
-        extension stands for its user's mailbox, and the pull is made in its name. Every recipient is checked
+        A message that a recipient has already is left out: delivering twice changes nothing. Every recipient is checked
         before anything is written. `author` is the one of our own users who brings it, and not the mail server.
+
+        An address with an extension stands for its user's mailbox, and the pull is made in its name. `granted` is the
+        address that it was sent to, where the mail server says that it is another one: an alias of theirs.
 
         Raises:
             Malformed: it is no message that can be read.
@@ -49,13 +55,13 @@ class Acceptance:
             NoSpace: it could not be stored; it may be offered again.
         """
         try:
-            return await self._accept_all(raw, recipients, author)
+            return await self._accept_all(raw, recipients, author, granted)
         except Refusal as refusal:
             self._refuse(recipients, len(raw), refusal)
             raise
 
     async def _accept_all(
-        self, raw: bytes, recipients: Sequence[Address], author: Address | None
+        self, raw: bytes, recipients: Sequence[Address], author: Address | None, granted: Address | None
     ) -> tuple[Message, ...]:
         if len(raw) > self.settings.most_message:
             raise TooLarge("message")
@@ -69,17 +75,20 @@ class Acceptance:
         accounts = {recipient: await self.subjects.account(recipient) for recipient in recipients}
         blob = await self.blobs.put(raw)
         try:
-            accepted = [await self._accept(placeholder, blob, *each) for each in accounts.items()]
+            accepted = [
+                await self._accept(placeholder, blob, account, granted or recipient)
+                for recipient, account in accounts.items()
+            ]
         finally:
             self.bell.ring()
         return tuple(each for each in accepted if each is not None)
 
     async def _accept(
-        self, placeholder: Placeholder, raw: Blob, recipient: Address, account: Address
+        self, placeholder: Placeholder, raw: Blob, recipient: Address, subject: Address
     ) -> Message | None:
         now = self.timers.now()
-        message = message_of(placeholder, raw, account, now)
-        granted = recipient if recipient != account else None
+        message = message_of(placeholder, raw, recipient, now)
+        granted = subject if subject != recipient else None
         jobs = [
             evolve(self._job(message, index, each, now), granted=granted)
             for index, each in enumerate(placeholder.attachments)

@@ -44,7 +44,7 @@ class Agent:
 
     refusal: Refusal | None = None
 
-    async def accept(self, raw: bytes, recipient: Address) -> None:
+    async def accept(self, raw: bytes, recipient: Address, granted: Address | None = None) -> None:
         """Nothing to do."""
 
     async def progress(self, recipient: Address, digest: Digest) -> Progress:

@@ -32,7 +32,7 @@ class Agent:
 
     how: Progress | Refusal = field(factory=lambda: Progress(0, size=len(RAW)))
 
-    async def accept(self, raw: bytes, recipient: Address) -> None:
+    async def accept(self, raw: bytes, recipient: Address, granted: Address | None = None) -> None:
         """Nothing."""
 
     async def progress(self, recipient: Address, digest: Digest) -> Progress:

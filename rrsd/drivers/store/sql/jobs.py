@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rrsd.core.refusals import Conflict, Damaged, Unknown
+from rrsd.core.values.addresses import Address
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Change, Counts, HistoryRow, Job, State
 from rrsd.core.values.peers import Origin
@@ -14,6 +15,7 @@ from rrsd.drivers.store.sql.rows import (
     RANKS,
     UNREADABLE,
     Row,
+    address_of,
     instant_of,
     job_of,
     job_row,
@@ -58,6 +60,9 @@ _SLEEPING_AT = f"""
 SELECT job, state FROM jobs INDEXED BY jobs_waiting WHERE {WAITING} AND {_WOKEN} AND origin = ?1
     AND (?2 IS NULL OR condition = ?2)
 """
+_MAILBOXES = "SELECT DISTINCT recipient FROM jobs WHERE granted = ? AND granted != '' LIMIT ?"
+MOST_MAILBOXES = 100
+"""Of one address."""
 _SLEEPING = f"SELECT job, state FROM jobs WHERE {_WOKEN} AND (?1 IS NULL OR condition = ?1)"
 
 _COMING = (State.NEW, State.READY, State.LEASED, State.DEFERRED, State.NEEDS_AUTH, State.NO_SPACE, State.HELD)
@@ -76,6 +81,12 @@ def find(connection: Connection, number: int) -> Job:
     if row is None:
         raise Unknown("job")
     return job_of(row)
+
+
+def mailboxes_of(connection: Connection, granted: Address) -> list[Address]:
+    """The recipients of what was granted to that address, at most `MOST_MAILBOXES`."""
+    rows = connection.execute(_MAILBOXES, (str(granted), MOST_MAILBOXES))
+    return [address_of(recipient) for (recipient,) in rows]
 
 
 def listed(connection: Connection, state: State | None, origin: Origin | None, after: int, most: int) -> list[Job]:

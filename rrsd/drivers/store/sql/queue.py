@@ -6,6 +6,7 @@ from functools import partial
 from attrs import evolve, frozen
 from twisted.logger import Logger
 
+from rrsd.core.values.addresses import Address
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import (
@@ -46,6 +47,10 @@ class Queue:
     async def has(self, message: Message) -> bool:
         """Whether this recipient has this message."""
         return await self._engine.read(lambda connection: mailbox.has(connection, message))
+
+    async def mailboxes_of(self, granted: Address) -> Sequence[Address]:
+        """Whose mailboxes got what was granted to that address, which is none of theirs; the first hundred."""
+        return await self._engine.read(lambda connection: rows.mailboxes_of(connection, granted))
 
     async def recover(self, now: Instant) -> int:
         """Turn every LEASED job into READY; how many."""

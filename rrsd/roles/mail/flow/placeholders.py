@@ -125,13 +125,13 @@ class Placeholders:
     async def _begin(self, message: Arrived, case: Case, author: VerifiedAuthor | Refusal | None) -> None:
         """Everything that has to be durable before a 450; the verdict too, for keys are withdrawn and DNS fails."""
         if case.hold is not None and case.hold.evidence:
-            await self._keep(message, case.hold.recipient)
+            await self._keep(message, case.hold.recipient, self._granted(message))
         if case.address is None or author is None or (case.hold is not None and case.hold.evidence):
             return
         doubt = author if isinstance(author, Refusal) else None
         if doubt is None:
             try:
-                await self.handover.pulls.accept(message.raw, case.address)
+                await self.handover.pulls.accept(message.raw, case.address, self._granted(message))
             except NOT_FOR_PULLING as refusal:
                 doubt = refusal
         if doubt is not None:
@@ -145,13 +145,18 @@ class Placeholders:
         if doubt is not None and self._waited(case) < self.settings.max_hold:
             case.way, case.reply = Way.HOLD, holding.UNASKED
 
-    async def _keep(self, message: Arrived, recipient: Address) -> None:
+    def _granted(self, message: Arrived) -> Address | None:
+        """Whom it was sent to, before the mail server expanded aliases."""
+        original = holding.original_of(message.raw) if len(message.envelope.recipients) == 1 else None
+        return original if original is not None and original.domain == self.domain else None
+
+    async def _keep(self, message: Arrived, recipient: Address, granted: Address | None) -> None:
         """The hold may be known and the pulls not, when a mailbox was put back from a backup."""
         pulls = self.handover.pulls
         try:
             await pulls.progress(recipient, message.digest)
         except Unknown:
-            await pulls.accept(message.raw, recipient)
+            await pulls.accept(message.raw, recipient, granted)
 
     def _waited(self, case: Case) -> timedelta:
         return timedelta() if case.hold is None else self.handover.timers.now() - case.hold.since
