@@ -9,7 +9,7 @@ TESTS ?= tests
 CORED := rrsd/core/*,rrsd/roles/*/rules.py,rrsd/roles/*/flow.py,rrsd/roles/*/flow/*,rrsd/roles/rra/breakers.py,rrsd/roles/rra/slots.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help dev lint format types contracts test secrets cover demo demo-mail mail bench docs diagrams reference config clean check interop news package
+.PHONY: help dev lint format types contracts test secrets cover demo demo-mail mail crash bench docs diagrams reference config clean check interop news package
 
 help: ## Say what each verb does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ interop: dev ## Strangers against rrsd: OAuth, JOSE, HTTP and DNS software in pi
 
 mail: dev ## Real mail servers with rrsd between them, as root (MAIL=passage for some)
 	$(BIN)/python -m tests.mail $(MAIL)
+
+crash: dev ## The store's promises after a crash at every call (CRASH="--scenario large" passes words on, --help)
+	$(BIN)/python -m tests.crash $(CRASH)
 
 demo: dev ## Two domains on this machine, one large message, one crash, nothing lost (DEMO_SIZE, DEMO_KEEP=1)
 	$(BIN)/rrsctl demo

@@ -1,6 +1,7 @@
 """Bytes under their digests, and those on their way: the port of the Resource Server and of the Retrieval Agent."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from attrs import define, field
@@ -105,9 +106,10 @@ class Blobs:
         try:
             self._desk.space.promise(max(0, size - start))
         except NoSpace:
-            self._desk.vault.files.close(opened.descriptor)
-            if opened.checkpoint is None:
-                self._desk.vault.files.unlink(self._desk.vault.partial(partial_name(fetch)))
+            with suppress(OSError):  # the sweep takes away what stays
+                self._desk.vault.files.close(opened.descriptor)
+                if opened.checkpoint is None:
+                    self._desk.vault.files.unlink(self._desk.vault.partial(partial_name(fetch)))
             raise
         return opened
 

@@ -255,8 +255,8 @@ class Stream:
         try:
             await last()
         finally:
-            await self._desk.workers.run(self._release)
             self._ended()
+            await self._desk.workers.run(self._release)
 
     async def _last_checkpoint(self) -> None:
         if self._failure is not None or self._prefix is None or self._prefix.offset == self._synced:
@@ -274,5 +274,8 @@ class Stream:
             self._desk.vault.files.unlink(self._path)
 
     def _release(self) -> None:
-        self._desk.vault.files.close(self._descriptor)
-        self._desk.space.release(self._reserved)
+        try:
+            with refusing("end of a transfer"):
+                self._desk.vault.files.close(self._descriptor)
+        finally:
+            self._desk.space.release(self._reserved)

@@ -1,7 +1,8 @@
 """The file of an earlier lease, continued under the name of the next one. Everything here blocks."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
 from attrs import frozen
 
@@ -28,13 +29,30 @@ def open_partial(vault: Vault, fetch: Fetch, writing: frozenset[str] = frozenset
     path = vault.partial(partial_name(fetch))
     if not (fetch.checkpoints and _adopt(vault, fetch, path)):
         _drop(vault, fetch, writing)
-        descriptor = vault.fresh(path)
-        vault.sync_partials()
-        return Opened(descriptor, hashlib.sha256(), None)
+        return Opened(_create(vault, path), hashlib.sha256(), None)
     descriptor = vault.files.open(path)
-    running, newest = _check(vault, descriptor, fetch.checkpoints)
-    vault.files.truncate(descriptor, newest.offset if newest else 0)
+    with closing_on_failure(vault, descriptor):
+        running, newest = _check(vault, descriptor, fetch.checkpoints)
+        vault.files.truncate(descriptor, newest.offset if newest else 0)
     return Opened(descriptor, running, newest)
+
+
+def _create(vault: Vault, path: str) -> int:
+    with ExitStack() as stack, vault.durable_partial():
+        descriptor = vault.fresh(path)
+        stack.enter_context(closing_on_failure(vault, descriptor))
+    return descriptor
+
+
+@contextmanager
+def closing_on_failure(vault: Vault, descriptor: int) -> Iterator[None]:
+    """Nobody gets the descriptor when what is done with it fails, so nobody else would end it."""
+    try:
+        yield
+    except OSError:
+        with suppress(OSError):
+            vault.files.close(descriptor)
+        raise
 
 
 def _adopt(vault: Vault, fetch: Fetch, path: str) -> bool:
@@ -43,9 +61,8 @@ def _adopt(vault: Vault, fetch: Fetch, path: str) -> bool:
     for epoch in range(fetch.epoch - 1, 0, -1):
         earlier = vault.partial(f"{key}.{epoch}")
         try:
-            if vault.is_shared(earlier):  # a crash after the final name was given: these bytes belong to it now
-                vault.files.unlink(earlier)
-                return False
+            if vault.is_shared(earlier):  # it got a final name that did not become durable: these bytes belong to that
+                vault.part(earlier, fetch.offset)
             vault.files.rename(earlier, path)
             return True
         except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 from attrs import define, evolve, field
 
@@ -50,7 +51,11 @@ class Running:
 
 
 def _path(vault: Vault, upload: Upload) -> str:
-    return vault.upload(digest_of(upload.upload_id.encode()).b64)
+    return vault.upload(_name(upload.upload_id))
+
+
+def _name(upload_id: str) -> str:
+    return digest_of(upload_id.encode()).b64
 
 
 def _is_whole(upload: Upload, data: bytes) -> bool:
@@ -73,8 +78,17 @@ class Uploads:
     _busy: set[str] = field(factory=set, init=False)
 
     async def start(self) -> None:
-        """Keep the room of the uploads that are still to come."""
+        """Keep the room of the uploads that are still to come, and the files of no others."""
         self._writer.space.remember(await self._engine.read(rows.bytes_to_come))
+        growing = await self._engine.read(rows.growing)
+        await self._writer.workers.run(self._keep_only, {_name(each) for each in growing})
+
+    def _keep_only(self, names: set[str]) -> None:
+        """Nobody writes yet: a file that no row speaks of was left between a commit and what comes after it."""
+        with refusing("uploads"):
+            for name in self._writer.vault.files.names(f"{self._writer.vault.root}/uploads"):
+                if name not in names:
+                    self._unlink(self._writer.vault.upload(name))
 
     async def begin(self, upload: Upload) -> None:
         """Remember an upload of which nothing has come; refuses with NoSpace."""
@@ -173,10 +187,10 @@ class Uploads:
             return evolve(grown, digest=self._writer.store((data,), None, upload.size).digest)
         running.update(data)
         with refusing("upload"):
-            self._write(running.path, upload.offset, data)
+            begins = upload.offset == 0 and grown.offset < grown.size
+            with self._writer.vault.durable_upload() if begins else nullcontext():
+                self._write(running.path, upload.offset, data)
             if grown.offset < grown.size:
-                if upload.offset == 0:
-                    self._writer.vault.sync_uploads()
                 return grown
             digest = Digest(running.whole.digest())
             self._writer.vault.keep(running.path, digest, grown.size)

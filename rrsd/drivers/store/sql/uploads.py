@@ -15,6 +15,7 @@ _ADD = f"INSERT OR IGNORE INTO uploads ({_UPLOAD}, owner_key) VALUES (?, ?, ?, ?
 _FIND = f"SELECT {_UPLOAD} FROM uploads WHERE upload = ?"
 _GROW = "UPDATE uploads SET offset = ?, digest = ? WHERE upload = ? AND offset = ? AND digest IS NULL"
 _REMOVE = "DELETE FROM uploads WHERE upload = ? RETURNING size - offset"
+_GROWING = "SELECT upload FROM uploads WHERE digest IS NULL AND offset > 0"
 _TO_COME = "SELECT coalesce(sum(size - offset), 0) FROM uploads WHERE digest IS NULL"
 _EXPIRED = f"SELECT {_UPLOAD} FROM uploads WHERE expires <= ? ORDER BY expires LIMIT 1000"
 _OWNED = """
@@ -63,6 +64,11 @@ def bytes_to_come(connection: Connection) -> int:
     """How many bytes of the uploads that have begun have not come."""
     left: int = connection.execute(_TO_COME).fetchone()[0]
     return left
+
+
+def growing(connection: Connection) -> list[str]:
+    """The names of those that have bytes and are not complete."""
+    return [name for (name,) in connection.execute(_GROWING)]
 
 
 def expired(connection: Connection, now: Instant) -> list[Upload]:
