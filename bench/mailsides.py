@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from attrs import define, field, frozen
@@ -68,6 +69,7 @@ class Side:
 class Counted(MailHosts):
     """The domains, with a counter on every way between two of them."""
 
+    speed: float = 0.0
     counters: dict[str, Counter] = field(factory=dict, init=False)
 
     @override
@@ -77,7 +79,7 @@ class Counted(MailHosts):
         for name, other in (names, names[::-1]):
             here, there = self[name].daemon, self[other].daemon
             assert here is not None and there is not None
-            counter = self.counters[name] = Counter(there.port)
+            counter = self.counters[name] = Counter(there.port, speed=self.speed)
             change(here, f"{other} = 127.0.0.1 {there.port}", f"{other} = 127.0.0.1 {counter.port}")
         keys = "".join(f"{SELECTOR}._domainkey.{name} {_key(host)}\n" for name, host in self.hosts.items())
         for host in self.hosts.values():
@@ -99,14 +101,20 @@ class Sides:
     alone: Side
 
 
-def start(folder: Path) -> Sides:
-    """Start the four domains; Missing says what is not installed."""
-    hosts = Counted(folder, PAIRS[RRSD], plain=PAIRS[ALONE], gate=Counter)
+def start(folder: Path, *, speed: float, is_before_queue: bool) -> Sides:
+    """Start the four domains, with wires of so many bytes a second between them, or of any number for 0.
+
+    With `is_before_queue` the filter of the way out stands before the sender's queue: a measurement of what the queue
+    costs. Missing says what is not installed.
+    """
+    hosts = Counted(folder, PAIRS[RRSD], plain=PAIRS[ALONE], gate=partial(Counter, speed=speed), speed=speed)
     hosts.start()
     sides = [_side(hosts, name) for name in (RRSD, ALONE)]
     with ThreadPoolExecutor() as pool:
         list(pool.map(_configure, hosts.hosts.values()))
     sides[1].set_dkim(False)
+    if is_before_queue:
+        _filter_first(sides[0].foo)
     return Sides(hosts, sides[0], sides[1])
 
 
@@ -114,6 +122,14 @@ def _side(hosts: Counted, name: str) -> Side:
     pair = PAIRS[name]
     gates = [hosts[each].wire for each in pair] + [hosts.counters[each] for each in pair if each in hosts.counters]
     return Side(name, hosts[pair[0]], hosts[pair[1]], [each for each in gates if isinstance(each, Counter)])
+
+
+def _filter_first(host: MailHost) -> None:
+    """Postfix's submission hands to the filter what it has not queued (smtpd_proxy_filter)."""
+    service = f"127.0.0.1:{host.ports['submission']}/inet"
+    proxy = (f"{service}/smtpd_proxy_filter=127.0.0.1:{host.ports['out']}", f"{service}/smtpd_proxy_timeout=3600s")
+    host.postconf("-P", f"{service}/content_filter=", *proxy)
+    run("postfix", "-c", str(host.etc), "reload")
 
 
 def _use_sockets(host: MailHost) -> None:
