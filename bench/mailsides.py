@@ -17,6 +17,8 @@ from tests.support.running import run, until
 
 RRSD, ALONE = "rrsd with Postfix and Dovecot", "Postfix and Dovecot alone"
 PAIRS = {RRSD: ("foo.test", "bar.test"), ALONE: ("foo-alone.test", "bar-alone.test")}
+RETRY = 300
+"""Seconds after which Postfix tries again by itself, as without being told: what is held waits for rrsd to say so."""
 SAME = (
     "message_size_limit=0", "mailbox_size_limit=0", "virtual_mailbox_limit=0", "in_flow_delay=0",
     "smtp_connection_cache_on_demand=yes", "lmtp_connection_cache_on_demand=yes",
@@ -107,7 +109,8 @@ def start(folder: Path, *, speed: float, is_before_queue: bool) -> Sides:
     With `is_before_queue` the filter of the way out stands before the sender's queue: a measurement of what the queue
     costs. Missing says what is not installed.
     """
-    hosts = Counted(folder, PAIRS[RRSD], plain=PAIRS[ALONE], gate=partial(Counter, speed=speed), speed=speed)
+    gate = partial(Counter, speed=speed)
+    hosts = Counted(folder, PAIRS[RRSD], plain=PAIRS[ALONE], retry=RETRY, gate=gate, speed=speed)
     hosts.start()
     sides = [_side(hosts, name) for name in (RRSD, ALONE)]
     with ThreadPoolExecutor() as pool:
