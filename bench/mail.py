@@ -65,7 +65,7 @@ def bench(sizes: tuple[str, ...], messages: int, runs: int, lines: Path | None, 
 
     Needs root and the packages that `make mail` needs. Compare figures of one run only; nothing else should run.
     """
-    wanted = [_bytes(each) for each in sizes or ("100MB",)]
+    wanted = [parse_amount(each) for each in sizes or ("100MB",)]
     before, is_ext4 = machine.load(), may_mount() if given["ext4"] is None else given["ext4"]
     with ExitStack() as stack:
         stack.enter_context(bounded(given["limit"]))
@@ -98,7 +98,7 @@ def _warm(sides: mailsides.Sides, folder: Path) -> None:
     Attached(sides, Sheet({}), folder, 2_000_000, _say, 1.0).run()
 
 
-def _bytes(text: str) -> int:
+def parse_amount(text: str) -> int:
     """MB and GB are the disk makers', MiB and GiB as everywhere in rrsd."""
     found = re.fullmatch(r"(\d+)([MG])B", text.strip())
     return int(found[1]) * {"M": 10**6, "G": 10**9}[found[2]] if found else parse_size(text)
