@@ -12,7 +12,7 @@ from tests.mail.case import RECORD
 
 SUITES = (
     "setup", "passage", "envelopes", "arrival", "attachments", "links", "door", "swap", "meanwhile", "chain", "crashes",
-    "failures",
+    "failures", "troubles", "disks", "forwarding", "hostile",
 )  # fmt: skip
 
 

@@ -1,0 +1,344 @@
+"""What else goes wrong while attachments are on their way: the sender's server, DNS, both mail servers. Counted from
+outside: each message once, whole to the byte or as it left, and no report to anybody."""
+
+import contextlib
+import functools
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from typing_extensions import override
+
+from rrsd.cli.demo.daemons import Daemon
+from rrsd.core.refusals import Refusal
+from rrsd.core.values.digests import Digest
+from tests.mail.attachments import MIB, TEXT, AttachmentCase
+from tests.mail.case import BAR, BOB, CAROL, FOO
+from tests.mail.fronts import Front, Trouble
+from tests.mail.letters import Attachment, after, digest_of, with_attachments
+from tests.processes.houses import change, set_key
+from tests.support.mailhosts import MailHost, MailHosts
+from tests.support.mailprograms import Mailbox
+
+MANY = 6
+
+
+@functools.cache
+def front_of(hosts: MailHosts) -> Front:
+    """What bar.test pulls through from now on; without trouble nobody notices."""
+    sender, recipient = (_daemon(hosts[name].daemon) for name in (FOO, BAR))
+    pairs = [(each.plan.certificate, each.plan.key) for each in (sender, recipient)]
+    front = Front(sender.port, *pairs)
+    change(recipient, f"{FOO} = 127.0.0.1 {sender.port}", f"{FOO} = 127.0.0.1 {front.port}")
+    restart(recipient)
+    return front
+
+
+def restart(daemon: Daemon) -> None:
+    """Stopped and started; ready."""
+    daemon.stop()
+    daemon.start()
+    daemon.wait_ready()
+
+
+class TroubleCase(AttachmentCase):
+    """bar.test pulls from foo.test through a front."""
+
+    @override
+    def setUp(self) -> None:
+        super().setUp()
+        self.sender, self.recipient = _daemon(self.foo.daemon), _daemon(self.bar.daemon)
+        self.front = front_of(self.hosts)
+        self.addCleanup(self.front.become, Trouble.NONE)
+        self.known = 0
+        self.reports = len(self.reported())
+
+    def told(self, **keys: str) -> None:
+        """The recipient's daemon has these keys of [mail] until the test is over."""
+        before = self.recipient.plan.config.read_text()
+        self.addCleanup(restart, self.recipient)
+        self.addCleanup(self.recipient.plan.config.write_text, before)
+        for name, value in keys.items():
+            set_key(self.recipient, "mail", name, value)
+        restart(self.recipient)
+
+    def reported(self) -> list[int]:
+        """What alice has got from mail servers."""
+        with Mailbox(self.foo, "alice") as box:
+            return box.find("Undelivered")
+
+    def film(self, size: int = 2 * MIB) -> tuple[bytes, Sequence[Attachment]]:
+        """A message with an attachment that no other test has."""
+        self._number += 1
+        seed = sum(map(ord, self.word)) * 1000 + self._number
+        return self.letter(Attachment("film.mp4", size, seed))
+
+    def wait_held(self) -> None:
+        """Return when bar.test's mail server keeps a message, because it was told 450."""
+
+        def is_held() -> bool:
+            waiting = self.bar.queue()
+            return bool(waiting) and all("450" in str(each["recipients"]) for each in waiting)
+
+        self.until("the message is held", is_held)
+        self.assertEqual(len(self.inbox(BOB)), self.known)
+
+    @override
+    def settle(self, seconds: float = 60.0) -> None:
+        """What waits is tried now, and again: when the next attempts would be is another test's."""
+        ended = threading.Event()
+
+        def press() -> None:
+            while not ended.wait(1.0):
+                self.again()
+
+        pressing = threading.Thread(target=press, daemon=True)
+        pressing.start()
+        try:
+            super().settle(seconds)
+        finally:
+            ended.set()
+            pressing.join()
+
+    def again(self) -> None:
+        """Try every pull now."""
+        local = self.recipient.local()
+        try:
+            with contextlib.suppress(Refusal):
+                local.act_all("release", {"all": True})
+                local.act_all("retry-now", {"all": True})
+        finally:
+            local.close()
+
+    def require_placeholder(self, what: str) -> None:
+        """The message stands in bob's mailbox once, as it left, and nobody was told of a failure."""
+        (message,) = self.inbox(BOB)
+        self.assertIn(b"message/external-body", message)
+        self.assertEqual(len(self.reported()), self.reports)
+        self.did(what, 1, [message])
+
+    def arrived(self, head: bytes, files: Sequence[Attachment], what: str, *addresses: str) -> None:
+        """The message stands in each mailbox once, whole, and nobody was told of a failure."""
+        sizes = [self.require_whole(each, head, files) for each in addresses or (BOB,)]
+        self.assertEqual(len(self.reported()), self.reports)
+        self.note(what, len(sizes), len(sizes), sum(sizes))
+
+
+class SenderInTrouble(TroubleCase):
+    """The sender's server while the recipient's mail server holds the message."""
+
+    def held_through(self, trouble: Trouble) -> None:
+        """A message meets the trouble, is held, and arrives whole when it is over."""
+        head, files = self.film()
+        self.front.become(trouble)
+        self.post(head, files)
+        self.wait_held()
+        self.pause(1.0)
+        self.wait_held()
+        self.front.become(Trouble.NONE)
+        self.settle()
+        self.arrived(head, files, f"sender's server in trouble while the message is held: {trouble.value}")
+
+    def test_refused(self) -> None:
+        """Nobody listens."""
+        self.held_through(Trouble.REFUSED)
+
+    def test_forbidden(self) -> None:
+        """403 to everything, for longer than max_hold."""
+        self.never_right(Trouble.FORBIDDEN)
+
+    def test_wrong_certificate(self) -> None:
+        """Somebody else answers."""
+        self.held_through(Trouble.WRONG)
+
+    def test_slow(self) -> None:
+        """Bytes trickle and never come to an end."""
+        self.held_through(Trouble.SLOW)
+
+    def test_damaged(self) -> None:
+        """Other bytes than were promised: they are never delivered; the placeholder comes as it is, once."""
+        head, files = self.film()
+        self.front.become(Trouble.REFUSED)
+        self.post(head, files)
+        self.wait_held()
+        path = blob_of(self.sender, files[0])
+        right = path.read_bytes()
+        path.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
+        self.front.become(Trouble.NONE)
+        self.settle()
+        self.require_placeholder("sender's server sends damaged bytes: the placeholder, once, no report")
+        self.assertFalse(blob_of(self.recipient, files[0]).exists())
+
+    def test_never(self) -> None:
+        """Nobody listens, for longer than max_hold."""
+        self.never_right(Trouble.REFUSED)
+
+    def never_right(self, trouble: Trouble) -> None:
+        """The placeholder comes once, with no report; the attachment is pulled all the same, later."""
+        self.told(max_hold="3s")
+        head, files = self.film()
+        self.front.become(trouble)
+        self.post(head, files)
+        self.wait_held()
+        self.settle()
+        self.require_placeholder(f"the same beyond max_hold: {trouble.value}; the placeholder, once, no report")
+        self.front.become(Trouble.NONE)
+        blob = blob_of(self.recipient, files[0])
+        if trouble is Trouble.REFUSED:
+            self.until("the attachment is there", lambda: self.again() or blob.exists())
+            self.assertEqual(blob.stat().st_size, files[0].size)
+
+
+class NamesInTrouble(TroubleCase):
+    """DNS where the message arrives."""
+
+    def test_down(self) -> None:
+        """Who wrote it cannot be proved: it waits, and arrives whole."""
+        first = self.film()
+        self.post(*first)
+        self.settle()
+        self.known = 1
+        head, files = self.film()
+        with self._without_resolver():
+            self.post(head, files)
+            self.wait_held()
+            self.pause(1.0)
+            self.wait_held()
+        self.settle()
+        self.arrived(head, files, "DNS down while a placeholder arrives")
+
+    def test_bogus(self) -> None:
+        """Somebody is at work on the sender's zone: nothing is pulled, the placeholder comes as it is, once."""
+        servers = self.hosts.servers
+        head, files = self.film()
+        before = self.front.passed
+        with self._with_wrong_anchor():
+            self.post(head, files)
+            self.settle()
+        self.require_placeholder("the sender's zone is bogus: the placeholder, once, nothing pulled, no report")
+        self.assertEqual(self.front.passed, before)
+        servers.forget("test")
+
+    @contextlib.contextmanager
+    def _without_resolver(self) -> Iterator[None]:
+        self.hosts.servers.stop("unbound")
+        restart(self.recipient)
+        try:
+            yield
+        finally:
+            self.hosts.servers.start_resolver()
+
+    @contextlib.contextmanager
+    def _with_wrong_anchor(self) -> Iterator[None]:
+        servers = self.hosts.servers
+        right = servers.delegation(FOO)
+        servers.set("test", "foo", 60, "DS", "1 13 2 " + "00" * 32)
+        restart(self.recipient)
+        try:
+            yield
+        finally:
+            servers.set("test", "foo", 60, "DS", right)
+            restart(self.recipient)
+
+
+class MailServersInTrouble(TroubleCase):
+    """Postfix, on both sides."""
+
+    def test_restarts(self) -> None:
+        """Both are stopped and started while attachments are taken out, sent, pulled and put back.
+
+        A reply of one Postfix to the other that is lost makes a second queue file (RFC 1047), which is theirs: each
+        mailbox has as many copies as bar.test's Postfix has accepted, and no other.
+        """
+        letters = [self.film() for _ in range(MANY)]
+        posted: list[bytes] = []
+
+        def work() -> None:
+            for head, files in letters:
+                self.post(head, files, BOB, CAROL)
+                posted.append(head)
+
+        for host in (self.foo, self.bar):
+            self.addCleanup(host.wait_ready)
+        sending = threading.Thread(target=work, daemon=True)
+        sending.start()
+        for host, count in ((self.bar, 2), (self.bar, 4), (self.foo, MANY)):
+            self.until(f"{count} were handed in", lambda count=count: len(posted) >= count)  # type: ignore[misc]
+            host.stop_postfix()
+            self.pause(0.3)
+            host.start_postfix()
+        sending.join(30)
+        self.settle(90)
+        sizes = [size for head, files in letters for each in (BOB, CAROL) for size in self.copies(each, head, files)]
+        self.assertEqual(len(self.reported()), self.reports)
+        self.note("Postfix restarted on both sides while attachments flow", 2 * MANY, len(sizes), sum(sizes))
+
+    def copies(self, address: str, head: bytes, files: Sequence[Attachment]) -> list[int]:
+        """The sizes of those in the mailbox: as many as queue files were accepted, each whole."""
+        accepted = self.accepted(self.host_of(address), head)
+        self.assertGreaterEqual(accepted, 1)
+        mark = head[: head.index(b"\r\n") + 2]
+        with Mailbox(self.host_of(address), address.partition("@")[0]) as box:
+            uids = box.find(head.split(b"Subject: ")[1].split(b"\r\n")[0].decode())
+            found = [digest_of(after(box.pieces(uid), mark)) for uid in uids]
+        self.assertEqual(found, accepted * [digest_of(with_attachments(head, TEXT, *files))])
+        return [size for _, size in found]
+
+    def accepted(self, host: MailHost, head: bytes) -> int:
+        """How many queue files of its Postfix had this message, by its log."""
+        log = host.log.read_text(errors="replace")
+        name = head.split(b"Message-ID: <")[1].split(b">")[0].decode()
+        begun = re.findall(rf"cleanup\[\d+\]: (\w+): message-id=<{re.escape(name)}>", log)
+        return len({each for each in begun if re.search(rf"qmgr\[\d+\]: {each}: from=", log)})
+
+    def test_stop_before_our_reply(self) -> None:
+        """The sender's Postfix is stopped while its filter has the message: its own reply is lost, the message is not,
+        and comes once."""
+        letters = [self.film(12 * MIB) for _ in range(3)]
+        self.addCleanup(self.foo.wait_ready)
+        # What the two Postfixes do to each other is another test's.
+        self.bar.stop_postfix()
+        for pause, (head, files) in zip((0.0, 0.15, 0.3), letters, strict=True):
+            self.post(head, files)
+            self.pause(pause)
+            self.foo.stop_postfix()
+            self.foo.start_postfix()
+            self.foo.wait_ready()
+        self.bar.start_postfix()
+        self.bar.wait_ready()
+        self.settle(90)
+        for head, files in letters:
+            self.arrived(head, files, "")
+        self.note("the sender's Postfix stopped while the filter has the message", 3, 3, 3 * letters[0][1][0].size)
+
+    def test_twice(self) -> None:
+        """The same message handed in twice: two mails, both whole, and its bytes are pulled once."""
+        head, files = self.film(4 * MIB)
+        before = self.front.passed
+        self.post(head, files)
+        self.post(head, files)
+        self.settle()
+        mark = head[: head.index(b"\r\n") + 2]
+        with Mailbox(self.bar, "bob") as box:
+            found = [digest_of(after(box.pieces(uid), mark)) for uid in box.find(self.word)]
+        self.assertEqual(found, 2 * [digest_of(with_attachments(head, TEXT, *files))])
+        self.assertLess(self.front.passed - before, files[0].size * 3 // 2)
+        self.note("the same message in two queue files: two mails, one pull", 2, 2, 2 * found[0][1])
+
+    @override
+    def reported(self) -> list[int]:
+        """What alice has got from mail servers, once they answer."""
+        self.foo.wait_ready()
+        return super().reported()
+
+
+def blob_of(daemon: Daemon, file: Attachment) -> Path:
+    """Where the daemon keeps it."""
+    digest = Digest(bytes.fromhex(file.sha256))
+    return daemon.plan.folder / "data" / "blobs" / digest.hex[:2] / digest.b64
+
+
+def _daemon(daemon: Daemon | None) -> Daemon:
+    assert daemon is not None
+    return daemon
