@@ -160,14 +160,18 @@ class Folder:
 
     async def _replace(self, old: Old, own: Sequence[New], complete: Complete) -> bool:
         """Whether it was there until the end; where it was not, nothing has changed."""
-        top = self.wanted.mark(old.uid) + old.trace
-        size, blocks = await complete(old.raw)
-        new = next((each for each in own if each.seen.size == size + len(top)), None)
-        await self._drop([each for each in own if each is not new and each.is_pending])
+        # One that counts already is complete, whatever we would make of the placeholder today.
+        new = next((each for each in own if not each.is_pending), None)
         if new is None:
-            new = await self._upload(old, size + len(top), _topped(top, blocks))
+            top = self.wanted.mark(old.uid) + old.trace
+            size, blocks = await complete(old.raw)
+            new = next((each for each in own if each.seen.size == size + len(top)), None)
+            await self._drop([each for each in own if each is not new])
+            if new is None:
+                new = await self._upload(old, size + len(top), _topped(top, blocks))
         if not await self._settle(old, new):
-            await self._expunge(new.uid)
+            # What the user has seen beside the placeholder is not ours to take away.
+            await self._drop([new] if new.is_pending else [])
             return False
         await self._expunge(old.uid, is_marked=True)
         return True

@@ -144,6 +144,19 @@ class KilledAndUsed(StepsCase):
                 self.require_whole(end)
         self.assertGreater(shown, 1)
 
+    def test_deleted_in_the_moment_of_the_next_swap(self) -> None:
+        """The same: who has seen both beside each other keeps the complete one."""
+
+        def after(verb: str, line: bytes) -> None:
+            if b"MODSEQ" in line:
+                self.old.flags.add(r"\Deleted")
+
+        self.begin()
+        self.imap.put(done(), set(FLAGS))
+        self.imap.after = after
+        self.assertEqual(self.swap(), 1)
+        self.require_whole("both")
+
     def test_moved(self) -> None:
         """It is complete where it is now. Who sees both, and moves both, has it twice."""
 

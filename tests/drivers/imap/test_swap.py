@@ -60,13 +60,20 @@ class Swapped(ImapCase):
         self.assertEqual(len(self.imap.all()), 3)
         self.assertEqual(self.imap.all()[-1].raw, done())
 
-    def test_mark_of_another_size(self) -> None:
-        """Of another version of ours, or broken: it is no reason for the placeholder to go."""
+    def test_pending_of_another_size(self) -> None:
+        """Made otherwise than today, with a seal for example, or broken: made anew."""
         self.imap.put(TRACE + RAW, FLAGS)
-        self.imap.put(done() + b"x", set())
         self.imap.put(done()[:-1], {r"\Deleted"})
-        self.assertEqual(self.swap(), 2)
-        self.assertEqual([each.raw for each in self.imap.all()], [done() + b"x", done()])
+        self.assertEqual(self.swap(), 1)
+        self.require_swapped()
+
+    def test_sealed_before_and_not_today(self) -> None:
+        """What counted when we were killed is the message, whatever would be made of the placeholder today."""
+        sealed = mark() + TRACE + b"ARC-Seal: x\r\n" + WHOLE
+        self.imap.put(TRACE + RAW, FLAGS)
+        self.imap.put(sealed, set(FLAGS))
+        self.assertEqual((self.swap(), self.uploads), (1, 0))
+        self.require_swapped(sealed)
 
     def test_every_folder(self) -> None:
         """Odd names too, each copy by itself, those in one folder as well; what cannot be selected is passed over."""

@@ -17,7 +17,7 @@ from rrsd.core.values.tokens import Kind
 from rrsd.core.wire import jose
 from rrsd.drivers.keys import files
 from rrsd.drivers.keys.rotation import State
-from rrsd.drivers.keys.service import CLIENT_CERTIFICATE, CLIENT_KEY, CLIENTS, SIGNING, Keyring
+from rrsd.drivers.keys.service import CLIENT_CERTIFICATE, CLIENT_KEY, CLIENTS, LINKS, SIGNING, Keyring
 from rrsd.drivers.keys.settings import Settings, Signing
 from rrsd.drivers.keys.signer import Signer
 from rrsd.drivers.keys.walk import Step, Waits
@@ -52,6 +52,19 @@ class KeyringTests(SynchronousTestCase):
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in self.folder.iterdir()}
         self.assertEqual(modes, {SIGNING: 0o600, CLIENT_KEY: 0o600, CLIENT_CERTIFICATE: 0o644})
         self.assertEqual(stat.S_IMODE(self.folder.stat().st_mode), 0o700)
+
+    def test_seed_of_links(self) -> None:
+        """Made when it is asked for, private, the same after a restart, and never one that others read or that was
+        cut off."""
+        seed = self.keyring.link_seed()
+        path = self.folder / LINKS
+        self.assertEqual((len(seed), stat.S_IMODE(path.stat().st_mode)), (32, 0o600))
+        self.assertEqual((self.keyring.link_seed(), self.reopened().link_seed()), (seed, seed))
+        path.chmod(0o640)
+        self.assertRaises(Forbidden, self.reopened().link_seed)
+        path.write_bytes(seed[:31])
+        path.chmod(0o600)
+        self.assertRaises(Damaged, self.reopened().link_seed)
 
     def test_signatures_verify_with_the_published_keys(self) -> None:
         """What is signed before and after a rotation verifies with what is published after it."""
