@@ -13,13 +13,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
 import click
-from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore
 from twisted.internet.endpoints import TCP4ClientEndpoint
 
 from bench import machine, readings
@@ -29,7 +28,6 @@ from rrsd.cli.output import facts, table
 from rrsd.core.refusals import Unavailable
 from rrsd.core.values.addresses import parse_domain
 from rrsd.core.values.calls import Event
-from rrsd.core.values.envelopes import Envelope, Reply
 from rrsd.core.wire.smtp_server import Offer
 from rrsd.drivers.smtp.relay import Relay
 from rrsd.drivers.smtp.server import Receiver, smtp_factory
@@ -37,7 +35,9 @@ from rrsd.drivers.smtp.settings import Settings
 from rrsd.drivers.store.service import Store, Threads
 from rrsd.drivers.store.settings import Settings as Stored
 from rrsd.roles.mail.flow.dispatch import Dispatch
+from rrsd.roles.mail.flow.inbound import Inbound
 from rrsd.roles.mail.flow.ledger import Ledger
+from rrsd.roles.mail.flow.mailboxes import ToMailboxes, Turns
 from rrsd.roles.mail.flow.outbound import Outbound
 from rrsd.roles.mail.settings import Settings as Mail
 from rrsd.runtime.loops import Nursery
@@ -45,23 +45,12 @@ from rrsd.runtime.timers import Timers
 from rrsd.runtime.workers import ThreadWorkers
 
 NAME = "messages of 20 kB through a filter that changes nothing"
-SMTP, LMTP = "way out (SMTP)", "the driver alone (LMTP)"
+SMTP, LMTP = "way out (SMTP)", "way in (LMTP)"
 MOST_MS = 2.0
 """Milliseconds for both filters together."""
 MESSAGE = b"From: carol@elsewhere.test\r\nSubject: x\r\n\r\n" + (b"y" * 72 + b"\r\n") * 276 + b".\r\n"
 _AT_ONCE = 4  # what a mail server's own settings allow, by the lines of `rrsctl mail setup`
 _HELLO = b"250-mx\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-XFORWARD IDENT\r\n250 SIZE\r\n"
-
-
-@frozen
-class Through:
-    """Hands everything on."""
-
-    relay: Relay
-
-    async def receive(self, envelope: Envelope, message: AsyncIterator[bytes]) -> Sequence[Reply]:
-        """As it comes."""
-        return await self.relay.send(envelope, message)
 
 
 class Nowhere:
@@ -87,13 +76,20 @@ def serve(ports: Sequence[int], folder: str) -> None:
         for port, is_lmtp in zip(ports[:2], (False, True), strict=True):
             endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", ports[2])
             relay = Relay(endpoint, "us.test", timers, Settings(), is_lmtp)
-            receiver: Receiver = Through(relay) if is_lmtp else _outbound(relay, store, timers)
+            receiver: Receiver = _inbound(relay) if is_lmtp else _outbound(relay, store, timers)
             offer = Offer("us.test", is_lmtp=is_lmtp, has_xforward=True)
             factory = smtp_factory(offer, receiver, Settings(), reactor, Nursery().spawn)
             reactor.listenTCP(port, factory, interface="127.0.0.1")
 
     reactor.callWhenRunning(lambda: Deferred.fromCoroutine(listen()))
     reactor.run()
+
+
+def _inbound(relay: Relay) -> Inbound:
+    """For messages that are no placeholders."""
+    none, audit = cast(Any, None), Nowhere()
+    mailboxes = ToMailboxes(relay, audit, Turns(DeferredLock), "+")
+    return Inbound(mailboxes=mailboxes, placeholders=none, places=DeferredSemaphore(16), audit=audit, most=1 << 22)
 
 
 def _outbound(relay: Relay, store: Store, timers: Timers) -> Outbound:
