@@ -67,8 +67,7 @@ def require_lines(text: bytes) -> None:
     """
     if has_even_lines(text):
         return
-    pairs = text.count(CRLF)
-    if text.count(b"\r") != pairs or text.count(b"\n") != pairs:
+    if _line_ends(text) != 2 * text.count(CRLF):
         raise Malformed("bare CR or LF")
 
 
@@ -86,7 +85,12 @@ def has_even_lines(text: bytes) -> bool:
     count = len(returns)
     if returns != b"\r" * count or feeds != b"\n" * count:
         return False
-    return len(text.translate(None, NO_LINE_ENDS)) == 2 * count
+    return _line_ends(text) == 2 * count
+
+
+def _line_ends(text: bytes) -> int:
+    """How many CR and LF there are together."""
+    return len(text.translate(None, NO_LINE_ENDS))
 
 
 @define(eq=False)
