@@ -76,6 +76,10 @@ class Chain(AttachmentCase):
     def back(self) -> None:
         """foo.test answers again, and bar's operator does not wait for the next probe."""
         self.start_foo()
+        self.retry()
+
+    def retry(self) -> None:
+        """rrsctl pulls retry-now: who was found away is asked again."""
         assert self.bar.daemon is not None
         local = self.bar.daemon.local()
         try:
@@ -133,5 +137,7 @@ class Chain(AttachmentCase):
             bar.kill()
             bar.start()
             bar.wait_ready()
+            # Killed before it had heard of foo.test, it would ask again a minute later.
+            self.retry()
         self.require_complete(letters, "recipient's rrsd killed four times between placeholder and swap")
         self.assertEqual({each for each in (ALICE,) if read(self.foo, "alice", self.word)}, set())

@@ -1,12 +1,14 @@
 """The demo's daemons: real processes of this interpreter, started, watched, killed and started again."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import define, field
@@ -21,6 +23,9 @@ _TWISTD = "from twisted.scripts.twistd import run; run()"
 _LOOK_AGAIN = 0.05
 START_WITHIN = 60.0
 STOP_WITHIN = 20.0
+_PORTS = range(16384, 32768)
+"""Above what servers use, and below what systems give out by themselves (Linux: ip_local_port_range)."""
+_MOST_TRIES = 1000
 _MOST_SOCKET = 100  # a unix socket's path has 108 bytes on Linux
 
 
@@ -142,8 +147,15 @@ def socket_path(root: Path, name: str, spare: Path) -> Path:
 
 
 def free_ports(number: int) -> list[int]:
-    """So many loopback ports that nobody listens on."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    """So many loopback ports that nobody listens on. None of those that the system itself gives out: while a daemon is
+    killed, another program would be given its port, and it could not start again."""
+    probes: list[socket.socket] = []
+    for _ in range(_MOST_TRIES):
+        if len(probes) < number:
+            with suppress(OSError):
+                port = _PORTS.start + secrets.randbelow(len(_PORTS))
+                probes.append(socket.create_server(("127.0.0.1", port)))
+    probes += [socket.create_server(("127.0.0.1", 0)) for _ in range(number - len(probes))]
     ports: list[int] = [probe.getsockname()[1] for probe in probes]
     for probe in probes:
         probe.close()
