@@ -46,7 +46,11 @@ class Flights:
     def _land(self, key: str, flight: _Flight, result: object) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
-        for waiter in flight.waiters:
+        waiters, flight.waiters = flight.waiters, []
+        for waiter in waiters:
+            if waiter.called:
+                # Whoever heard before has made this one give up.
+                continue
             if isinstance(result, Failure):
                 waiter.errback(result)
             else:

@@ -9,7 +9,7 @@ from typing_extensions import override
 from rrsd.cli.demo.daemons import Daemon
 from tests.mail.attachments import MIB
 from tests.mail.case import BOB
-from tests.mail.troubles import TroubleCase, blob_of
+from tests.mail.pulling import TroubleCase, blob_of
 from tests.processes.houses import set_key
 
 DISK = 24 * MIB

@@ -71,14 +71,18 @@ class Door(MailCase):
         self.require_arrived({BOB: []})
 
     def test_milter_is_down(self) -> None:
-        """Mail waits at its sender's until rrsd is there again."""
+        """Mail waits at its sender's until rrsd is there again, and comes once."""
         assert self.bar.daemon is not None
+        message = self.message(b"hello\r\n")
         self.bar.daemon.stop()
         try:
             self.assertEqual(self.knock(self.message(b"hello\r\n"))[0] // 100, 4)
+            self.send(message)
+            self.until("the sender's mail server was told 451", lambda: "451" in str(self.foo.queue()))
         finally:
             self.bar.daemon.start()
             self.bar.daemon.wait_ready()
+        self.require_arrived({BOB: [message]}, "our milter, and all of rrsd, down at the recipient's")
 
     def test_signed(self) -> None:
         """What foo.test sends, and signs, may come in."""

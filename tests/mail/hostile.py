@@ -7,7 +7,7 @@ from typing_extensions import override
 from tests.mail.case import BAR, BOB, LATE
 from tests.mail.door import DIGEST, MULTIPART, PLACEHOLDER
 from tests.mail.letters import Attachment
-from tests.mail.troubles import TroubleCase, blob_of, restart
+from tests.mail.pulling import TroubleCase, blob_of, restart
 from tests.support.dkims import Signer
 
 PART = PLACEHOLDER[PLACEHOLDER.index(b"--b\r\nContent-Type") : PLACEHOLDER.index(b"--b--")]

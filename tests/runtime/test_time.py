@@ -121,6 +121,14 @@ class SharedQuestions(SynchronousTestCase):
         self.asked[0].callback("answer")
         self.assertEqual(self.successResultOf(second), "answer")
 
+    def test_gives_up_while_others_hear(self) -> None:
+        """One who hears makes another give up: the rest hear all the same."""
+        first, second, third = (deferred_of(self.flights.share("key", self.ask)) for _ in range(3))
+        first.addCallback(lambda _: second.cancel())
+        self.asked[0].callback("answer")
+        self.failureResultOf(second, CancelledError)
+        self.assertEqual(self.successResultOf(third), "answer")
+
     def test_all_give_up(self) -> None:
         """When the last waiter gives up the question is cancelled."""
         waiting = [deferred_of(self.flights.share("key", self.ask)) for _ in range(2)]

@@ -94,6 +94,13 @@ class Script(Protocol):
         """Say it, whatever was asked."""
         self.transport.write("".join(f"{line}\r\n" for line in lines).encode())  # type: ignore[union-attr]
 
+    def say_some(self, most: int, what: str) -> None:
+        """Say as much of it as `most` bytes allow, and close where that is not all."""
+        data = f"{what}\r\n".encode()
+        self.transport.write(data[:most])  # type: ignore[union-attr]
+        if most < len(data):
+            self.hang_up()
+
     def hang_up(self) -> None:
         """Close."""
         self.transport.loseConnection()  # type: ignore[union-attr]

@@ -1,5 +1,6 @@
 """The relay and mail servers that misbehave: nothing is taken for a yes that is none."""
 
+import functools
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -144,6 +145,17 @@ class Midway(RelayCase):
         """Nobody knows: come again."""
         for end in (Script.hang_up, "250-kept"):
             self.assertIsInstance(self.refusal(Scene.of({".": end}), wait=0 if callable(end) else 1300), Unavailable)
+
+    def test_cut_at_every_byte(self) -> None:
+        """Of everything that a server says: a yes is one when the whole of it has come."""
+        two = "250-2.0.0 as\r\n250 4A"
+        for is_lmtp, hello in ((False, "EHLO"), (True, "LHLO")):
+            for step, text in {"": "220 mx", hello: NORMAL[hello], "MAIL": "250 ok", "RCPT": two, ".": two}.items():
+                for most in range(len(text) + 2):
+                    some = functools.partial(Script.say_some, most=most, what=text)
+                    refusal = self.refusal(Scene.of({step: some}, is_lmtp=is_lmtp))
+                    self.assertIsInstance(refusal, Unavailable, (step, most))
+                self.assertEqual(self.codes(Scene.of({step: text}, is_lmtp=is_lmtp)), [250], step)
 
     def test_lost_after_the_yes(self) -> None:
         """What was said was said: the message does not come again."""
