@@ -137,6 +137,37 @@ class Lease:
 
 
 @frozen
+class Candidate:
+    """A job that may run, as the picker knows it; `recipient` is the text of the address, `due` since when it waits."""
+
+    job: int
+    origin: Origin
+    recipient: str
+    digest: Digest
+    size: int
+    priority: Priority
+    due: Instant
+
+
+@frozen
+class Ask:
+    """A question for up to `most` candidates of a destination, those that are `known` already left out."""
+
+    origin: Origin
+    most: int
+    known: frozenset[int] = frozenset()
+
+
+@frozen
+class Looked:
+    """The answer; `is_more` is whether more of them wait on disk."""
+
+    origin: Origin
+    candidates: tuple[Candidate, ...]
+    is_more: bool
+
+
+@frozen
 class Change:
     """A job's new state with the history row that explains it; both are written in one transaction.
 

@@ -11,6 +11,7 @@ from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Adjustment, Blame, Breaker, Job
 from rrsd.core.values.peers import Origin
 from rrsd.roles.rra import breakers, rules
+from rrsd.roles.rra import slots as concurrency
 from rrsd.roles.rra.ports import Queue, Timers
 from rrsd.roles.rra.rules import Outcome, Result
 from rrsd.roles.rra.settings import Settings
@@ -18,6 +19,8 @@ from rrsd.runtime.expiring import Expiring
 
 PAUSE = timedelta(seconds=30)
 """How long nothing new starts after this host could not store."""
+PROVED = timedelta(hours=1)
+"""How long a destination that has delivered something is taken for one that delivers."""
 MOST_BREAKERS = 20_000
 """Destinations that are remembered; one that is forgotten costs a few probes."""
 
@@ -32,6 +35,7 @@ class Health:
     chance: Callable[[], float]
     _destinations: OrderedDict[str, Breaker] = field(factory=OrderedDict, init=False)
     _issuer: Breaker = field(factory=lambda: Breaker("sts"), init=False)
+    _good: Expiring[str, bool] = field(factory=lambda: Expiring(MOST_BREAKERS), init=False)
     _paused: float | None = field(default=None, init=False)
     _woken: Expiring[str, bool] = field(factory=lambda: Expiring(MOST_BREAKERS), init=False)
 
@@ -70,15 +74,24 @@ class Health:
 
     def is_trusted(self, origin: Origin) -> bool:
         """Whether the destination is not on probation, so that its jobs may be leased ahead."""
-        return self._breaker(origin).opened is None and not self.on_probation
+        return not self.is_half_open(origin) and not self.on_probation
 
-    def openings(self, now: Instant) -> list[Instant]:
-        """When each destination that is left alone now may be asked again."""
-        return [
-            each.not_before
-            for each in self._destinations.values()
-            if each.not_before is not None and breakers.is_open(each, now)
-        ]
+    def closed_until(self, origin: Origin, now: Instant) -> Instant | None:
+        """When the destination may be asked again if it is left alone now."""
+        breaker = self._breaker(origin)
+        return breaker.not_before if breakers.is_open(breaker, now) else None
+
+    def is_half_open(self, origin: Origin) -> bool:
+        """Whether nobody knows yet that the destination answers again: one probe at a time."""
+        return self._breaker(origin).opened is not None
+
+    def is_proved(self, origin: Origin) -> bool:
+        """Whether the destination has delivered something within the last hour, or earned more at once before and has
+        not failed since."""
+        if self._good.get(str(origin), self.timers.monotonic()) is not None:
+            return True
+        breaker = self._breaker(origin)
+        return breaker.limit > concurrency.FIRST and not breaker.failures and breaker.opened is None
 
     def not_before(self, job: Job, outcome: Outcome) -> Instant | None:
         """When the party that `outcome` blames may be asked again."""
@@ -97,12 +110,17 @@ class Health:
         after = breakers.after_destination(destination, result, now, self.chance(), most, used)
         if after != destination:
             self._remember(after, now)
+        was_proved = self.is_proved(origin)
+        if result.outcome is Outcome.STORED:
+            self._good.put(str(origin), True, self.timers.monotonic() + PROVED.total_seconds())
         return Charged(
             changes=(
                 *_changed("issuer", issuer, self._issuer, now),
                 *_changed("destination", destination, after, now),
             ),
             answers_again=destination.opened is not None and after.opened is None,
+            is_new_proof=not was_proved and self.is_proved(origin),
+            closed_until=after.not_before if breakers.is_open(after, now) and after != destination else None,
             more_may_run=after.limit > destination.limit or self._issuer.failures < issuer.failures,
         )
 
@@ -162,9 +180,12 @@ def _changed(kind: str, before: Breaker, after: Breaker, now: Instant) -> tuple[
 
 @define(frozen=True, kw_only=True)
 class Charged:
-    """What one result changed: breakers to save with the reason, whether the destination answers again after an outage,
-    whether there is room for another runner."""
+    """What one result changed: breakers to save with the reason; whether the destination answers again after an outage,
+    or delivers and had not before; until when it is left alone from now on; whether there is room for another
+    runner."""
 
     changes: tuple[_Changed, ...] = ()
     answers_again: bool = False
+    is_new_proof: bool = False
+    closed_until: Instant | None = None
     more_may_run: bool = False

@@ -17,7 +17,7 @@ from rrsd.roles.rra.explain import Explanation, explain
 from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.live import Transfer, Transfers
 from rrsd.roles.rra.ports import Audit, Bell, Queue, Subjects, Timers
-from rrsd.roles.rra.scheduler import Scheduler, moved
+from rrsd.roles.rra.scheduler import Scheduler
 from rrsd.runtime.expiring import Expiring
 
 VERBS = {"retry-now": "woken", "hold": "held", "release": "released", "cancel": "cancelled"}
@@ -147,7 +147,7 @@ class Operations:
 
     async def _change(self, job: Job, event: str, priority: Priority) -> Job | None:
         now = self.timers.now()
-        changed = evolve(moved(job, event, now), priority=priority)
+        changed = evolve(rules.moved(job, event, now), priority=priority)
         try:
             await self.queue.change([Change(changed, event, now, job.state)])
         except Conflict:

@@ -10,6 +10,7 @@ from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import (
     Adjustment,
+    Ask,
     Breaker,
     Change,
     Counts,
@@ -17,6 +18,7 @@ from rrsd.core.values.jobs import (
     HistoryRow,
     Job,
     Lease,
+    Looked,
     PendingReceipt,
     State,
 )
@@ -42,8 +44,18 @@ class Queue(Protocol):
         """Turn every LEASED job into READY, due now, its checkpoints kept (event "restarted"); how many."""
         ...
 
-    async def due_origins(self, now: Instant) -> Sequence[Origin]:
-        """The resource servers that have a job due."""
+    async def eligible(self, now: Instant, most: int) -> Sequence[Origin]:
+        """The destinations whose time has come, longest first: something is due there, or was when last heard of."""
+        ...
+
+    async def look(self, asks: Sequence[Ask], now: Instant) -> Sequence[Looked]:
+        """What could run next of each of the destinations: of every recipient and class some, longest due first. None
+        of them is `eligible` again before a job is added or changed there, its next job is due, or an hour has
+        passed."""
+        ...
+
+    async def put_off(self, waits: Sequence[tuple[Origin, Instant]]) -> None:
+        """These destinations are not `eligible` before their times, unless a job is added or changed there."""
         ...
 
     async def lease(self, origin: Origin, most: int, now: Instant, busy: frozenset[Digest]) -> Sequence[Lease]:
@@ -52,8 +64,16 @@ class Queue(Protocol):
         never two with one digest, none whose digest is in `busy`; interactive first, then by `due`."""
         ...
 
+    async def probe(self, origin: Origin, now: Instant, busy: frozenset[Digest]) -> Sequence[Lease]:
+        """As `lease`, but one: the smallest of the next 64, of equal ones that whose deadline is first."""
+        ...
+
+    async def take(self, jobs: Sequence[int], now: Instant) -> Sequence[Lease]:
+        """Those of the jobs that still wait and are due, LEASED as by `lease`; the caller minds digests."""
+        ...
+
     async def next_due(self, now: Instant) -> Instant | None:
-        """The earliest due time after `now` of all jobs that have one."""
+        """When the next destination becomes `eligible` after `now`."""
         ...
 
     async def change(self, changes: Sequence[Change]) -> None:
@@ -98,7 +118,7 @@ class Queue(Protocol):
 
     async def wake(self, now: Instant, origin: Origin | None, condition: str | None) -> int:
         """Make waiting jobs (DEFERRED, NEEDS_AUTH, NO_SPACE) READY, due now (event "woken"): those of the origin if
-        one is given, those with the condition if one is given; how many."""
+        one is given, those with the condition if one is given; how many. The origin is `eligible` now."""
         ...
 
     async def breakers(self, kind: str) -> Sequence[Breaker]:

@@ -61,6 +61,17 @@ def after(state: State, event: str) -> State:
         raise Conflict(f"a job that is {state} cannot be {event}") from None
 
 
+def moved(job: Job, event: str, now: Instant) -> Job:
+    """The job after an operator's or a reader's event.
+
+    Raises:
+        Conflict: its state does not allow it.
+    """
+    state = after(job.state, event)
+    due = now if state is State.READY else None
+    return evolve(job, state=state, due=due, condition="operator" if state is State.HELD else "")
+
+
 class Outcome(StrEnum):
     """How an attempt ended (scheduler semantics, table "outcome and policy")."""
 

@@ -8,6 +8,7 @@ from attrs import define, field
 from twisted.logger import Logger
 
 from rrsd.roles.rra.feed import Feed, news_of
+from rrsd.roles.rra.leftovers import partials
 from rrsd.roles.rra.live import Transfers
 from rrsd.roles.rra.ports import Blobs, Queue, Timers
 from rrsd.roles.rra.receipts import Receipts
@@ -16,6 +17,7 @@ from rrsd.runtime.loops import Nursery
 
 NEWS_EVERY = timedelta(milliseconds=500)
 SELF_CHECK_EVERY = timedelta(hours=1)
+PACE_EVERY = timedelta(seconds=30)
 SWEEP_EVERY = timedelta(days=1)
 AGAIN = timedelta(seconds=30)
 
@@ -46,6 +48,7 @@ class Agent:
             (self.receipts.run, "receipts"),
             (self._tell, "news"),
             (self._check, "self-check"),
+            (self._pace, "slow transfers"),
             (self._sweep, "partial files"),
         ):
             self.nursery.spawn(self._tended(work, name), name)
@@ -74,10 +77,15 @@ class Agent:
                 self._log.critical("rra: {number} pulls were leased and nobody worked on them", number=lost)
             await self.timers.sleep(SELF_CHECK_EVERY)
 
+    async def _pace(self) -> None:
+        while True:
+            await self.timers.sleep(PACE_EVERY)
+            await self.scheduler.slow_down()
+
     async def _sweep(self) -> None:
         """Files of transfers that no pull will ever continue are removed."""
         while True:
-            live = await self.scheduler.partials()
+            live = await partials(self.queue)
             swept = await self.blobs.sweep(live)
             if swept:
                 self._log.info("rra: {number} files of transfers that were given up are removed", number=swept)

@@ -17,6 +17,7 @@ class Settings:
     client: ClientIdentifier | None = key("OU.CN of the client certificate; by default _rra.<domain>.", None)
     active: int = key("Transfers at once, all destinations together.", 256)
     active_per_destination: int = key("Transfers at once from one resource server, at most; it begins with 4.", 16)
+    active_per_recipient: int = key("Transfers at once for one recipient.", 8)
     lifetime: timedelta = key("How long a pull is tried before it expires.", timedelta(days=7))
     most_resource: Size = key("The largest resource that is pulled.", Size(1 << 40))
     most_message: Size = key("The largest placeholder message that is accepted.", Size(32 << 20))

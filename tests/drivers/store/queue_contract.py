@@ -7,8 +7,9 @@ from attrs import evolve
 from rrsd.core.refusals import Conflict, Unknown
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.digests import digest_of
-from rrsd.core.values.jobs import Adjustment, Blame, Breaker, Change, Job, Priority, State
+from rrsd.core.values.jobs import Adjustment, Ask, Blame, Breaker, Candidate, Change, Job, Priority, State
 from rrsd.core.values.messages import Arrival
+from rrsd.core.values.peers import Origin
 from rrsd.core.values.resources import Checkpoint
 from tests.drivers.store.contract import StoreCase
 from tests.drivers.store.samples import ALICE, BOB, CAROL, NOW, OTHER_RS, RS, job, later, message_of, with_due
@@ -66,9 +67,9 @@ class QueueContract(StoreCase):
         """A job that is not due yet, or waits for a condition only, is not leased."""
         self.accepted(with_due(job(A), 60), evolve(job(B, 1), due=None, condition="policy"))
         self.assertEqual(self.leased(), [])
-        self.assertEqual(self.done(self.store.queue.due_origins(NOW)), [])
+        self.assertEqual(self.done(self.store.queue.eligible(NOW, 9)), [])
         self.assertEqual(self.done(self.store.queue.next_due(NOW)), later(60))
-        self.assertEqual(self.done(self.store.queue.due_origins(later(60))), [RS])
+        self.assertEqual(self.done(self.store.queue.eligible(later(60), 9)), [RS])
 
     def test_every_waiting_state_is_leased(self) -> None:
         """DEFERRED, NEEDS_AUTH, NO_SPACE and READY jobs that are due are leased like NEW ones; HELD ones never."""
@@ -96,7 +97,69 @@ class QueueContract(StoreCase):
         """A lease asks for one origin and gets nothing of another."""
         self.accepted(job(A), job(B, 1, OTHER_RS))
         self.assertEqual(len(self.leased()), 1)
-        self.assertEqual(self.done(self.store.queue.due_origins(NOW)), [OTHER_RS])
+        self.assertEqual(self.looked(OTHER_RS), [1])
+        self.assertEqual(self.looked(RS), [])
+
+    def looked(self, origin: Origin, most: int = 9, known: frozenset[int] = frozenset()) -> list[int]:
+        """The positions of what could run next of the origin."""
+        (answer,) = self.done(self.store.queue.look([Ask(origin, most, known)], self.now))
+        return [self.done(self.store.queue.find(each.job)).index for each in answer.candidates]
+
+    def test_look(self) -> None:
+        """Of every recipient some, longest due first, in the form that the picker needs; none that is known already."""
+        numbers = self.accepted(*(with_due(job(digest_of(bytes([n])), n), n - 50) for n in range(30)))
+        other = evolve(with_due(job(B, 30), -5), recipient=CAROL)
+        self.done(self.store.queue.accept(evolve(message_of(other, name="m2"), recipient=CAROL), [other]))
+        (answer,) = self.done(self.store.queue.look([Ask(RS, 8)], NOW))
+        self.assertEqual([each.recipient for each in answer.candidates], [str(BOB)] * 4 + [str(CAROL)])
+        self.assertTrue(answer.is_more)
+        first = answer.candidates[0]
+        self.assertEqual(first, Candidate(numbers[0], RS, str(BOB), digest_of(b"\0"), 100, Priority.NORMAL, later(-50)))
+        self.assertEqual(self.looked(RS, 8, frozenset(numbers[:4])), [4, 5, 6, 7, 30])
+
+    def test_a_destination_is_looked_at_when_there_is_news(self) -> None:
+        """Looked at, it is eligible again when a job is due, added or changed, or the daemon begins."""
+        self.accepted(job(A), with_due(job(B, 1), 60))
+        self.assertEqual(self.looked(RS), [0])
+        self.assertEqual(self.done(self.store.queue.eligible(NOW, 9)), [])
+        self.assertEqual(self.done(self.store.queue.next_due(NOW)), later(60))
+        self.done(self.store.queue.recover(NOW))
+        self.assertEqual(self.done(self.store.queue.eligible(NOW, 9)), [RS])
+        self.looked(RS)
+        self.accepted(job(C, 2, message="m2"), name="m2")
+        self.assertEqual(self.done(self.store.queue.eligible(NOW, 9)), [RS])
+        self.assertEqual(self.looked(RS), [0, 2])
+
+    def test_a_destination_without_jobs_is_forgotten(self) -> None:
+        """When the last one has gone and that was noticed, nothing is left to look at."""
+        self.accepted(job(A))
+        (lease,) = self.leased()
+        self.changed(lease.job, State.FAILED, due=None)
+        self.assertEqual(self.looked(RS), [])
+        self.assertIsNone(self.done(self.store.queue.next_due(NOW)))
+
+    def test_put_off(self) -> None:
+        """One row, whatever waits behind it: nothing is looked at before its time, or before somebody wakes it."""
+        self.accepted(job(A), job(B, 1, OTHER_RS))
+        self.done(self.store.queue.put_off([(RS, later(60))]))
+        self.assertEqual(self.done(self.store.queue.eligible(NOW, 9)), [OTHER_RS])
+        self.assertEqual(self.done(self.store.queue.next_due(NOW)), later(60))
+        self.done(self.store.queue.wake(NOW, RS, None))
+        self.assertCountEqual(self.done(self.store.queue.eligible(NOW, 9)), [OTHER_RS, RS])
+
+    def test_take(self) -> None:
+        """What was chosen is leased as long as it waits and is due."""
+        numbers = self.accepted(job(A), job(B, 1), with_due(job(C, 2), 60))
+        leases = self.done(self.store.queue.take([numbers[1], numbers[2], 99], NOW))
+        self.assertEqual([lease.job.index for lease in leases], [1])
+        self.assertEqual(self.done(self.store.queue.take(numbers[:2], NOW))[0].job.index, 0)
+
+    def test_probe(self) -> None:
+        """The smallest goes first; of equal ones the one that ends first."""
+        self.accepted(evolve(job(A), size=9), evolve(job(B, 1), size=5), evolve(job(C, 2), size=5, deadline=later(60)))
+        order = [self.done(self.store.queue.probe(RS, NOW, frozenset()))[0].job.index for _ in range(3)]
+        self.assertEqual(order, [2, 1, 0])
+        self.assertEqual(self.done(self.store.queue.probe(RS, NOW, frozenset())), [])
 
     def test_change_with_history(self) -> None:
         """A change writes the job and the row that explains it."""

@@ -4,10 +4,15 @@ import os
 import sqlite3
 from pathlib import Path
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.refusals import Conflict, Damaged, NoSpace, Refusal
+from rrsd.core.values.digests import digest_of
+from rrsd.core.values.jobs import Ask, State
+from rrsd.drivers.store.sql import rows, turns
 from rrsd.drivers.store.sql.database import FileDatabase, migrations
+from tests.drivers.store.samples import NOW, RS, job
 
 
 class DatabaseTests(SynchronousTestCase):
@@ -123,6 +128,20 @@ class DatabaseTests(SynchronousTestCase):
         row = connection.execute("SELECT failures, most, ceiling, patience FROM breakers").fetchall()
         self.assertEqual(row, [(5, 2, 0, 1)])
         self.assertEqual(connection.execute("SELECT count(*) FROM adjustments").fetchall(), [(0,)])
+        connection.close()
+
+    def test_upgrade_of_the_queue(self) -> None:
+        """Jobs that wait since before there were turns have their turn; those that are over have none."""
+        self.database = FileDatabase(self.path, migrations()[:10])
+        connection = self.database.writer()
+        for number, state in enumerate(("new", "deferred", "failed")):
+            row = rows.job_row(evolve(job(digest_of(bytes([number])), number), state=State(state)))
+            connection.execute(f"INSERT INTO jobs ({rows.JOB[5:]}, refusals) VALUES ({'?, ' * len(row)}0)", row)
+        connection.close()
+        connection = FileDatabase(self.path).writer()
+        self.assertEqual(turns.eligible(connection, NOW, 9), ([RS], []))
+        (looked,) = turns.look(connection, [Ask(RS, 9)], NOW)
+        self.assertEqual([each.job for each in looked.candidates], [1, 2])
         connection.close()
 
     def test_upgrade_of_the_ledger(self) -> None:

@@ -1,16 +1,34 @@
 """Tests for rrsd.drivers.store.sql.picking: the length of the queue does not matter."""
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
+from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.digests import digest_of
-from rrsd.core.values.jobs import State
-from rrsd.drivers.store.sql import healths, jobs, outbox, picking
+from rrsd.core.values.jobs import Ask, Looked, State
+from rrsd.core.values.peers import Origin
+from rrsd.drivers.store.sql import healths, jobs, outbox, picking, turns
 from rrsd.drivers.store.sql.database import MemoryDatabase
-from tests.drivers.store.samples import NOW, OTHER_RS, RS, job, later
+from tests.drivers.store.samples import NOW, OTHER_RS, RS, job, later, with_due
 
 PLANS = {
     "pick": (picking._PICK, ("o", 1, 0.0, 5), "jobs_waiting (origin=? AND priority=? AND due<?)"),
-    "next due": (picking._NEXT_DUE, (0.0,), "INDEX jobs_due (due>? AND due<?)"),
+    "eligible": (turns._ELIGIBLE, (0.0, 5), "COVERING INDEX destinations_due (due<?)"),
+    "next due": (turns._NEXT, (0.0,), "COVERING INDEX destinations_due (due>?)"),
+    "turns": (turns._TURNS, ("o", 0.0, 5), "COVERING INDEX turns_due (origin=? AND due<?)"),
+    "next turn": (turns._LATER_TURN, ("o", 0.0), "COVERING INDEX turns_due (origin=? AND due>?)"),
+    "jobs of a turn": (
+        turns._JOBS,
+        ("o", "r", 1, 0.0, 5),
+        "jobs_turn (origin=? AND recipient=? AND priority=? AND due<?)",
+    ),
+    "later in a turn": (
+        turns._LATER,
+        ("o", "r", 1, 0.0),
+        "jobs_turn (origin=? AND recipient=? AND priority=? AND due>? AND due<?)",
+    ),
+    "put off": (turns._SET, (0.0, "o"), "destinations USING PRIMARY KEY (origin=?)"),
+    "chosen": (picking._WANTED, ("[1]", 0.0), "jobs USING INTEGER PRIMARY KEY (rowid=?)"),
     "counts": (jobs._COUNTS, (), "COVERING INDEX jobs_state"),
     "state": (jobs._LIST_STATE, ("new", 0, 5), "jobs_state (state=? AND job>?)"),
     "wake": (jobs._SLEEPING_AT, ("o", None), "jobs_waiting (origin=?)"),
@@ -38,12 +56,6 @@ class PickingTests(SynchronousTestCase):
                 self.assertIn(index, plan)
                 self.assertNotIn("TEMP B-TREE", plan)
 
-    def test_origins_are_walked(self) -> None:
-        """The question for due origins never scans jobs: every step is a search in the index of waiting jobs."""
-        plan = self.plan(picking._ORIGINS, (0.0,))
-        self.assertEqual(plan.count("SCAN jobs"), 1)  # the first origin: ORDER BY origin LIMIT 1, one step
-        self.assertEqual(plan.count("jobs_waiting (origin=? AND priority=? AND due<?)"), 3)
-
     def test_damaged_row(self) -> None:
         """A row that cannot be read is set aside with a history row; the jobs behind it are leased."""
         for n in range(3):
@@ -56,7 +68,7 @@ class PickingTests(SynchronousTestCase):
         rows = jobs.history(self.connection, 1, 9)
         self.assertEqual([(row.event, row.after) for row in rows], [("damaged", State.QUARANTINED)])
         self.assertEqual([each.job for each in jobs.listed(self.connection, None, None, 0, 9)], [3])
-        self.assertEqual(picking.due_origins(self.connection, NOW), [])
+        self.assertEqual(turns.look(self.connection, [Ask(RS, 9)], NOW), [Looked(RS, (), False)])
 
     def test_damage_outside_the_picker(self) -> None:
         """A row that no picker finds, for its state, due time or origin, is named by the self-check."""
@@ -66,8 +78,24 @@ class PickingTests(SynchronousTestCase):
         self.connection.execute("UPDATE jobs SET due = 'nonsense' WHERE job = 2")
         self.connection.execute("UPDATE jobs SET origin = 'https://rs.foo.test:nonsense' WHERE job = 3")
         self.assertEqual(jobs.stuck(self.connection), [1, 2, 3])
-        self.assertEqual(picking.due_origins(self.connection, NOW), [RS])
-        self.assertIsNone(picking.next_due(self.connection, NOW))
+        self.assertEqual(self.looked(RS), [4])
+
+    def looked(self, origin: Origin) -> list[int]:
+        """What could run next of it."""
+        (answer,) = turns.look(self.connection, [Ask(origin, 99)], NOW)
+        return [each.job for each in answer.candidates]
+
+    def test_damaged_destination(self) -> None:
+        """One that cannot be read is put off; a job whose digest or due time cannot be is left to the self-check."""
+        for n in range(2):
+            jobs.add(self.connection, job(digest_of(bytes([n])), n))
+        self.connection.execute("INSERT INTO destinations VALUES ('https://rs.foo.test:nonsense', 0)")
+        self.connection.execute("UPDATE jobs SET digest = 7.5 WHERE job = 1")
+        found, damaged = turns.eligible(self.connection, NOW, 9)
+        self.assertEqual((found, damaged), ([RS], ["https://rs.foo.test:nonsense"]))
+        turns.set_aside(self.connection, damaged, NOW)
+        self.assertEqual(turns.eligible(self.connection, NOW, 9), ([RS], []))
+        self.assertEqual(self.looked(RS), [2])
 
     def test_damaged_receipt(self) -> None:
         """A receipt whose job cannot be read is told apart from those that can."""
@@ -95,11 +123,39 @@ class PickingTests(SynchronousTestCase):
         number = jobs.add(self.connection, job(good, 1001))
         self.assertEqual(picking.pick(self.connection, RS, 1, NOW, {poison}), [number])
 
-    def test_many_origins(self) -> None:
-        """Each due origin is named once, those without due jobs not at all."""
-        for n in range(50):
-            jobs.add(self.connection, job(digest_of(bytes([n])), n, OTHER_RS if n % 2 else RS))
-        self.assertEqual(picking.due_origins(self.connection, NOW), [RS, OTHER_RS])
-        self.connection.execute("UPDATE jobs SET due = due + 60 WHERE origin = ?", (str(RS),))
-        self.assertEqual(picking.due_origins(self.connection, NOW), [OTHER_RS])
-        self.assertEqual(picking.next_due(self.connection, NOW), later(60))
+    def test_poison_that_waits_is_never_looked_at(self) -> None:
+        """A thousand jobs that are due tomorrow, and a thousand of a destination that is left alone, cost a good job
+        nothing: as many steps as if they were not there."""
+        good = jobs.add(self.connection, job(digest_of(b"good"), 1, OTHER_RS, "m2"))
+        alone = self.steps(OTHER_RS)
+        for n in range(1000):
+            digest = digest_of(n.to_bytes(2, "big"))
+            jobs.add(self.connection, with_due(job(digest, n, OTHER_RS, "m3"), 86_400))
+            jobs.add(self.connection, job(digest, n, RS))
+        turns.put_off(self.connection, [(RS, later(900))])
+        turns.let(self.connection, OTHER_RS, NOW)
+        self.assertEqual(turns.eligible(self.connection, NOW, 9), ([OTHER_RS], []))
+        self.assertLessEqual(self.steps(OTHER_RS), alone + 10)
+        self.assertEqual(self.looked(OTHER_RS), [good])
+
+    def steps(self, origin: Origin) -> int:
+        """How many instructions SQLite needs to look at the origin."""
+        counted = [0]
+
+        def count() -> None:
+            counted[0] += 1
+
+        self.connection.set_progress_handler(count, 1)
+        self.looked(origin)
+        self.connection.set_progress_handler(None, 0)
+        return counted[0]
+
+    def test_many_turns_are_shared_out(self) -> None:
+        """Each recipient has some; what is not brought in is known to be there."""
+        for n in range(200):
+            one = evolve(job(digest_of(bytes([n])), n), recipient=parse_address(f"u{n % 100}@bar.test"))
+            jobs.add(self.connection, one)
+        (answer,) = turns.look(self.connection, [Ask(RS, 256)], NOW)
+        self.assertEqual((len({each.recipient for each in answer.candidates}), answer.is_more), (64, True))
+        (few,) = turns.look(self.connection, [Ask(RS, 8)], NOW)
+        self.assertEqual((len(few.candidates), few.is_more), (8, True))

@@ -41,11 +41,11 @@ class Lanes(SchedulerCase):
         self.peers.rule("GET", RS, self.gate)
         self.desk.accept(*files(2))
         self.desk.start()
-        more = self.desk.queue.gates["lease"] = Deferred()
+        more = self.desk.queue.gates["take"] = Deferred()
         self.desk.accept(*files(20, 2), name="m2")
         self.desk.advance(1)
         self.gate.all()
-        del self.desk.queue.gates["lease"]
+        del self.desk.queue.gates["take"]
         more.callback(None)
         self.desk.bell.ring()
         self.desk.advance(1)
@@ -91,7 +91,7 @@ class Lanes(SchedulerCase):
     def test_a_destination_earns_its_slots(self) -> None:
         """It begins with four; as many good pulls as it has earn one more, and what it earned is kept."""
         self.desk.close()
-        self.desk = Desk(Settings(active_per_destination=16))
+        self.desk = Desk(Settings(active_per_destination=16, active_per_recipient=16))
         self.addCleanup(self.desk.close)
         self.gate = Gate(self.desk)
         self.desk.peers.rule("GET", RS, self.gate)
@@ -253,9 +253,9 @@ class Wakes(SchedulerCase):
     def test_the_loop_sleeps_when_there_is_nothing_to_do(self) -> None:
         """An idle agent looks a few times an hour, and does not spin."""
         self.desk.start()
-        before = self.desk.queue.asked["due_origins"]
+        before = self.desk.queue.asked["eligible"]
         self.desk.advance(3600, 10)
-        self.assertLessEqual(self.desk.queue.asked["due_origins"] - before, 13)
+        self.assertLessEqual(self.desk.queue.asked["eligible"] - before, 13)
 
 
 class Bounds(SchedulerCase):
@@ -281,7 +281,7 @@ class Bounds(SchedulerCase):
         self.desk.bell.ring()
         self.desk.advance(1)
         self.assertEqual(self.desk.scheduler._lanes, {})
-        self.assertEqual(self.desk.scheduler._running, 0)
+        self.assertEqual(self.desk.scheduler.house.taken, 0)
 
     def test_a_saved_limit_beyond_the_configured_one_is_not_used(self) -> None:
         """An operator who lowers the limit means it."""

@@ -27,15 +27,15 @@ class Loops(SynchronousTestCase):
         self.addCleanup(self.desk.close)
 
     def test_start_and_stop(self) -> None:
-        """Five loops; after the stop none is left, and no timer of theirs."""
+        """Six loops; after the stop none is left, and no timer of theirs."""
         self.desk.start()
-        self.assertEqual(len(self.desk.nursery), 5)
+        self.assertEqual(len(self.desk.nursery), 6)
         self.desk.stop()
         self.assertEqual((len(self.desk.nursery), self.desk.clock.getDelayedCalls()), (0, []))
 
     def test_a_loop_that_ends_unexpectedly_begins_again(self) -> None:
         """A defect is in the log once, and the queue goes on a little later."""
-        self.desk.queue.trouble["due_origins"] = ZeroDivisionError("a defect")
+        self.desk.queue.trouble["eligible"] = ZeroDivisionError("a defect")
         self.desk.accept(*files(3))
         self.desk.start()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

@@ -37,11 +37,11 @@ class Ourselves(SchedulerCase):
 
     def test_a_queue_that_cannot_be_read_stops_nothing_for_good(self) -> None:
         """A refusal in a round is a pause, not the end of the loop."""
-        self.desk.queue.trouble["lease"] = NoSpace("disk")
+        self.desk.queue.trouble["take"] = NoSpace("disk")
         self.desk.accept(*files(3))
         self.desk.start()
         self.assertEqual(set(self.desk.states()), {State.NEW})
-        del self.desk.queue.trouble["lease"]
+        del self.desk.queue.trouble["take"]
         self.desk.advance(40, 5)
         self.assertEqual(set(self.desk.states()), {State.RECEIPTED})
 
@@ -222,7 +222,7 @@ class Issuers(SchedulerCase):
         self.desk.start()
         asked = len(self.peers.to("POST", STS))
         self.assertLessEqual(asked, 2)
-        self.assertEqual(set(self.desk.states()), {State.NEW, State.READY})
+        self.assertFalse(set(self.desk.states()) - {State.NEW, State.READY})
         self.assertEqual([each.name for each in self.desk.health.all()], ["sts"])
         self.desk.advance(60, 1)
         self.assertLess(len(self.peers.to("POST", STS)), asked + 6)

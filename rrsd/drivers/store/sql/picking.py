@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 
 from attrs import evolve
 
@@ -13,7 +12,7 @@ from rrsd.core.values.jobs import Fetch, Job, Lease, State
 from rrsd.core.values.peers import Origin
 from rrsd.core.values.resources import Checkpoint
 from rrsd.drivers.store.sql.engine import Connection
-from rrsd.drivers.store.sql.rows import JOB, PRIORITIES, UNREADABLE, Row, instant_of, job_of, origin_of
+from rrsd.drivers.store.sql.rows import JOB, PRIORITIES, Row, job_of
 
 WAITING = "state IN ('new', 'ready', 'deferred', 'needs_auth', 'no_space')"
 """The condition of the partial indexes, letter by letter: SQLite uses them only for the very same term."""
@@ -47,44 +46,33 @@ INSERT INTO fetches (origin, digest, epoch, validator) VALUES (?, ?, 1, '')
 ON CONFLICT (origin, digest) DO UPDATE SET epoch = epoch + 1 RETURNING number, epoch, validator
 """
 _CHECKPOINTS = "SELECT offset, prefix FROM checkpoints WHERE fetch = ? ORDER BY offset"
-_ORIGINS = f"""
-WITH RECURSIVE origins (origin) AS (
-    SELECT (SELECT origin FROM jobs INDEXED BY jobs_waiting WHERE {WAITING} ORDER BY origin LIMIT 1)
-    UNION ALL
-    SELECT (
-        SELECT origin FROM jobs INDEXED BY jobs_waiting
-        WHERE {WAITING} AND origin > origins.origin ORDER BY origin LIMIT 1
-    ) FROM origins WHERE origins.origin IS NOT NULL
-)
-SELECT origin FROM origins WHERE origin IS NOT NULL AND (
-    EXISTS (SELECT 1 FROM jobs WHERE {WAITING} AND origin = origins.origin AND priority = 0 AND due <= ?1)
-    OR EXISTS (SELECT 1 FROM jobs WHERE {WAITING} AND origin = origins.origin AND priority = 1 AND due <= ?1)
-    OR EXISTS (SELECT 1 FROM jobs WHERE {WAITING} AND origin = origins.origin AND priority = 2 AND due <= ?1)
-)
-"""
-# Text, which no number is greater than, stands in a due time only when the row is damaged.
-_NEXT_DUE = f"SELECT min(due) FROM jobs INDEXED BY jobs_due WHERE {WAITING} AND due > ? AND due < ''"
-
-
-def due_origins(connection: Connection, now: Instant) -> list[Origin]:
-    """The origins that have a job due: one step per origin, not per job; one that cannot be read is left out."""
-    found = []
-    for (origin,) in connection.execute(_ORIGINS, (now.timestamp(),)):
-        with suppress(*UNREADABLE):
-            found.append(origin_of(origin))
-    return found
-
-
-def next_due(connection: Connection, now: Instant) -> Instant | None:
-    """The earliest due time after `now`."""
-    (due,) = connection.execute(_NEXT_DUE, (now.timestamp(),)).fetchone()
-    return None if due is None else instant_of(due)
 
 
 def checkpoints_of(connection: Connection, number: int) -> tuple[Checkpoint, ...]:
     """The durable checkpoints of the fetch with that number, oldest first."""
     rows = connection.execute(_CHECKPOINTS, (number,))
     return tuple(Checkpoint(offset, Digest(prefix)) for offset, prefix in rows)
+
+
+_PROBES = 64
+"""Jobs among which the smallest is looked for, to probe a destination with."""
+_SIZE = "SELECT size, deadline, job FROM jobs WHERE job IN (SELECT value FROM json_each(?)) ORDER BY 1, 2, 3 LIMIT 1"
+_WANTED = f"""
+SELECT job FROM jobs
+WHERE job IN (SELECT value FROM json_each(?)) AND {WAITING.replace("state", "+state")} AND due <= ?
+"""
+
+
+def probe(connection: Connection, origin: Origin, now: Instant, busy: Iterable[Digest]) -> list[int]:
+    """The number of the smallest of the next jobs, of equal ones that which ends first; none when none is due."""
+    picked = pick(connection, origin, _PROBES, now, busy)
+    return [row[2] for row in connection.execute(_SIZE, (json.dumps(picked),)) if type(row[2]) is int]
+
+
+def chosen(connection: Connection, wanted: Sequence[int], now: Instant) -> list[int]:
+    """Those of the jobs that still wait and are due, in the order given."""
+    there = {row[0] for row in connection.execute(_WANTED, (json.dumps(wanted), now.timestamp()))}
+    return [number for number in wanted if number in there]
 
 
 def pick(connection: Connection, origin: Origin, most: int, now: Instant, busy: Iterable[Digest]) -> list[int]:

@@ -11,6 +11,7 @@ from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import (
     Adjustment,
+    Ask,
     Breaker,
     Change,
     Counts,
@@ -18,13 +19,14 @@ from rrsd.core.values.jobs import (
     HistoryRow,
     Job,
     Lease,
+    Looked,
     PendingReceipt,
     State,
 )
 from rrsd.core.values.messages import Message
 from rrsd.core.values.peers import Origin
 from rrsd.core.values.resources import Checkpoint
-from rrsd.drivers.store.sql import healths, mailbox, outbox, picking, transfers
+from rrsd.drivers.store.sql import healths, mailbox, outbox, picking, transfers, turns
 from rrsd.drivers.store.sql import jobs as rows
 from rrsd.drivers.store.sql.engine import Connection, Engine
 
@@ -54,17 +56,43 @@ class Queue:
 
     async def recover(self, now: Instant) -> int:
         """Turn every LEASED job into READY; how many."""
-        return await self._engine.write(lambda connection: rows.recover(connection, now))
 
-    async def due_origins(self, now: Instant) -> Sequence[Origin]:
-        """The resource servers that have a job due."""
-        return await self._engine.read(lambda connection: picking.due_origins(connection, now))
+        def recover(connection: Connection) -> int:
+            turns.recover(connection)
+            return rows.recover(connection, now)
+
+        return await self._engine.write(recover)
+
+    async def eligible(self, now: Instant, most: int) -> Sequence[Origin]:
+        """The destinations whose time has come, longest first."""
+        found, damaged = await self._engine.read(lambda connection: turns.eligible(connection, now, most))
+        if damaged:
+            await self._engine.write(lambda connection: turns.set_aside(connection, damaged, now))
+        return found
+
+    async def look(self, asks: Sequence[Ask], now: Instant) -> Sequence[Looked]:
+        """What could run next of each of the destinations."""
+        return await self._engine.write(lambda connection: turns.look(connection, asks, now))
+
+    async def put_off(self, waits: Sequence[tuple[Origin, Instant]]) -> None:
+        """Do not look at these destinations before their times."""
+        await self._engine.write(lambda connection: turns.put_off(connection, waits))
 
     async def lease(self, origin: Origin, most: int, now: Instant, busy: frozenset[Digest]) -> Sequence[Lease]:
         """Up to `most` due jobs of the origin, LEASED from now on."""
+        return await self._lease(lambda connection: picking.pick(connection, origin, most, now, busy), now)
 
+    async def probe(self, origin: Origin, now: Instant, busy: frozenset[Digest]) -> Sequence[Lease]:
+        """The smallest of the next due jobs of the origin, LEASED from now on."""
+        return await self._lease(lambda connection: picking.probe(connection, origin, now, busy), now)
+
+    async def take(self, jobs: Sequence[int], now: Instant) -> Sequence[Lease]:
+        """Those of the jobs that still wait and are due, LEASED from now on."""
+        return await self._lease(lambda connection: picking.chosen(connection, jobs, now), now)
+
+    async def _lease(self, pick: Callable[[Connection], list[int]], now: Instant) -> Sequence[Lease]:
         def take(connection: Connection) -> tuple[list[Lease], list[int]]:
-            leases, damaged = picking.lease(connection, picking.pick(connection, origin, most, now, busy), now)
+            leases, damaged = picking.lease(connection, pick(connection), now)
             return [evolve(each, here=self._is_stored(each.job.digest)) for each in leases], damaged
 
         leases, damaged = await self._engine.write(take)
@@ -76,8 +104,8 @@ class Queue:
         return leases
 
     async def next_due(self, now: Instant) -> Instant | None:
-        """The earliest due time after `now`."""
-        return await self._engine.read(lambda connection: picking.next_due(connection, now))
+        """When the next destination's time comes after `now`."""
+        return await self._engine.read(lambda connection: turns.next_due(connection, now))
 
     async def change(self, changes: Sequence[Change]) -> None:
         """Write all of them or none; refuses with Conflict."""
@@ -128,6 +156,8 @@ class Queue:
         for start in range(0, len(sleeping), _WAKE_AT_ONCE):
             some = sleeping[start : start + _WAKE_AT_ONCE]
             woken += await self._engine.write(partial(rows.wake, jobs=some, now=now))
+        if origin is not None:
+            await self._engine.write(lambda connection: turns.let(connection, origin, now))
         return woken
 
     async def breakers(self, kind: str) -> Sequence[Breaker]:
