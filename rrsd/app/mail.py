@@ -77,7 +77,7 @@ def build_delivery(means: Means, people: People) -> Delivery | None:
         outbox=means.store.outbox,
         grants=means.store.grants,
         subjects=people.members,
-        relay=relay_to(means, settings.mail.outbound_next, is_lmtp=False),
+        ledger=_ledger(means),
         timers=effects.timers,
         audit=means.audit,
         ring=bell.ring,
@@ -115,14 +115,8 @@ def build_mail(
 def _outbound(means: Means, people: People, links: Links) -> Outbound:
     settings, store = means.settings, means.store
     mail, ours = settings.mail, settings.domain.name
-    relay = relay_to(means, mail.outbound_next, is_lmtp=False)
-    store.passages.life = mail.remembered
-    ledger = Ledger(
-        next=relay, passages=store.passages, doubts=_doubts(means), timers=means.effects.timers, audit=means.audit,
-        patience=mail.doubt_wait,
-    )  # fmt: skip
     dispatch = Dispatch(
-        ledger=ledger, ours=ours, origin=settings.rs.origin, lifetime=settings.rs.lifetime, grants=store.grants,
+        ledger=_ledger(means), ours=ours, origin=settings.rs.origin, lifetime=settings.rs.lifetime, grants=store.grants,
         passages=store.passages, links=links, timers=means.effects.timers, audit=means.audit,
     )  # fmt: skip
     timers = means.effects.timers
@@ -130,6 +124,15 @@ def _outbound(means: Means, people: People, links: Links) -> Outbound:
     return Outbound(
         ours=ours, settings=mail, domains=discovery,
         deposits=store.deposits, spools=store.spools, blobs=store.blobs, dispatch=dispatch, audit=means.audit,
+    )  # fmt: skip
+
+
+def _ledger(means: Means) -> Ledger:
+    store, mail, timers = means.store, means.settings.mail, means.effects.timers
+    store.passages.life = mail.remembered
+    return Ledger(
+        next=relay_to(means, mail.outbound_next, is_lmtp=False), passages=store.passages, doubts=_doubts(means),
+        timers=timers, audit=means.audit, patience=mail.doubt_wait,
     )  # fmt: skip
 
 

@@ -8,10 +8,11 @@ from attrs import define, evolve, field
 from rrsd.core.refusals import Expired, Forbidden, Malformed, NoSpace, Refusal, Unavailable, Unknown
 from rrsd.core.values.addresses import Address, parse_address, parse_domain
 from rrsd.core.values.digests import digest_of
-from rrsd.core.values.envelopes import Envelope, Reply
+from rrsd.core.values.envelopes import Envelope, Fate, Offer, Reply
 from rrsd.core.values.notices import Notice
 from rrsd.core.values.resources import Grant
 from rrsd.drivers.store.memory import MemoryStore
+from rrsd.roles.mail.flow.ledger import Ledger as Passing
 from rrsd.roles.mail.flow.notices import Notices
 from rrsd.roles.mail.service import Delivery
 from rrsd.runtime.bell import Bell
@@ -41,6 +42,19 @@ class Server:
         return {}
 
 
+@define(eq=False)
+class Known:
+    """What the next server has."""
+
+    fate: Fate = Fate.NOT_TAKEN
+    asked: int = 0
+
+    async def fate_of(self, offer: Offer) -> Fate:
+        """As it is told."""
+        self.asked += offer.delivery.startswith("NOTICE-")
+        return self.fate
+
+
 class Users:
     """alice is ours."""
 
@@ -61,9 +75,14 @@ class NoticesCase(FlowCase):
         self.run_now(self.store.start())
         self.grant = Grant("1@foo.test", digest_of(b"x"), 1, ALICE, BOB, now() + timedelta(days=1))
         self.ledger = Ledger([self.grant])
+        self.known = Known()
+        passing = Passing(
+            next=self.server, passages=self.store.passages, doubts=self.known, timers=timers, audit=self.journal,
+            patience=timedelta(minutes=15),
+        )  # fmt: skip
         self.notices = Notices(
             ours=parse_domain("foo.test"), outbox=self.store.outbox, grants=self.ledger, subjects=Users(),
-            relay=self.server, timers=timers, audit=self.journal, ring=self.ring,
+            ledger=passing, timers=timers, audit=self.journal, ring=self.ring,
         )  # fmt: skip
         self.notice = Notice("k", BOB, "Code", "text", now() + timedelta(minutes=10), "1@foo.test", ALICE)
 
@@ -87,6 +106,18 @@ class Sending(NoticesCase):
         self.assertEqual((len(self.server.heard), self.rings), (1, 1))
         (event,) = self.journal.events
         self.assertEqual((event.what, event.outcome, event.subject), ("notice", "granted", str(BOB)))
+
+    def test_in_doubt(self) -> None:
+        """A reply that never came: it is not sent again before it is known that the next server has it not."""
+        self.run_now(self.notices.send(self.notice))
+        self.server.says = Unavailable("it stopped")
+        self.deliver()
+        for self.known.fate in (Fate.UNKNOWN, Fate.TAKEN):
+            self.clock.advance(61)
+            self.deliver()
+        self.assertEqual((len(self.server.heard), self.known.asked), (1, 2))
+        self.assertEqual(self.journal.events[-1].outcome, "granted")
+        self.assertIn("handed on before", self.journal.events[-1].evidence)
 
     def test_only_to_whom_we_know(self) -> None:
         """A grant that lives, or a user of ours; never an address that somebody made up."""
@@ -117,7 +148,7 @@ class Sending(NoticesCase):
             waits.append(wait.total_seconds())
             self.clock.advance(wait.total_seconds())
         self.assertEqual(waits, [15, 30, 60, 120, 240, 135])
-        (event,) = self.journal.events
+        (event,) = [each for each in self.journal.events if each.what == "notice"]
         self.assertEqual((event.outcome, event.refusal), ("failed", Expired.reason))
 
     def test_refused_for_good(self) -> None:

@@ -111,14 +111,15 @@ class Ledger:
         `line` is in the trail already: nothing is sent without a trace. What is not taken leaves another one; refuses
         with Unavailable when that cannot be written.
         """
-        replies = await self._send(key, envelope, content, is_last=is_last)
+        replies = await self.attempt(key, envelope, content, is_last=is_last)
         if not all(reply.is_good for reply in replies):
             self.audit.record(not_taken(line, joined(replies)))
         return replies
 
-    async def _send(
-        self, key: Digest | None, envelope: Envelope, content: AsyncIterator[bytes], *, is_last: bool
+    async def attempt(
+        self, key: Digest | None, envelope: Envelope, content: AsyncIterator[bytes], *, is_last: bool = True
     ) -> Sequence[Reply]:
+        """The same without a word in the trail; never refuses."""
         offered = content
         if key is not None:
             at = self.timers.now()

@@ -8,16 +8,21 @@ from attrs import define
 from rrsd.core.refusals import Expired, Forbidden, Refusal
 from rrsd.core.values.addresses import Domain
 from rrsd.core.values.calls import Event
+from rrsd.core.values.digests import digest_of
 from rrsd.core.values.envelopes import Envelope, ForwardPath, Notify, Reply, ReversePath
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.notices import Notice
 from rrsd.core.wire.mime_own import render_notice_message
-from rrsd.roles.mail.ports import Audit, Granted, Outbox, Relay, Subjects, Timers
-from rrsd.roles.mail.replies import reply_of
+from rrsd.roles.mail.flow.ledger import DONE, Ledger
+from rrsd.roles.mail.ports import Audit, Granted, Outbox, Subjects, Timers
+from rrsd.roles.mail.replies import joined, reply_of
+from rrsd.roles.mail.rules import message_key
 
 FIRST_WAIT = timedelta(seconds=15)
 LONGEST_WAIT = timedelta(hours=1)
 MOST_AT_ONCE = 100
+IDENT = "NOTICE"
+"""What stands for a queue's name before ours, in the name that the next server is told."""
 
 
 @define(eq=False, kw_only=True)
@@ -28,7 +33,7 @@ class Notices:
     outbox: Outbox
     grants: Granted
     subjects: Subjects
-    relay: Relay
+    ledger: Ledger
     timers: Timers
     audit: Audit
     ring: Callable[[], None]
@@ -86,10 +91,14 @@ class Notices:
     async def _hand_over(self, notice: Notice) -> Reply:
         # A delivery report would go to nobody, so that none is asked for (RFC 3461 4.1, RFC 5321 4.5.5).
         recipient = ForwardPath(str(notice.recipient), frozenset({Notify.NEVER}))
-        envelope = Envelope(str(self.ours), ReversePath(""), (recipient,))
+        envelope = Envelope(str(self.ours), ReversePath(""), (recipient,), {"IDENT": IDENT})
+        key = message_key(envelope, digest_of(notice.key.encode()).raw)
         try:
             message = render_notice_message(notice, self.ours, notice.made or self.timers.now())
-            (reply,) = await self.relay.send(envelope, _once(message))
+            rest = await self.ledger.rest(key, envelope)
+            if not rest.recipients:
+                return joined(rest.replies or [DONE])
+            (reply,) = await self.ledger.attempt(key, envelope, _once(message))
         except Refusal as refusal:
             reply = reply_of(refusal)
         return reply
