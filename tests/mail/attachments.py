@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from tests.mail.case import ALICE, BOB, CAROL, LATE, MailCase
 from tests.mail.letters import Attachment, after, digest_of, with_attachments
+from tests.processes.houses import trail_of
 from tests.support.mailhosts import MailHost
 from tests.support.mailprograms import Mailbox, submit
 
@@ -71,7 +72,7 @@ class Attachments(AttachmentCase):
         self.count("three attachments, one below the threshold", 1, self.require_whole(BOB, head, files))
 
     def test_two_domains(self) -> None:
-        """bar.test collects attachments, old.test gets them by mail; a blind copy is nobody's business."""
+        """bar.test collects attachments, old.test gets them by mail, and at once; a blind copy is nobody's business."""
         head, files = self.letter(Attachment("film.mp4", 4 * MIB, 5), to=f"{BOB}, {LATE}")
         self.post(head, files, BOB, LATE, CAROL)
         self.settle()
@@ -81,6 +82,10 @@ class Attachments(AttachmentCase):
         for address in (BOB, LATE):
             (message,) = self.inbox(address)
             self.assertNotIn(CAROL.encode(), message)
+        assert self.foo.daemon is not None
+        name = head.split(b"Message-ID: <")[1].split(b">")[0].decode()
+        sent = [line["outcome"] for line in trail_of(self.foo.daemon, "send") if line.get("resource") == name]
+        self.assertEqual(set(sent), {"granted"}, "nobody waited for a domain that has no web server")
         self.count("two domains, one without rrsd, and a blind copy", 3, sum(sizes))
 
     def test_list(self) -> None:

@@ -47,8 +47,7 @@ class Links(AttachmentCase):
         return film, {each: self.only(self.inbox(each)) for each in recipients}
 
     def both(self) -> tuple[Attachment, dict[str, bytes]]:
-        """The film that carol got, and dave by a blind copy; sent once, since each
-        message to a domain without a web server waits for `[mail] discovery_wait`."""
+        """The film that carol got, and dave by a blind copy; sent once for all tests."""
         if not Links.kept:
             Links.kept.append(self.sent(LATE, DAVE))
         return Links.kept[0]

@@ -240,8 +240,6 @@ class MailHost:
             ("outbound_next", f"tcp:127.0.0.1:{self.ports['reinject']}"),
             ("inbound", f"tcp:{self.ports['in']}:interface=127.0.0.1"),
             ("inbound_next", f"tcp:127.0.0.1:{self.ports['lmtp']}"),
-            # old.test has no web server, and its mail would wait a quarter of an hour for one.
-            ("discovery_wait", "3s"),
             ("flush", f"postqueue -c {self.etc} -i {{id}}"),
             ("next_log", str(self.log)),
             ("next_queue", f"postqueue -c {self.etc} -j"),
