@@ -5,7 +5,7 @@ import signal
 import threading
 
 from tests.mail.attachments import MIB, TEXT, AttachmentCase
-from tests.mail.case import BOB, CAROL, LATE
+from tests.mail.case import BAR, BOB, CAROL, LATE
 from tests.mail.letters import Attachment, after, digest_of, with_attachments
 from tests.processes.houses import set_key
 from tests.support.mailhosts import MailHost
@@ -163,6 +163,28 @@ class WayIn(CrashCase):
             "kill -9 of the recipient's rrsd between Dovecot's 250 and its own",
             (CAROL, first, ()), (DAVE, second, (self.attachment(1),)),
         )  # fmt: skip
+
+    def test_own_script(self) -> None:
+        """The same where the user has a script of their own, which files the message elsewhere."""
+        home = self.bar.folder / "mail" / BAR / "dave"
+        home.mkdir(parents=True, exist_ok=True)
+        script = home / ".dovecot.sieve"
+        script.write_text('require ["fileinto", "mailbox"];\nfileinto :create "Lists";\n')
+        for each in (home.parent, home, script):
+            os.chown(each, 65534, 65534)
+        self.addCleanup(script.unlink)
+        way = self.between(self.bar, "inbound_next", "lmtp")
+        way.withhold(Part.REPLY, 1)
+        self.plain(DAVE)
+        self.held(way, 1)
+        self.kill(self.bar)
+        way.relent()
+        self.revive(self.bar)
+        self.settle(90)
+        with Mailbox(self.bar, "dave", "Lists") as box:
+            self.assertEqual(len(box.find(self.word)), 1)
+        self.assertEqual(self.inbox(DAVE), [])
+        self.note("the same into a folder, by a script of the user's own", 1, 1, 0)
 
     def test_it_has_it_not(self) -> None:
         """The end never reached it: it goes in again."""

@@ -68,12 +68,12 @@ def _require(reply: tuple[int, bytes], code: int = 250) -> str:
 
 
 class Mailbox:
-    """The inbox of one user, for one look."""
+    """The inbox of one user, or another folder, for one look."""
 
-    def __init__(self, host: MailHost, user: str) -> None:
+    def __init__(self, host: MailHost, user: str, folder: str = "INBOX") -> None:
         self._imap = imaplib.IMAP4("127.0.0.1", host.ports["imap"], timeout=WAIT)
         self._imap.login(f"{user}@{host.name}", PASSWORD)
-        self._imap.select("INBOX")
+        self._imap.select(folder)
 
     def __enter__(self) -> "Mailbox":
         return self
