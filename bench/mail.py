@@ -29,7 +29,7 @@ _SPARE = 1 << 30
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--size", "sizes", multiple=True, metavar="SIZE", help="Bytes of the attachment, repeatable [100MB].")
 @click.option("--messages", default=1000, show_default=True, help="Messages of 20 kB without attachment; 0 for none.")
-@click.option("--runs", type=click.IntRange(1, 50), default=5, show_default=True, help="Runs of each contestant.")
+@click.option("--runs", type=click.IntRange(1, 50), default=3, show_default=True, help="Runs of each contestant.")
 @click.option("--wire", default=0, metavar="MBITS", help="Megabits a second between the domains [as it comes].")
 @click.option("--before-queue", is_flag=True, help="Filter before the sender's queue: what the queue costs.")
 @click.option("--ext4/--no-ext4", default=None, help="A fresh journalled ext4 in an image [when it can be mounted].")
@@ -57,8 +57,8 @@ def bench(sizes: tuple[str, ...], messages: int, runs: int, lines: Path | None, 
     \b
       python -m bench.mail --runs 1 --size 10MB --messages 100     to see that everything works
       python -m bench.mail                                         100 MB and 1,000 messages, about three minutes
-      python -m bench.mail --size 1GB --runs 3 --messages 0        about four minutes
-      python -m bench.mail --wire 100 --runs 3 --messages 0        as between two sites: what the wire costs
+      python -m bench.mail --size 1GB --runs 2 --messages 0        about three minutes
+      python -m bench.mail --wire 100 --runs 1 --messages 0        as between two sites, a minute: what the wire costs
 
     On loopback a wire costs nothing. --wire gives each connection and direction a speed. --before-queue is for
     measuring only: there the filter does not see what aliases stand for, and temporary trouble is the user's.
