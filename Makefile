@@ -65,8 +65,8 @@ interop: dev ## Strangers against rrsd: OAuth, JOSE, HTTP and DNS software in pi
 mail: dev ## Real mail servers with rrsd between them, as root (MAIL=passage for some)
 	$(BIN)/python -m tests.mail $(MAIL)
 
-crash: dev ## The store's promises after a crash at every call (CRASH="--scenario large" passes words on, --help)
-	$(BIN)/python -m tests.crash $(CRASH)
+crash: dev ## The store's promises after a crash at every call (KILLS=1000 kills real processes; CRASH=--help)
+	$(BIN)/python -m tests.crash $(if $(KILLS),--kills $(KILLS)) $(CRASH)
 
 demo: dev ## Two domains on this machine, one large message, one crash, nothing lost (DEMO_SIZE, DEMO_KEEP=1)
 	$(BIN)/rrsctl demo

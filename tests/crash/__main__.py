@@ -6,6 +6,7 @@ import time
 
 from rrsd.cli.output import table
 from tests.crash.explore import Explorer, Failed, parse_replay
+from tests.crash.kills import kill_loop
 from tests.crash.scenarios import BY_NAME, SCENARIOS
 
 _WORDS = """
@@ -30,6 +31,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=5, metavar="N", help="of what is drawn from too many (5)")
     parser.add_argument("--scenario", action="append", choices=sorted(BY_NAME), help="only this one; may be repeated")
     parser.add_argument("--replay", metavar="WORD", help="come to one state again, and say which calls lead there")
+    parser.add_argument(
+        "--kills", type=int, metavar="N", help="kill so many real processes instead (make crash KILLS=N)"
+    )
     parser.add_argument("--list", action="store_true", help="say what the scenarios are")
     return parser.parse_args()
 
@@ -40,6 +44,8 @@ def main() -> int:
     if asked.list:
         print(table(("scenario", "what happens"), [(each.name, each.about) for each in SCENARIOS]))
         return 0
+    if asked.kills is not None:
+        return kill_loop(asked.kills, asked.seed)
     return _replay(asked) if asked.replay else _explore(asked)
 
 
@@ -48,8 +54,9 @@ def _explore(asked: argparse.Namespace) -> int:
     began, cpu = time.monotonic(), time.process_time()
     rows, failed, total = [], [], 0
     for place, name in enumerate(names):
-        left = (asked.states - total) // (len(names) - place)
-        explorer = Explorer(BY_NAME[name], min(left, BY_NAME[name].most), asked.seed)
+        weights = [BY_NAME[each].weight for each in names[place:]]
+        share = (asked.states - total) * weights[0] // sum(weights)
+        explorer = Explorer(BY_NAME[name], share, asked.seed)
         started = time.process_time()
         try:
             explorer.run()

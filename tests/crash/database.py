@@ -33,6 +33,7 @@ class Transactions(sqlite3.Connection):
 
     is_nested = False
     is_inside = False
+    writes = False
     calls: Calls
     committed: Callable[[bool], None]
 
@@ -41,14 +42,9 @@ class Transactions(sqlite3.Connection):
         if sql == "COMMIT":
             return self._commit()
         if sql.startswith("BEGIN"):
-            self.is_inside = True
-            return super().execute("SAVEPOINT outermost" if self.is_nested else sql)
+            return self._begin(sql)
         if sql == "ROLLBACK":
-            self.is_inside = False
-            if not self.is_nested:
-                return super().execute(sql)
-            super().execute("ROLLBACK TO outermost")
-            return super().execute("RELEASE outermost")
+            return self._roll_back()
         return super().execute(sql, *values)
 
     @property
@@ -58,6 +54,22 @@ class Transactions(sqlite3.Connection):
 
     def close(self) -> None:
         """Stay: another process may come."""
+
+    def _begin(self, sql: str) -> sqlite3.Cursor:
+        """Inside the transaction that is taken back one that only reads needs nothing of its own."""
+        self.is_inside, self.writes = True, not self.is_nested or sql != "BEGIN"
+        if not self.writes:
+            return self.cursor()
+        return super().execute("SAVEPOINT outermost" if self.is_nested else sql)
+
+    def _roll_back(self) -> sqlite3.Cursor:
+        self.is_inside = False
+        if not self.is_nested:
+            return super().execute("ROLLBACK")
+        if self.writes:
+            super().execute("ROLLBACK TO outermost")
+            super().execute("RELEASE outermost")
+        return self.cursor()
 
     def _commit(self) -> sqlite3.Cursor:
         fails = self.calls.fails("commit")

@@ -148,7 +148,9 @@ class Promises:
         if world.calls.fault is None:
             left = [list(disk.seen.get(f"{ROOT}/{name}", NOTHING)) for name in ("partial", "uploads")]
             world.require("R3", not any(left), f"left behind: {left}")
-        _require(read_rows(world.connection), disk, world.facts)
+        rows = read_rows(world.connection)
+        world.require("R7", rows.messages == rows.stored and not rows.receipts, "a job was not brought to its end")
+        _require(rows, disk, world.facts)
 
 
 def _require(rows: Rows, disk: State, facts: Sequence[Fact]) -> None:

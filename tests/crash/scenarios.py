@@ -24,7 +24,6 @@ RAW = b"Subject: Holiday\r\n\r\na placeholder\r\n"
 ROT = b"rot"
 PLAIN = Traits()
 VALIDATOR = '"v"'
-TERMINAL = (State.STORED, State.RECEIPTED)
 
 
 def start(world: World) -> None:
@@ -41,8 +40,8 @@ class Scenario:
     run: Run
     traits: Traits = PLAIN
     before: Run = start
-    most: int = 1 << 30
-    """States that are enough: what is beyond is like what was seen."""
+    weight: int = 10
+    """How large its share of the states is that are wanted."""
 
 
 def begin(world: World) -> None:
@@ -52,9 +51,7 @@ def begin(world: World) -> None:
     world.insist(lambda: world.done(store.queue.recover(NOW)))
     world.require("R7", not world.insist(lambda: world.done(store.queue.stuck())), "a job waits for nothing")
     live = frozenset(
-        partial_name(world.done(store.queue.fetch(each.origin, each.digest)))
-        for each in _jobs(world)
-        if each.state not in TERMINAL
+        partial_name(world.done(store.queue.fetch(each.origin, each.digest))) for each in waiting_jobs(world)
     )
     world.insist(lambda: world.done(store.blobs.sweep(live)))
 
@@ -82,15 +79,17 @@ def accept(world: World, name: str, data: bytes, raw: bytes = RAW) -> None:
 def pull(world: World, data: bytes = FILM, breaks: int = 0) -> None:
     """Jobs are leased until none waits; the first `breaks` transfers end in their middle."""
     attempts = 0
-    while waiting := [each for each in _jobs(world) if each.state not in TERMINAL]:
+    while waiting := waiting_jobs(world):
         attempts += 1
         world.require("R5", attempts <= MOST_TRIES + breaks + 1, f"{waiting[0].state} after {attempts} attempts")
         for lease in world.insist(lambda: world.done(world.store.queue.lease(RS, 1, NOW, frozenset()))):
             attempt(world, lease, data, breaks if lease.job.attempts <= breaks else 0)
 
 
-def _jobs(world: World) -> list[Job]:
-    return list(world.insist(lambda: world.done(world.store.queue.jobs(None, None, 0, 99))))
+def waiting_jobs(world: World) -> list[Job]:
+    """Those that are not stored yet."""
+    jobs = world.insist(lambda: world.done(world.store.queue.jobs(State.READY, None, 0, 9)))
+    return [*jobs, *world.insist(lambda: world.done(world.store.queue.jobs(State.NEW, None, 0, 9)))]
 
 
 def attempt(world: World, lease: Lease, data: bytes, breaks: int) -> None:
@@ -285,21 +284,21 @@ def rot(world: World) -> None:
 
 
 SCENARIOS = (
-    Scenario("first", "the first start on an empty disk, a small pull", one_pull, Traits(formatted=False), most=400),
+    Scenario("first", "the first start on an empty disk, a small pull", one_pull, Traits(formatted=False), weight=1),
     Scenario("deposit", "an attachment taken out of a message on its way", one_deposit),
     Scenario("whole", "an upload in one part, granted", partial(one_upload, part=len(FILM))),
     Scenario("damaged", "a damaged blob is put aside", damaged_bytes, before=rot),
     Scenario("small", "a pull that fits into memory", one_pull),
     Scenario("late", "a message whose bytes are here already", late_pull, Traits(small=0, tick=1.0)),
     Scenario("bodies", "small bodies, one of them twice", small_bytes),
-    Scenario("deposit-named", "the same without files without names", one_deposit, Traits(has_nameless=False)),
-    Scenario("collect", "blobs that nothing refers to are collected", collected_bytes, Traits(collects=True)),
-    Scenario("named", "the same without files without names", one_pull, Traits(has_nameless=False)),
-    Scenario("upload", "an upload in three parts, granted", one_upload),
+    Scenario("deposit-named", "the same, every file named", one_deposit, Traits(has_nameless=False), weight=14),
+    Scenario("collect", "blobs that nothing refers to are collected", collected_bytes, Traits(collects=True), weight=5),
+    Scenario("named", "a small pull, every file named", one_pull, Traits(has_nameless=False)),
+    Scenario("upload", "an upload in three parts, granted", one_upload, weight=14),
     Scenario("large", "a pull with checkpoints", one_pull, Traits(small=0, tick=1.0)),
     Scenario("dense", "a pull with a checkpoint after each block", one_pull, Traits(small=0, tick=3.0)),
     Scenario("broken", "a pull that breaks twice and goes on", partial(one_pull, breaks=2), Traits(small=0, tick=1.0)),
-    Scenario("twice", "two messages with the same bytes", two_pulls, Traits(small=0, tick=1.0)),
+    Scenario("twice", "two messages with the same bytes", two_pulls, Traits(small=0, tick=1.0), weight=7),
 )
 """Those of which there are few states stand first: the others have the more."""
 
