@@ -2,6 +2,7 @@
 outside."""
 
 import contextlib
+import functools
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from tests.mail.letters import Attachment, after, digest_of, with_attachments
 from tests.mail.pulling import TroubleCase, blob_of, restart
 from tests.support.mailhosts import MailHost
 from tests.support.mailprograms import Mailbox
+from tests.support.running import run
 
 MANY = 6
 
@@ -205,6 +207,29 @@ class MailServersInTrouble(TroubleCase):
         for head, files in letters:
             self.arrived(head, files, "")
         self.note("the sender's Postfix stopped while the filter has the message", 3, 3, 3 * letters[0][1][0].size)
+
+    def test_spool_is_full(self) -> None:
+        """The sender's mail server has no room for what the filter hands back: 452, and the message stays."""
+        head, files = self.film()
+        with self._without_room():
+            self.post(head, files)
+            self.until("it was told 452", lambda: "452" in str(self.foo.queue()))
+            self.assertEqual(self.inbox(BOB), [])
+        self.settle()
+        self.arrived(head, files, "the spool of the sender's mail server is full when the filter hands back")
+
+    @contextlib.contextmanager
+    def _without_room(self) -> Iterator[None]:
+        name = f"127.0.0.1:{self.foo.ports['reinject']}/inet/queue_minfree"
+        reload = functools.partial(run, "postfix", "-c", str(self.foo.etc), "reload")
+        self.foo.postconf("-P", f"{name}=900000000000000")
+        reload()
+        self.pause(1.0)
+        try:
+            yield
+        finally:
+            self.foo.postconf("-PX", name)
+            reload()
 
     def test_twice(self) -> None:
         """The same message handed in twice: two mails, both whole, and its bytes are pulled once."""
