@@ -86,9 +86,17 @@ class Doubt(WayInCase):
 
     def test_dns_comes_back(self) -> None:
         """The retry goes on as if nothing had been."""
+        self.comes_after(Verdict.TEMPORARY)
+
+    def test_dns_is_right_again(self) -> None:
+        """Nobody is called while it is bogus, and the message waits."""
+        self.comes_after(Verdict.BOGUS)
+
+    def comes_after(self, verdict: Verdict) -> None:
+        """The message is held while the key is so, and comes when that is over."""
         raw = self.signed()
-        self.world.zones.fake(self.signer.name, Verdict.TEMPORARY)
-        self.deliver(raw)
+        self.world.zones.fake(self.signer.name, verdict)
+        self.assertEqual((self.deliver(raw), self.bar.jobs()), ([450], []))
         self.world.zones.fake(self.signer.name, None)
         self.world.advance(120, 5)
         self.assertEqual(self.deliver(raw), [450])

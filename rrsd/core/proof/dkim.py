@@ -169,7 +169,13 @@ def _require_in_time(signature: Signature, now: Instant) -> None:
 
 
 def _verify(raw: bytes, candidate: _Candidate, found: Records, policy: Policy) -> Strength:
-    """What the proof rests on."""
+    """What the proof rests on.
+
+    A bogus key is none for now: signatures in DNS that have run out, or are forged on the way to us, may be right
+    later, and the message waits for that (RFC 4035 5.5).
+    """
+    if found.verdict is Verdict.BOGUS:
+        raise Unavailable(f"key is bogus in DNSSEC: {found.reason}")
     data = only_record(found)
     _require_good_key(parse_key(data), candidate.signature, policy)
     if found.verdict is not Verdict.SECURE and policy.needs_dnssec:
