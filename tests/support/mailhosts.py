@@ -295,8 +295,8 @@ class MailHosts:
         require_mail_servers()
         # The servers' own users come through here.
         self.folder.chmod(0o755)
-        self._prepare()
         try:
+            self._prepare()
             for host in self.hosts.values():
                 host.start()
             for host in self.hosts.values():
@@ -310,7 +310,8 @@ class MailHosts:
         """End everything; the logs stay."""
         with ThreadPoolExecutor() as pool:
             list(pool.map(MailHost.stop, self.hosts.values()))
-        self.servers.stop()
+        if hasattr(self, "servers"):  # it may be over before there were any
+            self.servers.stop()
 
     def logs(self) -> list[Path]:
         """Every log and audit trail."""
