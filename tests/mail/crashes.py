@@ -64,6 +64,26 @@ class CrashCase(AttachmentCase):
         self.send(message, *recipients)
         return message
 
+    def die_before_the_end(self, host: MailHost, way: Withholder, what: str) -> None:
+        """The host's rrsd dies with two messages that the next server has but for their end."""
+        way.withhold(Part.END, 2)
+        first, second = self.plain(BOB), self.film(1, DAVE)
+        self.held(way, 2)
+        self.kill(host)
+        way.relent()
+        self.revive(host)
+        self.require_once(what, (BOB, first, ()), (DAVE, second, (self.attachment(1),)))
+
+    def lose_connections(self, way: Withholder, what: str) -> None:
+        """One before the next server has the end, one after its yes."""
+        sent = []
+        for part in Part:
+            way.withhold(part, 1)
+            sent.append(self.plain(BOB))
+            self.held(way, 1)
+            way.cut()
+        self.require_once(what, *((BOB, each, ()) for each in sent))
+
     def copies(self, address: str, head: bytes, *files: Attachment) -> tuple[int, int]:
         """How often a message has arrived, and its octets; each copy is what was sent to the byte."""
         sent = digest_of(with_attachments(head, TEXT, *files)) if files else digest_of([head])
@@ -100,27 +120,12 @@ class WayOut(CrashCase):
     def test_it_has_it_not(self) -> None:
         """The end never reached it: it goes out again."""
         way = self.between(self.foo, "outbound_next", "reinject")
-        way.withhold(Part.END, 2)
-        first, second = self.plain(BOB), self.film(1, BOB)
-        self.held(way, 2)
-        self.kill(self.foo)
-        way.relent()
-        self.revive(self.foo)
-        what = "kill -9 of the sender's rrsd before Postfix had the end"
-        self.require_once(what, (BOB, first, ()), (BOB, second, (self.attachment(1),)))
+        self.die_before_the_end(self.foo, way, "kill -9 of the sender's rrsd before Postfix had the end")
 
     def test_connection_is_lost(self) -> None:
         """Nobody dies: what was taken is done, what was not goes again."""
         way = self.between(self.foo, "outbound_next", "reinject")
-        sent = []
-        for part in Part:
-            way.withhold(part, 1)
-            sent.append(self.plain(BOB))
-            self.held(way, 1)
-            way.cut()
-        self.require_once(
-            "the connection to Postfix lost before and after its 250", *((BOB, each, ()) for each in sent)
-        )
+        self.lose_connections(way, "the connection to Postfix lost before and after its 250")
 
     def test_signer_is_slow(self) -> None:
         """rrsd dies while Postfix waits for the signature: nobody knows before it has come."""
@@ -189,27 +194,12 @@ class WayIn(CrashCase):
     def test_it_has_it_not(self) -> None:
         """The end never reached it: it goes in again."""
         way = self.between(self.bar, "inbound_next", "lmtp")
-        way.withhold(Part.END, 2)
-        first, second = self.plain(BOB), self.film(1, DAVE)
-        self.held(way, 2)
-        self.kill(self.bar)
-        way.relent()
-        self.revive(self.bar)
-        what = "kill -9 of the recipient's rrsd before Dovecot had the end"
-        self.require_once(what, (BOB, first, ()), (DAVE, second, (self.attachment(1),)))
+        self.die_before_the_end(self.bar, way, "kill -9 of the recipient's rrsd before Dovecot had the end")
 
     def test_connection_is_lost(self) -> None:
         """Nobody dies."""
         way = self.between(self.bar, "inbound_next", "lmtp")
-        sent = []
-        for part in Part:
-            way.withhold(part, 1)
-            sent.append(self.plain(BOB))
-            self.held(way, 1)
-            way.cut()
-        self.require_once(
-            "the connection to Dovecot lost before and after its 250", *((BOB, each, ()) for each in sent)
-        )
+        self.lose_connections(way, "the connection to Dovecot lost before and after its 250")
 
 
 class Anywhere(CrashCase):
