@@ -43,7 +43,10 @@ from rrsd.roles.rra.operate import Operations
 from rrsd.roles.rra.ports import Mailbox, Subjects, Timers
 from rrsd.roles.rra.restore import Restoration, Restorer
 from rrsd.runtime.bell import Bell
+from rrsd.runtime.timers import Timers as Delays
 
+TURN = timedelta(seconds=30)
+"""How long a message waits while another one goes into its mailbox; then it comes again, and its connection is free."""
 MOST_LOOKED_AT = 16
 """Messages that are kept in memory while they are looked at."""
 
@@ -115,6 +118,22 @@ def pulls_of(means: Means, people: People, retrieving: Retrieving) -> AgentPulls
 
 
 @frozen
+class Patient:
+    """One place, that nobody waits for longer than `TURN`."""
+
+    lock: DeferredLock
+    timers: Delays
+
+    def acquire(self) -> Awaitable[object]:
+        """Wait for it; refuses with Unavailable."""
+        return self.timers.within(TURN, self.lock.acquire(), lambda: Unavailable("the mailbox is busy"))
+
+    def release(self) -> None:
+        """Give it back."""
+        self.lock.release()
+
+
+@frozen
 class WayIn:
     """The proxy, and what makes the mail server hurry."""
 
@@ -130,7 +149,7 @@ def build_way_in(means: Means, people: People, retrieving: Retrieving, relay: Re
         Malformed: the command of `[mail] flush` cannot be read.
     """
     pulls = pulls_of(means, people, retrieving)
-    turns = Turns(DeferredLock)
+    turns = Turns(lambda: Patient(DeferredLock(), means.effects.timers))
     mailboxes = ToMailboxes(relay, means.audit, turns, means.settings.mail.recipient_delimiter)
     placeholders = _placeholders(means, people, pulls, mailboxes)
     flusher = Flusher(

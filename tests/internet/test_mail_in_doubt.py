@@ -291,6 +291,19 @@ class Names(DoubtCase):
         self.assertEqual(self.deliver(PLAIN, queue="2"), [250])
         self.assertEqual(self.inbound().mailboxes.turns._lines, {})
 
+    def test_nobody_waits_for_ever(self) -> None:
+        """A mailbox that is busy for long: the message comes again, and its connection is free for others."""
+        self.inbox.slow = slow = Deferred[None]()
+        self.assertEqual(self.deliver(PLAIN, queue="1"), [])
+        first, self.inbox.slow = self.last, None
+        self.assertEqual(self.deliver(PLAIN, queue="2"), [])
+        self.world.advance(31, 1)
+        self.assertEqual((self.last.heard(), len(self.inbox.kept)), ([451], 0))
+        slow.callback(None)
+        self.world.internet.pump()
+        self.assertEqual((first.heard(), self.deliver(PLAIN, queue="2")), ([250], [250]))
+        self.assertEqual((len(self.inbox.kept), self.inbound().mailboxes.turns._lines), (2, {}))
+
     def test_stop(self) -> None:
         """Neither does a daemon that ends wait for the mailbox."""
         turns, held = self.inbound().mailboxes.turns, list[str]()
