@@ -276,6 +276,17 @@ class TooMuch(OutCase):
         self.assertEqual({line["refusal"] for line in self.foo.trail.of("send")}, {"too_large"})
         self.assertEqual(self.send(message(FILM[:2000]), "dave@plain.test"), 250)
 
+    def test_refused_after_a_wait(self) -> None:
+        """While it is open whether the message will be refused, nobody has it: the report would be about them too."""
+        self.told(too_large=TooLarge.REFUSE)
+        self.domain("torn.test")
+        self.publish("torn.test")
+        self.go_down("torn.test")
+        to = ("bob@bar.test", "dave@torn.test")
+        self.assertEqual((self.later(message(FILM), *to), self.next.kept), (451, []))
+        self.world.advance(301)
+        self.assertEqual((self.later(message(FILM), *to), self.next.kept, self.grants()), (552, [], []))
+
     def test_recipient_without_an_address(self) -> None:
         """Who can be granted nothing gets the message, however large."""
         self.assertEqual(self.send(message(FILM), "postmaster"), 250)

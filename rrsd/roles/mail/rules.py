@@ -139,6 +139,10 @@ class Forms:
             return Form.WHOLE if plain is Form.LINK else plain
         return form_for(self.standings[address.domain], size, waited, self.settings)
 
+    def may_be_refused(self, size: int) -> bool:
+        """Whether who cannot be asked now may turn out to be somebody for whom a message of `size` bytes is refused."""
+        return form_for(Standing.DOES_NOT, size, 0.0, self.settings) is Form.REFUSED
+
     def grouped(self, recipients: Sequence[ForwardPath], size: int, waited: float) -> dict[Form, list[ForwardPath]]:
         """The recipients by form, in the order in which the forms are dealt with."""
         groups: dict[Form, list[ForwardPath]] = {form: [] for form in Form}

@@ -141,6 +141,9 @@ class Dispatch:
         groups = mail.forms.grouped(recipients, mail.parcel.size, waited)
         if Form.REFUSED in groups:
             raise TooLarge("no mail can carry this")
+        if Form.LATER in groups and mail.forms.may_be_refused(mail.parcel.size):
+            # Nobody has it yet when it is refused: there is one reply, and one report, for all of them.
+            return {Form.LATER: recipients}
         if not has_placeholder:
             return {Form.WHOLE: recipients}
         if not any(isinstance(piece, Closing) for piece in mail.parcel.pieces):
