@@ -5,13 +5,17 @@ import socket
 import stat
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import click
 from attrs import asdict, frozen
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from twisted.internet.endpoints import clientFromString, serverFromString
 
+from rrsd.app.mail_in import command_of
+from rrsd.app.sealing import sealing_key
 from rrsd.app.token_service import registered_client
 from rrsd.cli.names import look_at_names
 from rrsd.cli.session import Session, pass_session
@@ -71,6 +75,7 @@ def look(settings: Settings, now: Instant, status: Callable[[str], tuple[bool, o
     level, text = look_at_names(settings)
     names = Finding(level, "names", text)
     findings = [*_keys(settings, now), *_certificate(settings, now), *_clients(settings), names, *_policies(settings)]
+    findings += _mail(settings)
     running = _daemon(status)
     findings.append(running)
     if running.level == "note":
@@ -145,6 +150,34 @@ def _clients(settings: Settings) -> Iterator[Finding]:
             yield Finding("error", about, f"{detail}: put it right in the settings")
         else:
             yield Finding("ok", about, client.method.value)
+
+
+def _mail(settings: Settings) -> Iterator[Finding]:
+    """What `[mail]` and `[imap]` name, read as the daemon reads it when it starts."""
+    mail, unused = settings.mail, object()
+    listeners = {"outbound": mail.outbound, "inbound": mail.inbound, "milter": mail.milter}
+    servers = {"[mail] outbound_next": mail.outbound_next, "[mail] inbound_next": mail.inbound_next}
+    commands = {"[mail] flush": mail.flush, "[mail] next_queue": mail.next_queue}
+    for name, description in listeners.items():
+        if description is not None and not description.startswith("/"):
+            yield from _unread(f"[mail] {name}", partial(serverFromString, unused, description))
+    for name, server in {**servers, "[imap] endpoint": settings.imap.endpoint}.items():
+        if server is not None:
+            yield from _unread(name, partial(clientFromString, unused, server))
+    for name, command in commands.items():
+        yield from _unread(name, partial(command_of, name, command))
+    yield from _unread("[mail] arc_key", partial(sealing_key, settings))
+
+
+def _unread(about: str, read: Callable[[], object]) -> Iterator[Finding]:
+    try:
+        read()
+    except LookupError:
+        return  # a socket of the service manager, which gives it to the daemon alone
+    except Malformed as problem:
+        yield Finding("error", about, f"{problem.detail.removeprefix(f'{about}: ')}: the daemon does not start with it")
+    except (ValueError, TypeError) as problem:
+        yield Finding("error", about, f"no such endpoint ({problem}): the daemon does not start with it")
 
 
 def _served(settings: Settings) -> list[str]:

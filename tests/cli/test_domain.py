@@ -122,6 +122,26 @@ class Check(Case):
         for word in ("nmae", "issuer", "nonsense"):
             self.assertIn(word, text)
 
+    def test_mail_that_the_daemon_does_not_start_with(self) -> None:
+        """Endpoints, commands and the key of seals are read as the daemon reads them, all at once."""
+        self.init("--development")
+        config = self.folder / "rrsd.ini"
+        wrong = (
+            "outbound = garbage", "inbound = tcp", "outbound_next = tcp:host", "inbound_next = smtp:host:24",
+            'flush = "postqueue', "arc = arc1",
+        )  # fmt: skip
+        more = "\n[mail]\n" + "".join(f"{line}\n" for line in wrong)
+        before = config.read_text()
+        config.write_text(before.replace("\n[mail]\n", more).replace("\n[imap]\n", "\n[imap]\nendpoint = x\n"))
+        status, text = self.check(now=NOW + 60)
+        self.assertEqual(status, os.EX_UNAVAILABLE)
+        for key in ("outbound", "inbound", "outbound_next", "inbound_next", "flush", "arc_key"):
+            self.assertRegex(text, rf"error  \[mail\] {key} .* the daemon does not start with it")
+        self.assertIn("[imap] endpoint", text)
+        good = "\n[mail]\noutbound = systemd:domain=INET:index=1\ninbound = /run/rrsd/lmtp\n"
+        config.write_text(before.replace("\n[mail]\n", good))
+        self.assertNotIn("does not start", self.check(now=NOW + 60)[1])
+
     def test_clients_of_the_token_service(self) -> None:
         """Each client of the settings is tried as the daemon would register it, and its files are read."""
         self.init("--development")

@@ -13,7 +13,7 @@ from rrsd.cli.check import Finding
 from rrsd.cli.init import Plan, first_values, make
 from rrsd.cli.mail.check import look
 from rrsd.cli.mail.lines import MAIN, MASTER, Around, Line
-from rrsd.cli.mail.places import Place, listener, server
+from rrsd.cli.mail.places import Place, is_exposed, listener, server
 from rrsd.cli.mail.postconf import Postconf, compared, fits
 from rrsd.cli.main import run
 from rrsd.config.settings import parse_settings
@@ -44,6 +44,13 @@ class Places(SynchronousTestCase):
             self.assertRaises(Malformed, listener, bad)
         for bad in ("", "tcp:host", "tcp:host:x", "unix:", "tls:host:24"):
             self.assertRaises(Malformed, server, bad)
+
+    def test_open_to_other_hosts(self) -> None:
+        """Twisted listens at every address unless one is named."""
+        for bad in ("tcp:25", "tcp6:25", "tcp:25:interface=192.0.2.1", "tcp:25:interface=mx", "tcp:25:interface="):
+            self.assertTrue(is_exposed(bad), bad)
+        for good in (OUT, "tcp6:25:interface=\\:\\:1", "tcp:25:interface=localhost", "unix:/run/x", "x"):
+            self.assertFalse(is_exposed(good), good)
 
     def test_said(self) -> None:
         """As Postfix and Twisted write them."""
@@ -186,18 +193,26 @@ class Check(MailCase):
         for each in self.servers.values():
             self.addCleanup(each.close)
 
-    def findings(self, verify: Any = lambda _: {"believed": True, "sentence": "foo.test is believed"}) -> list[Finding]:
+    def believed(self, _: str) -> Mapping[str, Any]:
+        """What discovery says of us."""
+        return {"believed": True, "sentence": "foo.test is believed"}
+
+    def findings(self, verify: Any = None) -> list[Finding]:
         """What is found, with no Postfix on this host."""
+        return look(parse_settings(self.settings_text()), Around(), verify or self.believed, None)
+
+    def settings_text(self, **changes: str) -> str:
+        """An INI file that names the servers."""
         ports = {name: each.port for name, each in self.servers.items()}
         given = {
             "outbound": f"tcp:{ports['outbound']}:interface=127.0.0.1",
             "inbound": f"tcp:{ports['inbound']}:interface=127.0.0.1",
             **{name: f"tcp:127.0.0.1:{ports[name]}" for name in ("outbound_next", "inbound_next")},
+            **changes,
         }
         mail = {("mail", key): value for key, value in given.items()}
         make(self.plan, instant(NOW), first_values(self.plan) | mail)
-        settings = parse_settings(self.plan.config.read_text())
-        return look(settings, Around(), verify, None)
+        return self.plan.config.read_text()
 
     def errors(self, **more: Any) -> Mapping[str, str]:
         """What is wrong."""
@@ -217,6 +232,13 @@ class Check(MailCase):
         self.servers["outbound_next"] = bare = Server("PIPELINING", "8BITMIME", "DSN", "SMTPUTF8")
         self.addCleanup(bare.close)
         self.assertIn("smtpd_authorized_xforward_hosts", self.errors()["[mail] outbound_next"])
+
+    def test_open_filter(self) -> None:
+        """A filter without an interface is an open relay."""
+        settings = parse_settings(self.settings_text(outbound=f"tcp:{self.servers['outbound'].port}"))
+        (found,) = [each for each in look(settings, Around(), self.believed, None) if "open to" in each.text]
+        self.assertEqual((found.level, found.about), ("error", "[mail] outbound"))
+        self.assertIn("interface=127.0.0.1", found.text)
 
     def test_no_mail_server(self) -> None:
         """Somebody else has the port."""

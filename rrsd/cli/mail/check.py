@@ -8,7 +8,7 @@ from typing import Any
 from rrsd.app.sealing import sealing_key
 from rrsd.cli.check import Finding
 from rrsd.cli.mail.lines import Around, lines_of
-from rrsd.cli.mail.places import Place, listener, server
+from rrsd.cli.mail.places import Place, is_exposed, listener, server
 from rrsd.cli.mail.postconf import Postconf, compared
 from rrsd.cli.mail.talk import announced
 from rrsd.config.settings import Settings
@@ -24,6 +24,12 @@ _REINJECTION = {
     "DSN": "reports that senders ask for are lost here: take dsn out of smtpd_discard_ehlo_keywords",
     "8BITMIME": "take 8bitmime out of smtpd_discard_ehlo_keywords",
     "SMTPUTF8": "addresses in UTF-8 are refused: postconf -e smtputf8_enable=yes",
+}
+
+_EXPOSED = {
+    "outbound": "whoever reaches it sends mail through this host, to anywhere",
+    "inbound": "whoever reaches it writes into the mailboxes, past the mail server",
+    "milter": "whoever reaches it has us ask DNS",
 }
 
 Verify = Callable[[str], Mapping[str, Any]]
@@ -46,6 +52,7 @@ def look(
     if mail.inbound is not None:
         findings.append(_spoken("[mail] inbound", listener(mail.inbound), {"XFORWARD": ""}, is_lmtp=True))
         findings.append(_spoken("[mail] inbound_next", server(mail.inbound_next), {}, is_lmtp=True))
+    findings += _exposed({"outbound": mail.outbound, "inbound": mail.inbound, "milter": mail.milter})
     if postconf is None:
         findings.append(Finding("note", "Postfix", "no postconf here: compare with rrsctl mail setup by hand"))
     else:
@@ -65,6 +72,15 @@ def _spoken(about: str, place: Place, wanted: Mapping[str, str], *, is_lmtp: boo
     if missing:
         return Finding("error", about, f"{where}: {'; '.join(missing)}")
     return Finding("ok", about, f"{where} answers: {', '.join(sorted(offers))}")
+
+
+def _exposed(listeners: Mapping[str, str | None]) -> Iterator[Finding]:
+    """Mail servers are believed: a listener for one of them is for nobody else."""
+    for name, description in listeners.items():
+        if description is not None and is_exposed(description):
+            mend = "write interface=127.0.0.1 behind its port, or keep others away with a packet filter"
+            level = "note" if "interface=" in description else "error"
+            yield Finding(level, f"[mail] {name}", f"{description} is open to other hosts: {_EXPOSED[name]}: {mend}")
 
 
 def _introduced(domain: str, verify: Verify) -> Finding:

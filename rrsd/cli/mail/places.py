@@ -1,6 +1,7 @@
 """Where mail servers and filters listen, in the words of each program."""
 
 import re
+from ipaddress import ip_address
 
 from attrs import frozen
 
@@ -51,6 +52,21 @@ def listener(description: str) -> Place:
     if kind in {"tcp", "tcp6"} and words and words[0].isdigit():
         return Place(options.get("interface") or ("::1" if kind == "tcp6" else "127.0.0.1"), int(words[0]))
     raise Malformed(f"{description}: write it as tcp:10025:interface=127.0.0.1")
+
+
+def is_exposed(description: str) -> bool:
+    """Whether a listener is reached from other hosts; False for what `listener` refuses to read.
+
+    Twisted listens at every address of this host unless an interface is named.
+    """
+    kind, *words = _words(description)
+    if kind not in {"tcp", "tcp6"}:
+        return False
+    host = dict(word.partition("=")[::2] for word in words[1:]).get("interface") or "0.0.0.0"
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
 
 
 def server(description: str) -> Place:
