@@ -96,6 +96,7 @@ def bench(contests: tuple[str, ...], quick: bool, runs: int | None, **given: Any
       python -m bench large --runs 9 --huge
       python -m bench --page docs/operator/performance.rst
       python -m bench.replays                    the memory of what may be used once, alone, up to 10^6 entries
+      python -m bench.queue                      the pull queue: 10^6 jobs, others' trouble, a server that is dead
 
     Compare figures of one run only. Nothing else should run: the load of the machine is measured before and after.
     """

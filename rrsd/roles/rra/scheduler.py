@@ -90,8 +90,8 @@ class Scheduler:
             return held_back
         for origin in [origin for origin, lane in self._lanes.items() if lane.is_empty]:
             del self._lanes[origin]
-        for origin, lane in list(self._lanes.items()):
-            self._staff(origin, lane, now)
+        for origin in [origin for origin, lane in self._lanes.items() if lane.waiting]:
+            self._staff(origin, self._lanes[origin], now)
         probes, is_more = await self.picker.refill(now)
         for origin in probes:
             await self._probe(origin, now)

@@ -100,7 +100,7 @@ class PickingTests(SynchronousTestCase):
     def test_damaged_receipt(self) -> None:
         """A receipt whose job cannot be read is told apart from those that can."""
         for n in range(2):
-            number = jobs.add(self.connection, job(digest_of(bytes([n])), n))
+            (number,) = jobs.add(self.connection, job(digest_of(bytes([n])), n))
             self.connection.execute(
                 "INSERT INTO receipts (job, due, jti, tries) VALUES (?, 0, ?, 0)", (number, f"j{n}")
             )
@@ -120,13 +120,13 @@ class PickingTests(SynchronousTestCase):
         poison, good = digest_of(b"poison"), digest_of(b"good")
         for n in range(1001):
             jobs.add(self.connection, job(poison, n))
-        number = jobs.add(self.connection, job(good, 1001))
+        (number,) = jobs.add(self.connection, job(good, 1001))
         self.assertEqual(picking.pick(self.connection, RS, 1, NOW, {poison}), [number])
 
     def test_poison_that_waits_is_never_looked_at(self) -> None:
         """A thousand jobs that are due tomorrow, and a thousand of a destination that is left alone, cost a good job
         nothing: as many steps as if they were not there."""
-        good = jobs.add(self.connection, job(digest_of(b"good"), 1, OTHER_RS, "m2"))
+        (good,) = jobs.add(self.connection, job(digest_of(b"good"), 1, OTHER_RS, "m2"))
         alone = self.steps(OTHER_RS)
         for n in range(1000):
             digest = digest_of(n.to_bytes(2, "big"))

@@ -8,6 +8,7 @@ from rrsd.core.values.addresses import Address
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Change, Counts, HistoryRow, Job, State
 from rrsd.core.values.peers import Origin
+from rrsd.drivers.store.sql import turns
 from rrsd.drivers.store.sql.engine import Connection
 from rrsd.drivers.store.sql.picking import WAITING, add_history
 from rrsd.drivers.store.sql.rows import (
@@ -24,6 +25,7 @@ from rrsd.drivers.store.sql.rows import (
 )
 from rrsd.drivers.store.sql.transfers import clear
 
+_IN_LINE = ("new", "ready", "deferred", "needs_auth", "no_space")
 _COLUMNS = JOB.count(",")  # without the number, which SQLite gives
 # `refusals` counts nothing: to drop the column would rewrite the table of a queue that may be long.
 _ADD = f"INSERT INTO jobs ({JOB.removeprefix('job, ')}, refusals) VALUES ({', '.join('?' * _COLUMNS)}, 0)"
@@ -68,11 +70,11 @@ _SLEEPING = f"SELECT job, state FROM jobs WHERE {_WOKEN} AND (?1 IS NULL OR cond
 _COMING = (State.NEW, State.READY, State.LEASED, State.DEFERRED, State.NEEDS_AUTH, State.NO_SPACE, State.HELD)
 
 
-def add(connection: Connection, job: Job) -> int:
-    """Write a new job; the number that it got."""
-    number = connection.execute(_ADD, job_row(job)).lastrowid
-    assert number is not None
-    return number
+def add(connection: Connection, *jobs: Job) -> list[int]:
+    """Write new jobs; the numbers that they got."""
+    numbers = [connection.execute(_ADD, job_row(job)).lastrowid for job in jobs]
+    turns.came(connection, [job for job in jobs if job.state.value in _IN_LINE])
+    return [number for number in numbers if number is not None]
 
 
 def find(connection: Connection, number: int) -> Job:

@@ -66,7 +66,7 @@ def accept(connection: Connection, message: Message, jobs: Sequence[Job]) -> Mes
     if not added.rowcount:
         return None
     number = added.lastrowid
-    numbers = {job.index: job_rows.add(connection, job) for job in jobs}
+    numbers = dict(zip((job.index for job in jobs), job_rows.add(connection, *jobs), strict=True))
     parts = tuple(evolve(part, job=numbers.get(part.index, part.job)) for part in message.parts)
     connection.executemany(_ADD_PART, [_part_row(number, part) for part in parts])
     return evolve(message, parts=parts)

@@ -4,18 +4,18 @@ Every statement is a walk along an index. A destination that is left alone is on
 many jobs wait behind it; a job that is not due is never looked at.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from attrs import frozen
 
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Ask, Candidate, Looked
+from rrsd.core.values.jobs import Ask, Candidate, Job, Looked
 from rrsd.core.values.peers import Origin
 from rrsd.drivers.store.sql.engine import Connection
 from rrsd.drivers.store.sql.picking import WAITING
-from rrsd.drivers.store.sql.rows import PRIORITIES, UNREADABLE, instant_of, origin_of
+from rrsd.drivers.store.sql.rows import PRIORITIES, RANKS, UNREADABLE, instant_of, origin_of
 
 AGAIN = 3600.0
 """Seconds after which a destination is looked at again although nothing was heard of it."""
@@ -23,6 +23,14 @@ MOST_TURNS = 64
 """Recipients and classes of one destination that are looked at together."""
 LEAST_OF_ONE = 4
 
+_CAME = """
+INSERT INTO turns (origin, recipient, priority, due) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET due = excluded.due WHERE due > excluded.due
+"""
+_CAME_AT = """
+INSERT INTO destinations (origin, due) VALUES (?, ?)
+ON CONFLICT DO UPDATE SET due = excluded.due WHERE due > excluded.due
+"""
 _ELIGIBLE = "SELECT origin FROM destinations WHERE due <= ? ORDER BY due LIMIT ?"
 _NEXT = "SELECT min(due) FROM destinations WHERE due > ?"
 _TURNS = "SELECT recipient, priority FROM turns WHERE origin = ? AND due <= ? ORDER BY due LIMIT ?"
@@ -52,6 +60,20 @@ class _Turn:
     @property
     def row(self) -> tuple[str, str, int]:
         return self.origin, self.recipient, self.rank
+
+
+def came(connection: Connection, jobs: Iterable[Job]) -> None:
+    """New jobs wait: their turns and destinations are due when the earliest of them is."""
+    dues: dict[tuple[str, str, int], float] = {}
+    origins: dict[str, float] = {}
+    for job in jobs:
+        if job.due is not None:
+            origin, due = str(job.origin), job.due.timestamp()
+            key = (origin, str(job.recipient), RANKS[job.priority])
+            dues[key] = min(due, dues.get(key, due))
+            origins[origin] = min(due, origins.get(origin, due))
+    connection.executemany(_CAME, [(*key, due) for key, due in dues.items()])
+    connection.executemany(_CAME_AT, list(origins.items()))
 
 
 def eligible(connection: Connection, now: Instant, most: int) -> tuple[list[Origin], list[str]]:
