@@ -4,8 +4,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from typing_extensions import override
-
 from rrsd.cli.demo.daemons import Daemon
 from tests.mail.attachments import MIB
 from tests.mail.case import BOB
@@ -16,13 +14,7 @@ DISK = 24 * MIB
 
 
 class FullDisks(TroubleCase):
-    """Each daemon's folder of data, spool and database are on a file system of their own, for one test."""
-
-    @override
-    def setUp(self) -> None:
-        super().setUp()
-        for daemon in (self.sender, self.recipient):
-            self.move(daemon)
+    """A daemon's data, spool and database are on a file system of their own, for one test."""
 
     def move(self, daemon: Daemon) -> None:
         """Its data are on a small disk until the test is over, without the bytes of other tests' messages."""
@@ -66,6 +58,7 @@ class FullDisks(TroubleCase):
 
     def test_sender(self) -> None:
         """While the attachment comes in: the sender's mail server keeps the message."""
+        self.move(self.sender)
         filler = self.fill(self.sender, 3 * MIB)
         head, files = self.film(6 * MIB)
         self.post(head, files)
@@ -77,6 +70,7 @@ class FullDisks(TroubleCase):
 
     def test_recipient_pulls(self) -> None:
         """While it is pulled: the recipient's mail server keeps the placeholder."""
+        self.move(self.recipient)
         filler = self.fill(self.recipient, 4 * MIB)
         head, files = self.film(6 * MIB)
         self.post(head, files)
@@ -89,6 +83,7 @@ class FullDisks(TroubleCase):
 
     def test_recipient_delivers(self) -> None:
         """When it is put together: nothing can be written down, nothing comes twice."""
+        self.move(self.recipient)
         head, files = self.film(3 * MIB)
         self.bar.running.stop("dovecot")
         self.post(head, files)
