@@ -3,7 +3,7 @@
 Each may begin anywhere: it looks at what is there, as a daemon does after its start, and goes on to the end.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TypeAlias
 
@@ -13,7 +13,7 @@ from rrsd.core.refusals import Damaged, NoSpace, Refusal, Unavailable, Unknown
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.jobs import Change, Job, Lease, State, partial_name
 from rrsd.core.values.resources import Checkpoint, Grant
-from tests.crash.world import MOST_TRIES, Traits, World
+from tests.crash.world import MOST_TRIES, ROOT, Traits, World
 from tests.drivers.store.samples import ALICE, BOB, CAROL, NOW, RS, job, later, message_of, upload
 
 Run: TypeAlias = Callable[[World], None]
@@ -21,7 +21,11 @@ Run: TypeAlias = Callable[[World], None]
 BLOCK = 40
 FILM = bytes(index * 7 % 251 for index in range(5 * BLOCK))
 RAW = b"Subject: Holiday\r\n\r\na placeholder\r\n"
+OTHER = bytes(index * 11 % 253 for index in range(3 * BLOCK + 9))
+CONTENT = {digest_of(data): data for data in (FILM, OTHER)}
+"""What the sender has."""
 ROT = b"rot"
+_OVER = object()
 PLAIN = Traits()
 VALIDATOR = '"v"'
 
@@ -76,14 +80,14 @@ def accept(world: World, name: str, data: bytes, raw: bytes = RAW) -> None:
     world.tell("accepted", name)
 
 
-def pull(world: World, data: bytes = FILM, breaks: int = 0) -> None:
-    """Jobs are leased until none waits; the first `breaks` transfers end in their middle."""
+def pull(world: World, breaks: int = 0, most: int = 1) -> None:
+    """Up to `most` jobs are leased at once until none waits; the first `breaks` transfers end in their middle."""
     attempts = 0
     while waiting := waiting_jobs(world):
         attempts += 1
         world.require("R5", attempts <= MOST_TRIES + breaks + 1, f"{waiting[0].state} after {attempts} attempts")
-        for lease in world.insist(lambda: world.done(world.store.queue.lease(RS, 1, NOW, frozenset()))):
-            attempt(world, lease, data, breaks if lease.job.attempts <= breaks else 0)
+        leases = world.insist(lambda: world.done(world.store.queue.lease(RS, most, NOW, frozenset())))
+        side_by_side([attempt(world, each, breaks if each.job.attempts <= breaks else 0) for each in leases])
 
 
 def waiting_jobs(world: World) -> list[Job]:
@@ -92,11 +96,18 @@ def waiting_jobs(world: World) -> list[Job]:
     return [*jobs, *world.insist(lambda: world.done(world.store.queue.jobs(State.NEW, None, 0, 9)))]
 
 
-def attempt(world: World, lease: Lease, data: bytes, breaks: int) -> None:
+def side_by_side(runs: Iterable[Iterator[None]]) -> None:
+    """Each a step, in turn, until all are over."""
+    going = list(runs)
+    while going:
+        going = [each for each in going if next(each, _OVER) is not _OVER]
+
+
+def attempt(world: World, lease: Lease, breaks: int) -> Iterator[None]:
     """One attempt, as rrsd.roles.rra.flow makes it, and what the scheduler makes of its end."""
     after = evolve(lease.job, state=State.READY, due=NOW)
     try:
-        transfer(world, lease, data, breaks)
+        yield from transfer(world, lease, CONTENT[lease.job.digest], breaks)
         after = evolve(lease.job, state=State.STORED, stored=NOW)
     except (NoSpace, Unavailable, Damaged):
         pass
@@ -107,7 +118,7 @@ def attempt(world: World, lease: Lease, data: bytes, breaks: int) -> None:
         world.tell("stored", lease.job.message)
 
 
-def transfer(world: World, lease: Lease, data: bytes, breaks: int) -> None:
+def transfer(world: World, lease: Lease, data: bytes, breaks: int) -> Iterator[None]:
     """The bytes come, from where they are durable, and get their final name."""
     blobs, queue = world.store.blobs, world.store.queue
     if lease.here and _is_here(world, lease):
@@ -126,6 +137,7 @@ def transfer(world: World, lease: Lease, data: bytes, breaks: int) -> None:
             waiting = part.write(data[offset : offset + BLOCK])
             if waiting is not None:
                 world.done(waiting)
+            yield
         world.done(part.finish(digest_of(data), len(data)))
     except Damaged:
         world.done(part.discard())
@@ -164,6 +176,16 @@ def one_pull(world: World, breaks: int = 0) -> None:
     begin(world)
     accept(world, "m1", FILM)
     pull(world, breaks=breaks)
+    receipts(world)
+    tidy(world)
+
+
+def together(world: World) -> None:
+    """Two pulls go on side by side: what is not synced of one may be lost without the other."""
+    begin(world)
+    accept(world, "m1", FILM)
+    accept(world, "m2", OTHER, RAW + b"other")
+    pull(world, most=2)
     receipts(world)
     tidy(world)
 
@@ -265,6 +287,12 @@ def collected_bytes(world: World) -> None:
     tidy(world)
 
 
+def cut_off(world: World) -> None:
+    """A first start that ended before all of its folders were made."""
+    for number in range(253):
+        world.files.make_folder(f"{ROOT}/blobs/{number:02x}")
+
+
 def damaged_bytes(world: World) -> None:
     """What is under a final name is not what the name says: it is put aside, and good bytes take its place."""
     begin(world)
@@ -285,20 +313,28 @@ def rot(world: World) -> None:
 
 SCENARIOS = (
     Scenario("first", "the first start on an empty disk, a small pull", one_pull, Traits(formatted=False), weight=1),
+    Scenario("again", "a start after one that was cut off, a small pull", one_pull, before=cut_off, weight=3),
     Scenario("deposit", "an attachment taken out of a message on its way", one_deposit),
     Scenario("whole", "an upload in one part, granted", partial(one_upload, part=len(FILM))),
     Scenario("damaged", "a damaged blob is put aside", damaged_bytes, before=rot),
     Scenario("small", "a pull that fits into memory", one_pull),
     Scenario("late", "a message whose bytes are here already", late_pull, Traits(small=0, tick=1.0)),
     Scenario("bodies", "small bodies, one of them twice", small_bytes),
-    Scenario("deposit-named", "the same, every file named", one_deposit, Traits(has_nameless=False), weight=14),
-    Scenario("collect", "blobs that nothing refers to are collected", collected_bytes, Traits(collects=True), weight=5),
-    Scenario("named", "a small pull, every file named", one_pull, Traits(has_nameless=False)),
-    Scenario("upload", "an upload in three parts, granted", one_upload, weight=14),
-    Scenario("large", "a pull with checkpoints", one_pull, Traits(small=0, tick=1.0)),
-    Scenario("dense", "a pull with a checkpoint after each block", one_pull, Traits(small=0, tick=3.0)),
-    Scenario("broken", "a pull that breaks twice and goes on", partial(one_pull, breaks=2), Traits(small=0, tick=1.0)),
-    Scenario("twice", "two messages with the same bytes", two_pulls, Traits(small=0, tick=1.0), weight=7),
+    Scenario("deposit-named", "the same, every file named", one_deposit, Traits(has_nameless=False), weight=20),
+    Scenario("collect", "blobs that nothing refers to are collected", collected_bytes, Traits(collects=True), weight=4),
+    Scenario("named", "a small pull, every file named", one_pull, Traits(has_nameless=False), weight=14),
+    Scenario("upload", "an upload in three parts, granted", one_upload, weight=24),
+    Scenario("large", "a pull with checkpoints", one_pull, Traits(small=0, tick=1.0), weight=12),
+    Scenario("dense", "a pull with a checkpoint after each block", one_pull, Traits(small=0, tick=3.0), weight=12),
+    Scenario("together", "two pulls side by side", together, Traits(small=0, tick=2.0), weight=9),
+    Scenario(
+        "broken",
+        "a pull that breaks twice and goes on",
+        partial(one_pull, breaks=2),
+        Traits(small=0, tick=1.0),
+        weight=9,
+    ),
+    Scenario("twice", "two messages with the same bytes", two_pulls, Traits(small=0, tick=1.0), weight=6),
 )
 """Those of which there are few states stand first: the others have the more."""
 

@@ -1,7 +1,8 @@
 """The checker finds what it is there for: each planted defect, by the name of the promise that it breaks."""
 
 import contextlib
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from functools import partial
 from sqlite3 import Connection
 
@@ -65,10 +66,11 @@ class Planted(SynchronousTestCase):
     def test_stored_comes_before_name(self) -> None:
         """STORED is committed before the bytes have their final name."""
         transfer, tell = scenarios.transfer, World.tell
-        put_off: list[partial[None]] = []
+        put_off: list[partial[deque[None]]] = []
 
-        def early(world: World, lease: Lease, data: bytes, breaks: int) -> None:
-            put_off[:] = [partial(transfer, world, lease, data, breaks)]
+        def early(world: World, lease: Lease, data: bytes, breaks: int) -> Iterator[None]:
+            put_off[:] = [partial(deque, transfer(world, lease, data, breaks), 0)]
+            return iter(())
 
         def late(self: World, *fact: str | int) -> None:
             if fact[0] == "stored":

@@ -4,8 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias, TypeVar
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from rrsd.core.refusals import NoSpace, Unavailable
 from rrsd.core.values.instants import Instant
@@ -118,14 +116,12 @@ class World:
 
     def done(self, work: Awaitable[T]) -> T:
         """What the work returns or raises; it must not wait for anything."""
-        ended: list[T | Failure] = []
-        Deferred.fromCoroutine(_awaited(work)).addBoth(ended.append)
-        if not ended:
-            raise Broken("R7", "work waits for something that never comes")
-        (result,) = ended
-        if isinstance(result, Failure):
-            result.raiseException()
-        return result
+        try:
+            _awaited(work).send(None)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        raise Broken("R7", "work waits for something that never comes")
 
     def insist(self, work: Callable[[], T]) -> T:
         """What comes of it when it is tried again after this host could not store; not for ever (R5)."""
