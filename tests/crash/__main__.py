@@ -64,10 +64,10 @@ def _explore(asked: argparse.Namespace) -> int:
             failed.append(state)
         count = explorer.count
         total += count.states
-        figures = (count.calls, count.faults, count.crashes, count.states)
+        figures = (count.calls, f"{count.faults} of {count.most_faults}", count.crashes, count.states)
         rows.append((name, *map(str, figures), f"{time.process_time() - started:.1f} s"))
     took = time.process_time() - cpu
-    print(table(("scenario", "calls", "of them failed", "crashes", "distinct states", "processor"), rows))
+    print(table(("scenario", "calls", "failed in turn", "crashes", "distinct states", "processor"), rows))
     for each in failed:
         print(f"\nbroken: {each}\n    again: python -m tests.crash --seed {asked.seed} --replay '{each.replay}'")
     ran = f"{took:.0f} s of one processor ({time.monotonic() - began:.0f} s passed), seed {asked.seed}"

@@ -87,6 +87,7 @@ class Count:
     states: int = 0
     calls: int = 0
     faults: int = 0
+    most_faults: int = 0
 
 
 @define(eq=False)
@@ -114,6 +115,7 @@ class Explorer:
         first = self.beginning()
         world = self._recorded((), first, None)
         self._crashes((), None, world)
+        self.count.most_faults = len(list(self._faults(world)))
         for fault in self._faults(world):
             if self._is_enough:
                 return self.count
