@@ -14,7 +14,7 @@ from rrsd.cli.init import Plan, first_values, make
 from rrsd.cli.mail.check import look
 from rrsd.cli.mail.lines import MAIN, MASTER, Around, Line
 from rrsd.cli.mail.places import Place, is_exposed, listener, server
-from rrsd.cli.mail.postconf import Postconf, compared, fits
+from rrsd.cli.mail.postconf import Postconf, compared, fits, routed
 from rrsd.cli.main import run
 from rrsd.config.settings import parse_settings
 from rrsd.core.refusals import Malformed, Unavailable
@@ -273,6 +273,36 @@ class Check(MailCase):
         self.assertEqual(well.level, "ok")
         (gone,) = compared(Postconf(str(self.folder / "nothing")), lines)
         self.assertIn("run it by hand", gone.text)
+
+    def test_mail_that_goes_past_us(self) -> None:
+        """virtual_transport is said rightly, and the domain takes another one."""
+        lines = [Line(MAIN, "virtual_transport", "rrsdin:inet:[::1]:24", "x")]
+        ours = "virtual_mailbox_domains"
+        for said, about in (
+            ({"mydestination": "localhost, foo.test"}, "main.cf mydestination"),
+            ({"mydestination": "foo.test", "local_transport": "local:"}, "main.cf mydestination"),
+            ({"mydestination": "localhost", ours: "bar.test"}, f"main.cf {ours}"),
+            ({"mydestination": "foo.test", "mailbox_transport": "rrsdin:inet:[::1]:24"}, ""),
+            ({"mydestination": "localhost", ours: "bar.test, foo.test"}, ""),
+            ({"mydestination": "localhost", ours: "hash:/etc/postfix/domains"}, ""),
+            ({"mydestination": "/etc/postfix/names", ours: "bar.test"}, ""),
+            ({"relay_domains": "foo.test"}, ""),
+            ({"mydestination": "foo.test", "transport_maps": "hash:/etc/postfix/transport"}, ""),
+        ):
+            found = list(routed(self.postconf(said), "foo.test", lines))
+            self.assertEqual([each.about for each in found], [about] * bool(about), said)
+        self.assertEqual(list(routed(self.postconf({"mydestination": "foo.test"}), "foo.test", [])), [])
+
+    def postconf(self, said: Mapping[str, str]) -> Postconf:
+        """A program that knows these parameters."""
+        script = self.folder / "postconf"
+        self.folder.mkdir(exist_ok=True)
+        known = "".join(
+            f"{name}) echo '{value.replace('$myhostname', 'foo.test')}' ;;\n" for name, value in said.items()
+        )
+        script.write_text(f'#!/bin/sh\ncase "$2" in\n{known}*) echo ;;\nesac\n')
+        script.chmod(0o755)
+        return Postconf(str(script))
 
     def test_lists(self) -> None:
         """More milters than ours may stand there, and commas may be blanks."""

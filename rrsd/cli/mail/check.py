@@ -9,7 +9,7 @@ from rrsd.app.sealing import sealing_key
 from rrsd.cli.check import Finding
 from rrsd.cli.mail.lines import Around, lines_of
 from rrsd.cli.mail.places import Place, is_exposed, listener, server
-from rrsd.cli.mail.postconf import Postconf, compared
+from rrsd.cli.mail.postconf import Postconf, compared, routed
 from rrsd.cli.mail.talk import announced
 from rrsd.config.settings import Settings
 from rrsd.core.refusals import Malformed, Refusal, Unavailable
@@ -56,7 +56,7 @@ def look(
     if postconf is None:
         findings.append(Finding("note", "Postfix", "no postconf here: compare with rrsctl mail setup by hand"))
     else:
-        findings += compared(postconf, lines)
+        findings += [*compared(postconf, lines), *routed(postconf, str(settings.domain.name), lines)]
     findings.append(_introduced(str(settings.domain.name), verify))
     return [*findings, *_signed(settings, selector), *_sealed(settings)]
 

@@ -51,6 +51,10 @@ class Postconf:
         said = self._said("-M", line.name)
         return None if not said else said.splitlines()[0].strip()
 
+    def words(self, name: str) -> tuple[str, ...]:
+        """The words of a parameter of main.cf, with what they refer to put in."""
+        return tuple(_words(self._said("-xh", name) or ""))
+
     def _said(self, *words: str) -> str | None:
         place = ["-c", self.folder] if self.folder else []
         try:
@@ -82,6 +86,29 @@ def compared(postconf: Postconf, lines: Sequence[Line]) -> Iterator[Finding]:
             yield Finding(level, f"{line.file} {line.name}", f"{stands}: {line.command}")
     if not wrong:
         yield Finding("ok", "Postfix", "it is told everything that rrsctl mail setup prints")
+
+
+def routed(postconf: Postconf, domain: str, lines: Sequence[Line]) -> Iterator[Finding]:
+    """Whether mail for the domain takes the transport that leads through rrsd: `virtual_transport` is that of
+    virtual_mailbox_domains alone, and a domain in mydestination has another one."""
+    ways = {line.value for line in lines if (line.file, line.name) == (MAIN, "virtual_transport")}
+    if not ways or not postconf.works or postconf.words("transport_maps"):
+        return
+    way, virtual, local = ways.pop(), postconf.words("virtual_mailbox_domains"), postconf.words("mydestination")
+    others = (*virtual, *local, *postconf.words("relay_domains"))
+    if domain in local:
+        if (way,) not in (postconf.words("mailbox_transport"), postconf.words("local_transport")):
+            yield Finding(
+                "error", "main.cf mydestination",
+                f"{domain} is in it, so that its mail does not take virtual_transport, and goes past rrsd: take it out "
+                f"and put it into virtual_mailbox_domains, or for local users: postconf -e 'mailbox_transport={way}'",
+            )  # fmt: skip
+    elif domain not in others and not any("/" in each or ":" in each for each in others):
+        yield Finding(
+            "error", "main.cf virtual_mailbox_domains",
+            f"{domain} is not in it, and not in mydestination: its mail does not take virtual_transport, and goes past "
+            f"rrsd: postconf -e 'virtual_mailbox_domains={' '.join([*virtual, domain])}'",
+        )  # fmt: skip
 
 
 def fits(line: Line, found: str) -> bool:
