@@ -111,6 +111,14 @@ class State:
                 for name, number in names.items():
                     yield f"{folder}/{name}", self.contents[number].kept
 
+    def whole_key(self) -> int:
+        """Equal for disks of which crashes leave the same."""
+        places = {naming: place for place, naming in enumerate(self.namings)}
+        namings = [(each.folder, each.names, places.get(each.after) if each.after else None) for each in self.namings]
+        contents = [(number, each.kept, each.pending) for number, each in sorted(self.contents.items())]
+        kept = [(folder, tuple(names.items())) for folder, names in sorted(self.kept.items()) if names]
+        return hash((tuple(namings), tuple(contents), tuple(kept)))
+
     def key(self) -> int:
         """Equal for disks with the same files and folders, on which nothing is pending."""
         folders = [(folder, tuple(names)) for folder, names in self.kept.items() if folder[-1:] == "/"]

@@ -103,6 +103,7 @@ class Explorer:
     _versions: Versions = field(factory=Versions, init=False)
     _promises: Promises = field(init=False)
     _seen: set[int] = field(factory=set, init=False)
+    _left: dict[int, tuple[int, list[tuple[Loss, State]]]] = field(factory=dict, init=False)
     _found: list[tuple[tuple[Step, ...], Moment]] = field(factory=list, init=False)
     _random: Random = field(init=False)
 
@@ -180,25 +181,37 @@ class Explorer:
         for moment in world.moments:
             if self._is_enough:
                 return
-            for loss in losses(moment.disk, self._random):
+            made, outcomes = self._outcomes(moment.disk)
+            self.count.crashes += made
+            for loss, disk in outcomes:
                 for commits in range(len(moment.versions)):
-                    self._crash((*steps, Step(fault, moment.number, evolve(loss, commits=commits))), moment)
+                    step = Step(fault, moment.number, evolve(loss, commits=commits))
+                    self._crash((*steps, step), moment, disk)
             if not moment.disk.doomed:
                 self._kill((*steps, Step(fault, moment.number, None)), moment)
 
-    def _crash(self, steps: tuple[Step, ...], moment: Moment) -> None:
-        loss = steps[-1].loss
-        assert loss is not None
-        self.count.crashes += 1
-        after = self._after(moment, loss)
+    def _outcomes(self, disk: State) -> tuple[int, list[tuple[Loss, State]]]:
+        """How many losses were tried, and one for each disk that they leave. Many moments have the same disk."""
+        found = self._left.get(disk.whole_key())
+        if found is None:
+            left: dict[int, tuple[Loss, State]] = {}
+            tried = list(losses(disk, self._random))
+            for loss in tried:
+                after = crashed(disk, loss)
+                left.setdefault(after.key(), (loss, after))
+            found = self._left[disk.whole_key()] = (len(tried), list(left.values()))
+        return found
+
+    def _crash(self, steps: tuple[Step, ...], moment: Moment, disk: State) -> None:
+        after = self._after(moment, steps[-1].loss, disk)
         if self._is_new((after.disk.key(), after.version, after.facts)):
             self._reopen(steps, after)
 
-    def _after(self, moment: Moment, loss: Loss | None) -> Moment:
-        """What the next process begins with."""
+    def _after(self, moment: Moment, loss: Loss | None, disk: State | None = None) -> Moment:
+        """What the next process begins with, on that disk if it is known."""
         if loss is None:
             return evolve(moment, disk=killed(moment.disk))
-        disk = crashed(moment.disk, loss)
+        disk = disk or crashed(moment.disk, loss)
         left = moment.versions[: len(moment.versions) - loss.commits]
         if not exists(disk.kept, ROOT):
             left = (self._versions.first(),)  # the rows went with the folder
@@ -245,7 +258,10 @@ class Explorer:
             world = self._recorded(steps[:place], moment, step.fault)
             moment = world.moments[min(step.moment, len(world.moments) - 1)]
             self._say(f"crash after: {moment.what}; not synced: {moment.disk.units()}; told: {moment.facts}")
-            (self._crash if step.loss else self._kill)(steps[: place + 1], moment)
+            if step.loss is None:
+                self._kill(steps[: place + 1], moment)
+            else:
+                self._crash(steps[: place + 1], moment, crashed(moment.disk, step.loss))
             moment = self._after(moment, step.loss)
         if not steps:
             self._recorded((), moment, None)
