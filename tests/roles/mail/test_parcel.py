@@ -105,6 +105,18 @@ class Parcels(FlowCase):
         self.assertEqual(taken.fingerprint, kept.fingerprint)
         self.assertIn(b"###", self.placeholder(taken, raw))
 
+    def test_given_back_in_other_blocks(self) -> None:
+        """At a retry the blocks are others and more or less was decoded when a line is wrong: it is the same message,
+        and who has it does not get it again."""
+        lines = encoded(bytes(range(256)) * 3000).split(b"\r\n")
+        lines[9000] = lines[9000][:40]
+        raw = message(b"\r\n".join(lines))
+        parcels = [self.parcel(raw, take=take, size=size) for take in (True, False) for size in (65536, 300, 100_000)]
+        for parcel in parcels:
+            self.assertEqual(self.run_now(joined(parcel.whole())), raw)
+            self.run_now(parcel.close())
+        self.assertEqual(len({parcel.fingerprint for parcel in parcels}), 1)
+
     def test_other_bytes_have_another_fingerprint(self) -> None:
         """In what stays, in what is taken, and in how it was written."""
         raw = message(encoded(DATA))

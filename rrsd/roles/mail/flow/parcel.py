@@ -15,11 +15,14 @@ from rrsd.roles.mail.rules import Closing, Kept, Lines, Piece, Taken, headers_to
 
 @define(eq=False)
 class _Part:
-    """The part that passes now: into a deposit, or, encoded again, to what is kept."""
+    """The part that passes now: into a deposit, or, encoded again, to what is kept. `start` and `before` are the size
+    of the spool and the fingerprint before it."""
 
     begin: Begin
     headers: bytes
     deposit: Deposit | None
+    start: int
+    before: "hashlib._Hash"
     encoder: Base64Lines = field(init=False)
     bytes_so_far: "hashlib._Hash" = field(factory=hashlib.sha256, init=False)
 
@@ -71,7 +74,6 @@ class Parcel:
                 self._fingerprint.update(step.data)
                 await self._keep(step.data)
             case Begin():
-                self._fingerprint.update(step.header)
                 await self._begin(step)
             case Some():
                 await self._some(step.data)
@@ -92,13 +94,14 @@ class Parcel:
             self.pieces.append(Kept(start, self.spool.size))
 
     async def _begin(self, begin: Begin) -> None:
-        headers = headers_to_keep(begin, self.taken)
-        deposit = None
+        headers, deposit = headers_to_keep(begin, self.taken), None
+        start, before = self.spool.size, self._fingerprint.copy()
+        self._fingerprint.update(begin.header)
         if headers is not None and await self.may_take():
             deposit = await self.deposits.begin()
         else:
             await self._keep(begin.header)
-        self._part = _Part(begin, headers or b"", deposit)
+        self._part = _Part(begin, headers or b"", deposit, start, before)
 
     async def _some(self, data: bytes) -> None:
         part = self._now()
@@ -137,12 +140,14 @@ class Parcel:
         if part.deposit is not None:
             await self._keep(part.begin.header)
             async for data in part.deposit.read():
-                part.bytes_so_far.update(data)
                 await self._keep(part.encoder.feed(data))
             await part.deposit.abort()
         await self._keep(part.encoder.finish())
         self._part = None
-        self._fingerprint.update(b"%b %d" % (part.bytes_so_far.digest(), part.begin.line))
+        # How much was decoded by now depends on the blocks that the message came in, and they differ at each retry.
+        self._fingerprint = part.before
+        async for data in self.spool.read(part.start, self.spool.size):
+            self._fingerprint.update(data)
 
     def _now(self) -> _Part:
         assert self._part is not None
