@@ -4,7 +4,7 @@ import smtplib
 
 from typing_extensions import override
 
-from tests.mail.case import BAR, BOB, LATE
+from tests.mail.case import ALICE, BAR, BOB, LATE
 from tests.mail.door import DIGEST, MULTIPART, PLACEHOLDER
 from tests.mail.letters import Attachment
 from tests.mail.pulling import TroubleCase, blob_of, restart
@@ -56,6 +56,24 @@ class Strangers(TroubleCase):
         self.assertEqual(self.knock(messages[0], f"nobody@{BAR}"), 550)
         self.require_arrived({BOB: messages, LATE: []}, "forged and hostile placeholders: as they came, no report")
         self.assertEqual(self.left(), 0)
+
+    def test_greetings(self) -> None:
+        """What a stranger calls itself comes to us in xtext, three octets for one: no message stays in the queue for
+        that, or keeps others there."""
+        sent = []
+        for name in (b"+" * 2000, "\u00e9".encode() * 900, b"a b\tc", b"[IPv6:::1]"):
+            sent.append(self.message(b"x\r\n", sender=LATE))
+            with smtplib.SMTP("127.0.0.1", self.bar.ports["mx"]) as stranger:
+                stranger.send(b"EHLO " + name + b"\r\n")
+                said = [stranger.getreply()[0], stranger.mail(LATE)[0], stranger.rcpt(BOB)[0]]
+                self.assertEqual([*said, stranger.data(sent[-1])[0]], [250] * 4)
+        sent.append(self.message(b"x\r\n"))
+        with smtplib.SMTP("127.0.0.1", self.foo.ports["submission"]) as program:
+            program.send(b"EHLO " + b"+" * 2000 + b"\r\n")
+            said = [program.getreply()[0], program.mail(ALICE)[0], program.rcpt(BOB)[0]]
+            self.assertEqual([*said, program.data(sent[-1])[0]], [250] * 4)
+        self.require_arrived({BOB: sent}, "strangers with long and odd names: their messages arrive")
+        self.assertNotIn("request longer", self.foo.log.read_text())
 
     def test_report_to_who_was_proved(self) -> None:
         """Whose domain has signed it hears, once, that its attachment will never arrive."""

@@ -17,6 +17,8 @@ from rrsd.runtime.timers import Timers
 
 T = TypeVar("T")
 UNKNOWN = "[UNAVAILABLE]"
+MOST_ATTRIBUTE = 255
+"""Characters of one attribute of XFORWARD."""
 MOST_KEPT = 8
 """Connections that wait for the next message; a mail server gives us a few messages at a time."""
 MOST_USES = 100
@@ -182,9 +184,11 @@ async def _or_break(talk: Talk, step: Awaitable[T]) -> T:
 
 
 def _forward(talk: Talk, envelope: Envelope) -> list[bytes]:
-    """The XFORWARD command. Whatever is not known is said to be: a server may remember the message before."""
+    """The XFORWARD command. Whatever is not known is said to be: a server may remember the message before. So is what
+    is so long that Postfix, which reads 2,048 octets of a line, would not come to the name of the message."""
     offered = talk.extensions.get("XFORWARD", "").upper().split()
-    known = {name: smtp.encode_xtext(value) for name, value in envelope.forwarded.items() if name in offered}
+    said = {name: smtp.encode_xtext(value) for name, value in envelope.forwarded.items() if name in offered}
+    known = {name: value for name, value in said.items() if len(value) <= MOST_ATTRIBUTE}
     if not known and not talk.has_forwarded:
         return []
     talk.has_forwarded = True

@@ -114,8 +114,8 @@ class Answers(SynchronousTestCase):
         """A server that talks nonsense, or for ever."""
         for bad in (b"hello\r\n", b"199 a\r\n", b"600 a\r\n", b"250-a\r\n251 b\r\n", b"250_a\r\n", b"\r\n"):
             self.assertRaises(Malformed, smtp.Replies().take, bad)
-        self.assertRaises(TooLarge, smtp.Replies().take, b"250 " + b"x" * 5000)
-        self.assertRaises(TooLarge, smtp.Replies().take, b"250 " + b"x" * 5000 + b"\n")
+        self.assertRaises(TooLarge, smtp.Replies().take, b"250 " + b"x" * 9000)
+        self.assertRaises(TooLarge, smtp.Replies().take, b"250 " + b"x" * 9000 + b"\n")
         self.assertRaises(TooLarge, smtp.Replies().take, b"250-a\r\n" * 200)
         self.assertRaises(Malformed, smtp.join_reply, [])
 

@@ -106,8 +106,17 @@ class Transactions(SynchronousTestCase):
         wrong.receive(b"A\r\n" * 9)
         self.assertEqual((codes(wrong), wrong.is_over), ([500, 500, 500, 421], True))
         long = session()
-        long.receive(b"NOOP " + b"x" * 5000)
+        long.receive(b"NOOP " + b"x" * 9000)
         self.assertEqual((codes(long), long.is_over), ([500], True))
+
+    def test_long_name_of_a_stranger(self) -> None:
+        """Postfix takes 2,048 octets after EHLO and hands them on in xtext: the message would never come in."""
+        made = session(has_xforward=True)
+        begin = BEGIN.replace(b"MAIL", b"XFORWARD PROTO=ESMTP HELO=" + b"+2B" * 2048 + b" IDENT=4A\r\nMAIL")
+        events = made.receive(begin + b"DATA\r\n")
+        self.assertIsInstance(events[0], Began)
+        assert isinstance(events[0], Began)
+        self.assertEqual(events[0].envelope.forwarded["IDENT"], "4A")
 
     def test_closing(self) -> None:
         """Whoever sends the rest of a message hears that it will not be kept."""

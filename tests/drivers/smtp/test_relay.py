@@ -253,7 +253,7 @@ class Kept(RelayCase):
     def test_next_message(self) -> None:
         """No second greeting; what one message said of its way is not the other's."""
         scene = Scene.of({"EHLO": "250-mx\r\n250-PIPELINING\r\n250 XFORWARD NAME IDENT"})
-        for forwarded in ({"IDENT": "1", "NAME": "a", "SOURCE": "x"}, {"IDENT": "2"}, {}):
+        for forwarded in ({"IDENT": "1", "NAME": "a", "SOURCE": "x"}, {"IDENT": "2", "NAME": "+" * 86}, {}):
             sent = evolve(envelope(), forwarded=forwarded)
             self.successResultOf(scene.internet.run(scene.relay.send(sent, blocks(*MESSAGE))))
         self.assertEqual(len(scene.server.scripts), 1)
