@@ -53,7 +53,8 @@ secrets: dev ## Nothing secret stands in any log that the last tests, or a demo 
 
 cover: dev ## Lines and branches of core, rules and flow: 100 % or fail
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m twisted.trial --reporter=text tests.core tests.roles tests.internet
+	$(BIN)/coverage run -m twisted.trial -j2 --reporter=text tests.core tests.roles tests.internet
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='$(CORED)' --fail-under=100
 
 interop: dev ## Strangers against rrsd: OAuth, JOSE, HTTP and DNS software in pinned versions (INTEROP=exchange for some)
