@@ -11,6 +11,7 @@ from rrsd.core.wire.mime_fields import Field, first_text, named, parse_fields, p
 
 MOST_DEPTH = 20
 MOST_FIELDS = 100_000  # header fields of all parts together: each costs a hundred times the four bytes that it takes
+OPAQUE = ("multipart/signed", "multipart/encrypted")  # RFC 1847 2: a whole that is for its reader's program alone
 IDENTITY = frozenset({"", "7bit", "8bit", "binary"})
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
@@ -35,7 +36,7 @@ class Part:
 def parse_parts(raw: bytes, fields: Sequence[Field], body: int, most: int) -> tuple[Part, ...]:
     """The leaves of the message with this header, in order; none when it is no multipart.
 
-    What is signed, and what has a transfer encoding that a multipart cannot have, is one leaf.
+    What is signed or encrypted as a whole, and what has a transfer encoding that a multipart cannot have, is one leaf.
 
     Raises:
         Malformed: a multipart has no boundary, no part or no end, or is nested deeper than `MOST_DEPTH`.
@@ -87,10 +88,10 @@ def boundary_of(fields: Sequence[Field]) -> str | None:
     """
     if len(named(fields, "content-type")) != 1 or not has_identity_encoding(fields):
         return None
-    text = first_text(fields, "content-type")
-    if not text.lower().startswith("multipart/") or text.lower().startswith("multipart/signed"):
+    text = first_text(fields, "content-type").lower()
+    if not text.startswith("multipart/") or text.startswith(OPAQUE):
         return None
-    media = parse_media(text)
+    media = parse_media(first_text(fields, "content-type"))
     boundary = "" if media is None else media.parameters.get("boundary", "")
     if not _BOUNDARY.fullmatch(boundary):
         raise Malformed("multipart boundary")

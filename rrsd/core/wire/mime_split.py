@@ -52,7 +52,7 @@ Token: TypeAlias = Header | Content | Delimiter
 
 @define(eq=False)
 class Splitter:
-    """Makes tokens; as `rrsd.core.wire.mime_parts` it looks into no signed part."""
+    """Makes tokens; as `rrsd.core.wire.mime_parts` it looks into no signed or encrypted part."""
 
     _buffer: bytes = field(default=b"", init=False)
     _at: int = field(default=0, init=False)  # what comes before it in the buffer has its tokens

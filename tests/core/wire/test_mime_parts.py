@@ -66,6 +66,15 @@ class ParseParts(SynchronousTestCase):
         self.assertEqual(parts_of(message("--b1--", content_type="multipart/signed; boundary=b1")), ())
         self.assertEqual(parts_of(message("--b1--", content_type="text/plain")), ())
 
+    def test_encrypted_as_a_whole(self) -> None:
+        """Nothing is taken from multipart/encrypted, and nothing in it stands for an attachment."""
+        inner = ("--b2", "Content-Transfer-Encoding: base64", "", "aaaa", "--b2--")
+        for kind in ("multipart/encrypted", "Multipart/Encrypted"):
+            field = f'{kind}; protocol="application/pgp-encrypted"; boundary=b2'
+            self.assertEqual(parts_of(message(*inner, content_type=field)), ())
+            raw = message("--b1", f"Content-Type: {field}", "", *inner, "--b1--")
+            self.assertEqual(bodies_of(raw), ["".join(f"{line}\r\n" for line in inner).encode()])
+
     def test_broken(self) -> None:
         """A multipart without a usable boundary, a part or an end is refused."""
         for raw in (

@@ -128,6 +128,13 @@ class Taking(SynchronousTestCase):
         self.require(signed + b"--b\r\n" + FILE + good + b"--b--\r\n")
         self.require(message(FILE + good, end=b""))
 
+    def test_encrypted_as_a_whole(self) -> None:
+        """What stands in multipart/encrypted stays, be it the message or a part of one."""
+        inner = b"--i\r\n" + FILE + encoded(DATA) + b"--i--\r\n"
+        kind = b'multipart/encrypted; protocol="application/pgp-encrypted"; boundary=i\r\n\r\n'
+        self.require(b"From: alice@foo.test\r\nContent-Type: " + kind + inner)
+        self.require(message(b"Content-Type: " + kind + inner, FILE + encoded(DATA)), DATA)
+
     def test_named_text_and_inner_parts(self) -> None:
         """A text with a name is an attachment; parts of inner multiparts are taken too, and no notice goes there."""
         named = FILE.replace(b"video/mp4", b"text/csv")
