@@ -10,6 +10,7 @@ from attrs import frozen
 from rrsd.config.ini import Mistake
 from rrsd.config.least import mistaken_limits
 from rrsd.config.load import parse_whole
+from rrsd.config.mail import mistaken_mail
 from rrsd.config.resolver import mistaken_resolver
 from rrsd.core.proof.times import SKEW
 from rrsd.core.values.addresses import Domain
@@ -134,6 +135,7 @@ def contradictions(settings: Settings) -> Iterator[Mistake]:
     yield from _foreign(settings)
     yield from mistaken_resolver(settings.dns)
     yield from mistaken_limits(settings)
+    yield from mistaken_mail(settings.mail)
     for section, shorter, longer in _ORDERED:
         room = getattr(settings, section)
         if getattr(room, shorter) > getattr(room, longer):

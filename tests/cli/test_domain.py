@@ -128,7 +128,7 @@ class Check(Case):
         config = self.folder / "rrsd.ini"
         wrong = (
             "outbound = garbage", "inbound = tcp", "outbound_next = tcp:host", "inbound_next = smtp:host:24",
-            'flush = "postqueue', "arc = arc1",
+            'flush = "postqueue -i {id}', "arc = arc1",
         )  # fmt: skip
         more = "\n[mail]\n" + "".join(f"{line}\n" for line in wrong)
         before = config.read_text()

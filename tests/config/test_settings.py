@@ -94,6 +94,21 @@ class Whole(SynchronousTestCase):
         self.assertFalse(is_within(parse_domain("evilfoo.test"), foo))
         self.assertFalse(is_within(parse_domain("foo.test.bar.test"), foo))
 
+    def test_mail_that_cannot_be_meant(self) -> None:
+        """What would do nothing, or harm, is a mistake that says what to write."""
+        for key, bad, right in (
+            ("flush", ("postqueue -i", "postqueue -f {ID}"), "as in postqueue -i {id}"),
+            ("recipient_delimiter", ("+-", "@", "+@", "ab"), "write one character other than @"),
+            ("authserv_id", ("mx foo.test", "mx.foo.test;", "mx.foo.test; dkim=pass", '"mx"'), "one name without"),
+            ("next_log", ("mail.log", "./mail.log", "~/mail.log"), "as in /var/log/mail.log"),
+        ):
+            for value in bad:
+                (error,) = self.errors_of(LEAST + f"[mail]\n{key} = {value}\n")
+                self.assertTrue(error.startswith(f"[mail] {key}: "), error)
+                self.assertIn(right, error)
+        good = "flush = postqueue -i {id}\nrecipient_delimiter = -\nauthserv_id = mx-1.foo.test\n"
+        parse_settings(f"{LEAST}[mail]\n{good}next_log = /var/log/mail.log\n")
+
     def test_o07_resolver_elsewhere(self) -> None:
         """O-07: a resolver that is not on this host is refused: anybody on the way could set its AD bit."""
         for text in ("10.0.0.1 53", "9.9.9.9", "fe80::1", "localhost", "127.0.0.1:53"):
