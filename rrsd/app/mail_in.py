@@ -150,10 +150,10 @@ def build_way_in(means: Means, people: People, retrieving: Retrieving, relay: Re
     """
     pulls = pulls_of(means, people, retrieving)
     turns = Turns(lambda: Patient(DeferredLock(), means.effects.timers))
-    mailboxes = ToMailboxes(relay, means.audit, turns, means.settings.mail.recipient_delimiter)
+    mailboxes = ToMailboxes(relay, means.audit, turns, means.settings.mail.recipient_delimiter or "")
     placeholders = _placeholders(means, people, pulls, mailboxes)
     flusher = Flusher(
-        command=command_of("[mail] flush", means.settings.mail.flush),
+        command=command_of("[mail] flush", means.settings.mail.flush or ""),
         holds=means.store.holds,
         pulls=pulls,
         run_command=means.effects.command,

@@ -115,7 +115,7 @@ def build_people(means: Means) -> People:
     administration = Administration(
         domain=settings.domain.name, users=store.users, passwords=passwords, audit=audit, now=timers.now
     )
-    members = Members(store.users, settings.mail.recipient_delimiter)
+    members = Members(store.users, settings.mail.recipient_delimiter or "")
     sts = build_token_service(means, members, identity)
     return People(
         identity,

@@ -157,7 +157,7 @@ def _mail(settings: Settings) -> Iterator[Finding]:
     mail, unused = settings.mail, object()
     listeners = {"outbound": mail.outbound, "inbound": mail.inbound, "milter": mail.milter}
     servers = {"[mail] outbound_next": mail.outbound_next, "[mail] inbound_next": mail.inbound_next}
-    commands = {"[mail] flush": mail.flush, "[mail] next_queue": mail.next_queue}
+    commands = {"[mail] flush": mail.flush or "", "[mail] next_queue": mail.next_queue}
     for name, description in listeners.items():
         if description is not None and not description.startswith("/"):
             yield from _unread(f"[mail] {name}", partial(serverFromString, unused, description))

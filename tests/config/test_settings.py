@@ -109,6 +109,11 @@ class Whole(SynchronousTestCase):
         good = "flush = postqueue -i {id}\nrecipient_delimiter = -\nauthserv_id = mx-1.foo.test\n"
         parse_settings(f"{LEAST}[mail]\n{good}next_log = /var/log/mail.log\n")
 
+    def test_mail_that_is_switched_off(self) -> None:
+        """Empty means none, in the file too."""
+        mail = parse_settings(LEAST + "[mail]\nflush =\nrecipient_delimiter =\n").mail
+        self.assertEqual((mail.flush, mail.recipient_delimiter), (None, None))
+
     def test_o07_resolver_elsewhere(self) -> None:
         """O-07: a resolver that is not on this host is refused: anybody on the way could set its AD bit."""
         for text in ("10.0.0.1 53", "9.9.9.9", "fe80::1", "localhost", "127.0.0.1:53"):

@@ -101,11 +101,11 @@ class Settings:
         "bounce (the sender, whose domain has signed it, gets a report).",
         GiveUp.PLACEHOLDER,
     )
-    flush: str = key(
+    flush: str | None = key(
         "The command that makes the mail server try message {id} at once; no shell reads it, and empty means none.",
         "postqueue -i {id}",
     )
-    recipient_delimiter: str = key(
+    recipient_delimiter: str | None = key(
         "What begins an extension in our users' addresses, as in Postfix: bob+news@ is bob's. It is one character; "
         "empty means none.",
         "+",
