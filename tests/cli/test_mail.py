@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from rrsd.cli.check import Finding
 from rrsd.cli.init import Plan, first_values, make
 from rrsd.cli.mail.check import look
-from rrsd.cli.mail.lines import MAIN, MASTER, Around, Line
+from rrsd.cli.mail.lines import MAIN, MASTER, Around, Line, lines_of
 from rrsd.cli.mail.places import Place, is_exposed, listener, server
 from rrsd.cli.mail.postconf import Postconf, compared, fits, routed
 from rrsd.cli.main import run
@@ -119,6 +120,30 @@ class Setup(MailCase):
         text = made.out.getvalue()
         self.assertLess(text.index("postconf -M 'rrsdout/unix="), text.index("postconf -P 'rrsdout/unix/"))
         self.assertTrue(text.startswith("set -e\n"))
+
+    def test_service_behind_a_hash(self) -> None:
+        """Debian's master.cf has no submission: the script says so and ends before it changes anything."""
+        _, made = self.rrsctl("mail", "setup", "--commands", outbound=OUT, inbound=IN)
+        programs = self.folder / "programs"
+        programs.mkdir()
+        # As postconf does: what is not there gets a warning, no output, and 0.
+        for name, text in (
+            ("postconf", f'[ "$1" = -h ] && exit\necho "$*" >>{programs}/said\n'
+             'case "$1 $2" in "-M pickup/unix"|"$THERE") echo there ;; *) echo warning: unmatched >&2 ;; esac\n'),
+            ("postfix", ""),
+        ):  # fmt: skip
+            (programs / name).write_text(f"#!/bin/sh\n{text}")
+            (programs / name).chmod(0o755)
+        for there, status in (("", os.EX_UNAVAILABLE), ("-M submission/inet", 0)):
+            around = {"PATH": f"{programs.resolve()}:/usr/bin:/bin", "THERE": there}
+            done = subprocess.run(
+                ["sh"], input=made.out.getvalue(), env=around, capture_output=True, text=True, check=False
+            )
+            self.assertEqual(done.returncode, status, done.stderr)
+            self.assertEqual("master.cf has no service submission/inet: " in done.stderr, bool(status))
+            self.assertNotIn("no service pickup", done.stderr)
+            changes = [each for each in (programs / "said").read_text().splitlines() if "=" in each]
+            self.assertEqual(bool(changes), not status)
 
     def test_one_way(self) -> None:
         """A host that only sends needs no LMTP, one that only receives no filter."""
@@ -273,6 +298,23 @@ class Check(MailCase):
         self.assertEqual(well.level, "ok")
         (gone,) = compared(Postconf(str(self.folder / "nothing")), lines)
         self.assertIn("run it by hand", gone.text)
+
+    def test_service_behind_a_hash(self) -> None:
+        """What postconf could not change is no advice: the service comes first."""
+        lines, services = lines_of(parse_settings(self.settings_text()), Around()), ("submission/inet", "pickup/unix")
+        script = self.folder / "postconf"
+        for there, away in (services, services[::-1]):
+            known = (
+                f'case "$2" in mail_version|{there}) echo there ;; *) echo "postconf: warning: unmatched" >&2 ;; esac'
+            )
+            script.write_text(f"#!/bin/sh\n{known}\n")
+            script.chmod(0o755)
+            found = {each.about: each for each in compared(Postconf(str(script)), lines)}
+            self.assertEqual([name for name in found if name.startswith(f"master.cf {away}")], [f"master.cf {away}"])
+            self.assertEqual(found[f"master.cf {away}"].level, "error")
+            self.assertIn("take the # off", found[f"master.cf {away}"].text)
+            self.assertIn(f"master.cf {there}/content_filter", found)
+            self.assertNotIn(f"master.cf {there}", found)
 
     def test_mail_that_goes_past_us(self) -> None:
         """virtual_transport is said rightly, and the domain takes another one."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from typing import Any
 
@@ -62,6 +63,23 @@ class Check(MailCase):
         errors = [each["about"] for each in self.checked()["findings"] if each["level"] == "error"]
         self.assertEqual(set(errors), dovecot)
         self.note("rrsctl mail check names what is missing, and its line mends it", 0, 0, 0)
+
+    def test_service_behind_a_hash(self) -> None:
+        """A master.cf without submission: the script says so and changes nothing, and check says the same."""
+        daemon = self.foo.daemon
+        assert daemon is not None
+        command = [sys.executable, "-m", "rrsd.cli.main", "--config", str(daemon.plan.config)]
+        script, before = run(*command, "mail", "setup", "--commands"), self.foo.etc / "master.cf"
+        text = before.read_text()
+        around = os.environ | {"MAIL_CONFIG": str(self.foo.etc)}
+        done = subprocess.run(["sh"], input=script, env=around, capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, before.read_text()), (os.EX_UNAVAILABLE, text))
+        self.assertIn("master.cf has no service submission/inet: ", done.stderr)
+        said = json.loads(run(*command, "--json", "mail", "check", f"--postfix={self.foo.etc}", may_fail=True))
+        (error,) = [each for each in said["findings"] if each["about"].startswith("master.cf submission/inet")]
+        self.assertEqual(error["level"], "error")
+        self.assertIn("take the # off", error["text"])
+        self.note("rrsctl mail setup changes nothing of a Postfix without submission, and says so", 0, 0, 0)
 
     def test_master_user_is_missing(self) -> None:
         """Nobody swaps anything then; the line that is named mends it."""

@@ -51,6 +51,10 @@ class Postconf:
         said = self._said("-M", line.name)
         return None if not said else said.splitlines()[0].strip()
 
+    def has(self, service: str) -> bool:
+        """Whether master.cf has this service, and not only behind a #."""
+        return bool(self._said("-M", service))
+
     def words(self, name: str) -> tuple[str, ...]:
         """The words of a parameter of main.cf, with what they refer to put in."""
         return tuple(_words(self._said("-xh", name) or ""))
@@ -67,6 +71,24 @@ class Postconf:
         return None if done.returncode or "warning:" in done.stderr else done.stdout.strip()
 
 
+def borrowed(lines: Sequence[Line]) -> tuple[str, ...]:
+    """The services of master.cf that get parameters and are not made here: postconf only warns when one is not there,
+    and ends with 0."""
+    names = [line.name for line in lines if line.file == MASTER]
+    owners = dict.fromkeys(name.rpartition("/")[0] for name in names if name.count("/") == 2)
+    return tuple(owner for owner in owners if owner not in names)
+
+
+def mend_for(service: str) -> str:
+    """What to do about a service that is not there; no line of postconf does it, since what it asks of users (TLS,
+    SASL) is the operator's."""
+    return (
+        f"nothing that is handed to {service} passes rrsd. In master.cf take the # off its line, and off those of the "
+        "-o lines below it that users need (TLS, SASL); or name the services that users do hand their mail to by "
+        "--submission"
+    )
+
+
 def compared(postconf: Postconf, lines: Sequence[Line]) -> Iterator[Finding]:
     """One finding for each line that is not there, or one that says that all are."""
     if not postconf.works:
@@ -74,9 +96,12 @@ def compared(postconf: Postconf, lines: Sequence[Line]) -> Iterator[Finding]:
             "error", "Postfix", f"postconf cannot read {postconf.folder or 'its configuration'}: run it by hand"
         )
         return
-    wrong = 0
+    away = [service for service in borrowed(lines) if not postconf.has(service)]
+    for service in away:
+        yield Finding("error", f"master.cf {service}", f"it is not there: {mend_for(service)}")
+    wrong = len(away)
     for line in lines:
-        if line.file not in {MAIN, MASTER}:
+        if line.file not in {MAIN, MASTER} or line.name.rpartition("/")[0] in away:
             continue
         found = postconf.value(line)
         if found is None or not fits(line, found):

@@ -1,6 +1,7 @@
 """`rrsctl mail`: the lines for the mail servers of this host, and a look at those that run."""
 
 import os
+import shlex
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ from rrsd.cli.mail.again import Doveconf, again
 from rrsd.cli.mail.check import look
 from rrsd.cli.mail.lines import DOVECOT, INI, MAIN, MASTER, SIEVE, Around, Line, lines_of
 from rrsd.cli.mail.mailboxes import look_into_mailboxes
-from rrsd.cli.mail.postconf import Postconf
+from rrsd.cli.mail.postconf import Postconf, borrowed, mend_for
 from rrsd.cli.session import Session, pass_session
 from rrsd.config.ini import Misconfigured
 from rrsd.config.settings import Settings, parse_settings
@@ -45,6 +46,8 @@ def setup(session: Session, /, submissions: tuple[str, ...], is_script: bool, **
     """Print the lines that the mail servers of this host need, made of the INI file; each says why it is there.
 
     Nothing is changed. Lines of master.cf that begin with -o belong to the service above them.
+    The script of --commands ends with 69, before it changes anything, when master.cf lacks one of the services that
+    users hand their mail to: in Debian's, submission and submissions are commented out.
 
     \b
       rrsctl mail setup --submission submission/inet --submission submissions/inet
@@ -129,7 +132,7 @@ def text(lines: tuple[Line, ...]) -> str:
             shown += ["", f"##### {file}"]
         owner = "/".join(line.name.split("/")[:2]) if file == MASTER else ""
         if owner and owner != service and line.name.count("/") == 2:
-            shown += ["", f"# to the service {owner}, which is there:"]
+            shown += ["", f"# to the service {owner}, which has to be there:"]
         service = owner
         shown += [f"# {line.why}", _shown(line)]
     return "\n".join(shown[1:])
@@ -138,7 +141,19 @@ def text(lines: tuple[Line, ...]) -> str:
 def script(lines: tuple[Line, ...]) -> str:
     """The commands for Postfix."""
     commands = [f"# {line.why}\n{line.command}" for line in lines if line.command]
-    return "\n".join(["set -e", *commands, *_COMMANDS])
+    return "\n".join(["set -e", *_guards(lines), *commands, *_COMMANDS])
+
+
+def _guards(lines: tuple[Line, ...]) -> list[str]:
+    """Nothing is changed where a service is not there."""
+    said = ["# postconf only warns of a service that is not there.", "postconf -h mail_version >/dev/null", "missing="]
+    for service in borrowed(lines):
+        sentence = shlex.quote(f"master.cf has no service {service}: {mend_for(service)}")
+        said += [
+            f'if [ -z "$(postconf -M {shlex.quote(service)} 2>/dev/null)" ]; then',
+            f"  echo {sentence} >&2", "  missing=yes", "fi",
+        ]  # fmt: skip
+    return [*said, f'[ -z "$missing" ] || exit {os.EX_UNAVAILABLE}']
 
 
 def _order(lines: tuple[Line, ...]) -> Any:
