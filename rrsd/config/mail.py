@@ -14,8 +14,8 @@ def mistaken_mail(mail: Settings) -> Iterator[Mistake]:
     if mail.flush and "{id}" not in mail.flush:
         right = "write {id} where the message's name in the queue belongs, as in postqueue -i {id}, or nothing at all"
         yield Mistake("mail", "flush", 0, "it names no message", right)
-    if mail.recipient_delimiter and (len(mail.recipient_delimiter) > 1 or mail.recipient_delimiter == "@"):
-        right = "write one character other than @, as in +, or nothing at all"
+    if any(each == "@" or each.isalnum() or each.isspace() for each in mail.recipient_delimiter or ""):
+        right = "write characters as in Postfix, + or +- for example, or nothing at all"
         yield Mistake("mail", "recipient_delimiter", 0, "it begins no extension of an address", right)
     if mail.authserv_id is not None and not _SERVICE.fullmatch(mail.authserv_id):
         right = "write one name without blanks and semicolons, as in mx.foo.test"

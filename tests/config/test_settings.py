@@ -98,7 +98,7 @@ class Whole(SynchronousTestCase):
         """What would do nothing, or harm, is a mistake that says what to write."""
         for key, bad, right in (
             ("flush", ("postqueue -i", "postqueue -f {ID}"), "as in postqueue -i {id}"),
-            ("recipient_delimiter", ("+-", "@", "+@", "ab"), "write one character other than @"),
+            ("recipient_delimiter", ("@", "+@", "ab"), "write characters as in Postfix"),
             ("authserv_id", ("mx foo.test", "mx.foo.test;", "mx.foo.test; dkim=pass", '"mx"'), "one name without"),
             ("next_log", ("mail.log", "./mail.log", "~/mail.log"), "as in /var/log/mail.log"),
         ):
@@ -106,7 +106,7 @@ class Whole(SynchronousTestCase):
                 (error,) = self.errors_of(LEAST + f"[mail]\n{key} = {value}\n")
                 self.assertTrue(error.startswith(f"[mail] {key}: "), error)
                 self.assertIn(right, error)
-        good = "flush = postqueue -i {id}\nrecipient_delimiter = -\nauthserv_id = mx-1.foo.test\n"
+        good = "flush = postqueue -i {id}\nrecipient_delimiter = +-\nauthserv_id = mx-1.foo.test\n"
         parse_settings(f"{LEAST}[mail]\n{good}next_log = /var/log/mail.log\n")
 
     def test_mail_that_is_switched_off(self) -> None:

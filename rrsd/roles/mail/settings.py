@@ -106,7 +106,7 @@ class Settings:
         "postqueue -i {id}",
     )
     recipient_delimiter: str | None = key(
-        "What begins an extension in our users' addresses, as in Postfix: bob+news@ is bob's. It is one character; "
+        "What begins an extension in our users' addresses, as in Postfix: bob+news@ is bob's. Each character does, and "
         "empty means none.",
         "+",
     )
