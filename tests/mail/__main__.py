@@ -12,7 +12,7 @@ from tests.mail.case import RECORD
 
 SUITES = (
     "setup", "passage", "envelopes", "arrival", "attachments", "links", "door", "swap", "meanwhile", "chain", "crashes",
-    "failures", "troubles", "disks", "forwarding", "hostile",
+    "failures", "troubles", "disks", "kills", "forwarding", "hostile",
 )  # fmt: skip
 
 

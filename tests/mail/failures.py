@@ -48,7 +48,7 @@ class Failures(MailCase):
         """The names in the sender's queue of messages of which a mailbox has several copies. Each came to the
         recipients' Postfix by itself and was one message in the sender's, whose log says that it was in doubt."""
         log = self.foo.log.read_text()
-        names = [(_queues(FOO, each), _queues(BAR, each)) for each in copies]
+        names = [(queues_of(FOO, each), queues_of(BAR, each)) for each in copies]
         for here, there in Counter(names).items():
             self.assertEqual(there, 1, f"{here} is in the mailbox {there} times, and our LMTP proxy had it once")
         for (foo, *_), count in Counter(foo for foo, _ in names).items():
@@ -164,6 +164,6 @@ class Failures(MailCase):
         daemon.wait_ready()
 
 
-def _queues(domain: str, message: bytes) -> tuple[str, ...]:
+def queues_of(domain: str, message: bytes) -> tuple[str, ...]:
     """The names that the message had in the queues of the domain's Postfix, the last one first."""
     return tuple(re.findall(rf"by mx\.{domain} \(Postfix\) with E?SMTP id (\w+)", message.decode("latin-1")))

@@ -3,6 +3,7 @@ left, and no report to anybody."""
 
 import contextlib
 import functools
+import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.mail.case import BAR, BOB, FOO
 from tests.mail.fronts import Front, Trouble
 from tests.mail.letters import Attachment
 from tests.processes.houses import change, set_key
-from tests.support.mailhosts import MailHosts
+from tests.support.mailhosts import MailHost, MailHosts
 from tests.support.mailprograms import Mailbox
 
 
@@ -120,6 +121,13 @@ class TroubleCase(AttachmentCase):
         sizes = [self.require_whole(each, head, files) for each in addresses or (BOB,)]
         self.assertEqual(len(self.reported()), self.reports)
         self.note(what, len(sizes), len(sizes), sum(sizes))
+
+    def accepted(self, host: MailHost, head: bytes) -> int:
+        """How many queue files of its Postfix had this message, by its log."""
+        log = host.log.read_text(errors="replace")
+        name = head.split(b"Message-ID: <")[1].split(b">")[0].decode()
+        begun = re.findall(rf"cleanup\[\d+\]: (\w+): message-id=<{re.escape(name)}>", log)
+        return len({each for each in begun if re.search(rf"qmgr\[\d+\]: {each}: from=", log)})
 
 
 def blob_of(daemon: Daemon, file: Attachment) -> Path:

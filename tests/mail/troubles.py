@@ -3,7 +3,6 @@ outside."""
 
 import contextlib
 import functools
-import re
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -14,7 +13,6 @@ from tests.mail.case import BOB, CAROL, FOO
 from tests.mail.fronts import Trouble
 from tests.mail.letters import Attachment, after, digest_of, with_attachments
 from tests.mail.pulling import TroubleCase, blob_of, restart
-from tests.support.mailhosts import MailHost
 from tests.support.mailprograms import Mailbox
 from tests.support.running import run
 
@@ -181,13 +179,6 @@ class MailServersInTrouble(TroubleCase):
             found = [digest_of(after(box.pieces(uid), mark)) for uid in uids]
         self.assertEqual(found, accepted * [digest_of(with_attachments(head, TEXT, *files))])
         return [size for _, size in found]
-
-    def accepted(self, host: MailHost, head: bytes) -> int:
-        """How many queue files of its Postfix had this message, by its log."""
-        log = host.log.read_text(errors="replace")
-        name = head.split(b"Message-ID: <")[1].split(b">")[0].decode()
-        begun = re.findall(rf"cleanup\[\d+\]: (\w+): message-id=<{re.escape(name)}>", log)
-        return len({each for each in begun if re.search(rf"qmgr\[\d+\]: {each}: from=", log)})
 
     def test_stop_before_our_reply(self) -> None:
         """The sender's Postfix is stopped while its filter has the message: its own reply is lost, the message is not,

@@ -188,6 +188,10 @@ class Nameservers:
         self._run("unbound", ["unbound", "-d", "-p", "-c", str(self.folder / "unbound.conf")])
         self._until("unbound validates", lambda: self._is_secure("test"))
 
+    def pid(self, name: str) -> int:
+        """The process of `knot` or `unbound`."""
+        return self._running[name].pid
+
     def set(self, zone: str, name: str, ttl: int, kind: str, *data: str) -> None:
         """These are the records of that name and type in the zone, from now on and for everybody; none removes them."""
         add = [["set", name, str(ttl), kind, each] for each in data]
