@@ -7,6 +7,8 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from rrsd.cli.output import facts, table
+
 
 @frozen
 class Figure:
@@ -115,6 +117,26 @@ def rows(figures: Sequence[Figure]) -> list[list[str]]:
 
 
 COLUMNS = ("contestant", "quantity", "median", "min", "max", "unit")
+
+
+def in_one_table(sheet: Sheet) -> str:
+    """The machine, all figures, then goals and notes, for a terminal."""
+    return "\n".join([f"{facts(sheet.machine)}\n\n{table(COLUMNS, rows(sheet.figures))}", *_judged(sheet)])
+
+
+def by_contest(sheet: Sheet) -> str:
+    """The machine, a table for each contest, then goals and notes, for a terminal."""
+    told = [f"\n{facts(sheet.machine)}"]
+    for contest in dict.fromkeys(each.contest for each in sheet.figures):
+        told.append(
+            f"\n{contest}\n" + table(COLUMNS, rows([each for each in sheet.figures if each.contest == contest]))
+        )
+    return "\n".join([*told, "", *_judged(sheet)])
+
+
+def _judged(sheet: Sheet) -> list[str]:
+    goals = [f"{'met    ' if each.is_met else 'MISSED '} {each.goal}: {each.found}" for each in sheet.verdicts]
+    return goals + sheet.notes
 
 
 def shown(value: float) -> str:

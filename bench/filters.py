@@ -22,9 +22,8 @@ from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore
 from twisted.internet.endpoints import TCP4ClientEndpoint
 
 from bench import machine, readings
-from bench.figures import COLUMNS, Sheet, rows, shown
+from bench.figures import Sheet, in_one_table, shown
 from rrsd.cli.demo.daemons import free_ports
-from rrsd.cli.output import facts, table
 from rrsd.core.refusals import Unavailable
 from rrsd.core.values.addresses import parse_domain
 from rrsd.core.values.calls import Event
@@ -238,9 +237,7 @@ def main(messages: int, say: Callable[[str], None]) -> Sheet:
     """Measure, and say what was found."""
     sheet = Sheet(machine.describe(os.getcwd()))
     measure(sheet, messages)
-    say(facts(sheet.machine) + "\n\n" + table(COLUMNS, rows(sheet.figures)))
-    for verdict in sheet.verdicts:
-        say(f"{'met    ' if verdict.is_met else 'MISSED '} {verdict.goal}: {verdict.found}")
+    say(in_one_table(sheet))
     return sheet
 
 

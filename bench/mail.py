@@ -11,11 +11,11 @@ from typing import Any
 import click
 
 from bench import machine, mailsides
-from bench.figures import COLUMNS, Sheet, rows
+from bench.figures import Sheet, by_contest
 from bench.ground import grounded, may_mount
 from bench.mailcontests import Attached, Many
 from bench.verb import bounded
-from rrsd.cli.output import clean, facts, parse_size, table
+from rrsd.cli.output import clean, parse_size
 from rrsd.core.refusals import NoSpace, Refusal
 from tests.support.nameservers import Missing
 
@@ -106,14 +106,7 @@ def parse_amount(text: str) -> int:
 
 def report(sheet: Sheet, lines: Path | None) -> None:
     """Tables, goals and JSON lines."""
-    click.echo("\n" + facts(sheet.machine))
-    for contest in dict.fromkeys(each.contest for each in sheet.figures):
-        click.echo(f"\n{contest}\n" + table(COLUMNS, rows([each for each in sheet.figures if each.contest == contest])))
-    click.echo("")
-    for verdict in sheet.verdicts:
-        click.echo(f"{'met    ' if verdict.is_met else 'MISSED '} {verdict.goal}: {verdict.found}")
-    for note in sheet.notes:
-        click.echo(note)
+    click.echo(by_contest(sheet))
     if lines is not None:
         lines.write_text("\n".join(sheet.lines()) + "\n")
 

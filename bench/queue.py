@@ -21,8 +21,7 @@ from attrs import define, field, frozen
 
 from bench import arena, machine, readings
 from bench.arena import BEGIN, Arena, done, message_of, origin_of
-from bench.figures import COLUMNS, Sheet, rows, shown
-from rrsd.cli.output import facts, table
+from bench.figures import Sheet, in_one_table, shown
 from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Job
@@ -360,11 +359,7 @@ def main(parts: tuple[str, ...], amounts: Amounts, folder: str | None, say: Call
             made[name].run()
             made[name].judge()
             sheet.notes.append(f"{name} took {time.perf_counter() - began:.0f} s; load {machine.load()}")
-    say(facts(sheet.machine) + "\n\n" + table(COLUMNS, rows(sheet.figures)))
-    for verdict in sheet.verdicts:
-        say(f"{'met    ' if verdict.is_met else 'MISSED '} {verdict.goal}: {verdict.found}")
-    for note in sheet.notes:
-        say(note)
+    say(in_one_table(sheet))
     return sheet
 
 

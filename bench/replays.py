@@ -18,8 +18,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 
 from bench import machine, readings
-from bench.figures import COLUMNS, Sheet, rows, shown
-from rrsd.cli.output import facts, table
+from bench.figures import Sheet, in_one_table, shown
 from rrsd.core.values.instants import Instant, instant
 from rrsd.drivers.store.sql.database import FileDatabase
 from rrsd.drivers.store.sql.engine import Engine
@@ -124,9 +123,7 @@ def main(folder: str | None, say: Callable[[str], None], uses: int = 2000) -> Sh
         memory = Memory(Path(own), sheet, uses)
         memory.run()
         memory.judge()
-    say(facts(sheet.machine) + "\n\n" + table(COLUMNS, rows(sheet.figures)))
-    for verdict in sheet.verdicts:
-        say(f"{'met    ' if verdict.is_met else 'MISSED '} {verdict.goal}: {verdict.found}")
+    say(in_one_table(sheet))
     return sheet
 
 

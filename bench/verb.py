@@ -14,13 +14,13 @@ from attrs import frozen
 from bench import machine, nginx, provider
 from bench.calls import Calls
 from bench.domains import Domains
-from bench.figures import COLUMNS, Sheet, rows
+from bench.figures import Sheet, by_contest
 from bench.ground import Ground, grounded, may_mount
 from bench.hall import MIB, Hall
 from bench.large import Large
 from bench.page import render
 from bench.small import SIZE, Small
-from rrsd.cli.output import clean, facts, table
+from rrsd.cli.output import clean
 from rrsd.cli.session import Session
 from rrsd.core.refusals import Refusal, Unavailable
 
@@ -171,14 +171,7 @@ def _huge(hall: Hall) -> None:
 
 
 def _report(sheet: Sheet, lines: Path | None, page: Path | None) -> None:
-    click.echo("\n" + facts(sheet.machine))
-    for contest in dict.fromkeys(each.contest for each in sheet.figures):
-        click.echo(f"\n{contest}\n" + table(COLUMNS, rows([each for each in sheet.figures if each.contest == contest])))
-    click.echo("")
-    for verdict in sheet.verdicts:
-        click.echo(f"{'met    ' if verdict.is_met else 'MISSED '} {verdict.goal}: {verdict.found}")
-    for note in sheet.notes:
-        click.echo(note)
+    click.echo(by_contest(sheet))
     text = "\n".join(sheet.lines()) + "\n"
     click.echo("\n" + text, nl=False)
     if lines is not None:
