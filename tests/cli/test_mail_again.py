@@ -9,6 +9,7 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.cli.mail import again as module
+from rrsd.cli.mail import programs
 from rrsd.cli.mail.again import Doveconf, again
 from rrsd.cli.mail.lines import SCRIPT
 from rrsd.config.settings import Settings, parse_settings
@@ -101,7 +102,7 @@ class Again(SynchronousTestCase):
 
     def test_find(self) -> None:
         """The program of this host, if it has one."""
-        self.patch(module, "_PATH", str(self.folder))
+        self.patch(programs, "_PATH", str(self.folder))
         self.doveconf.write_text("#!/bin/sh\n")
         self.doveconf.chmod(0o755)
         found = Doveconf.find("x")

@@ -3,21 +3,17 @@
 import os
 import pwd
 import shlex
-import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from attrs import frozen
 
 from rrsd.cli.check import Finding
+from rrsd.cli.mail import programs
 from rrsd.cli.mail.lines import LOG
 from rrsd.config.settings import Settings
 from rrsd.roles.mail.offering import FIELD
 
-PATIENCE = 20.0
-"""Seconds that a program has."""
-_PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin"
 _AGAIN = "a message whose reply is lost in a crash is sent again"
 
 
@@ -31,8 +27,8 @@ class Doveconf:
     @classmethod
     def find(cls, file: str) -> "Doveconf | None":
         """The program of this host, None when there is none."""
-        found = shutil.which("doveconf") or shutil.which("doveconf", path=_PATH)
-        return None if found is None else cls(found, file)
+        program = programs.found("doveconf")
+        return None if program is None else cls(program, file)
 
     def value(self, *words: str) -> str | None:
         """What it says of a setting, None when it does not answer."""
@@ -105,8 +101,5 @@ def _mailboxes(doveconf: Doveconf | None) -> Finding:
 
 
 def _said(command: Sequence[str]) -> str | None:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    except (OSError, ValueError, IndexError, subprocess.TimeoutExpired):
-        return None
-    return None if done.returncode else done.stdout.strip()
+    done = programs.ended(command)
+    return None if done is None else done.stdout.strip()

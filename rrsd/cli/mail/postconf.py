@@ -1,18 +1,13 @@
 """What Postfix is told, compared with what it should be told."""
 
-import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from attrs import frozen
 
 from rrsd.cli.check import Finding
+from rrsd.cli.mail import programs
 from rrsd.cli.mail.lines import MAIN, MASTER, Line
 
-PATIENCE = 20.0
-"""Seconds that postconf has."""
-_PATH = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin"
 _NEEDED = frozenset(
     {
         "smtpd_forbid_bare_newline", "virtual_transport", "content_filter", "smtp_send_xforward_command",
@@ -34,8 +29,8 @@ class Postconf:
     @classmethod
     def find(cls, folder: str) -> "Postconf | None":
         """The program of this host, None when there is none."""
-        found = shutil.which("postconf") or shutil.which("postconf", path=_PATH)
-        return None if found is None or not Path(found).exists() else cls(found, folder)
+        program = programs.found("postconf")
+        return None if program is None else cls(program, folder)
 
     @property
     def works(self) -> bool:
@@ -61,14 +56,9 @@ class Postconf:
 
     def _said(self, *words: str) -> str | None:
         place = ["-c", self.folder] if self.folder else []
-        try:
-            done = subprocess.run(
-                [self.program, *place, *words], capture_output=True, text=True, timeout=PATIENCE, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
+        done = programs.ended([self.program, *place, *words])
         # For what it does not know postconf says so, prints nothing, and ends with 0.
-        return None if done.returncode or "warning:" in done.stderr else done.stdout.strip()
+        return None if done is None or "warning:" in done.stderr else done.stdout.strip()
 
 
 def borrowed(lines: Sequence[Line]) -> tuple[str, ...]:
