@@ -123,7 +123,7 @@ class Arena:
     async def _watch(self) -> None:
         while True:
             await self.timers.sleep(PACE_EVERY)
-            await self.scheduler.slow_down()
+            await self.scheduler.wishes.slow_down()
 
     def until(self, seconds: float) -> None:
         """Let time pass up to so many seconds after the beginning, from event to event."""

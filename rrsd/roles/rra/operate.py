@@ -132,7 +132,7 @@ class Operations:
             return await self._retry(job)
         if job.state is not State.LEASED:
             return await self._change(job, event, job.priority)
-        return job if await self.scheduler.interrupt(job, event) else None
+        return job if await self.scheduler.wishes.interrupt(job, event) else None
 
     async def _retry(self, job: Job) -> Job | None:
         """As "woken", for one that is READY too: it may be due later, or its destination left alone."""
@@ -212,7 +212,7 @@ class Operations:
             await self._exchange(job, access_token)
             job = await self.find(number)
         if await self._is_hurried(job):
-            self.scheduler.overtake(job)
+            self.scheduler.wishes.overtake(job)
             self.bell.ring()
 
     async def _is_hurried(self, job: Job) -> bool:

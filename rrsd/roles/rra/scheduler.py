@@ -1,4 +1,5 @@
-"""Which pull runs when, and what an attempt's end makes of its job. Who is next: `picker` and `fairness`.
+"""Which pull runs when. Who is next: `picker` and `fairness`; what an attempt's end makes of its job: `settling`; what
+others want of leased jobs: `wishes`.
 
 A destination's jobs wait in a lane, leased ahead of its runners so that small resources do not pay for a lease each.
 """
@@ -9,31 +10,28 @@ from typing import Any
 
 from attrs import define, evolve, field
 
-from rrsd.core.refusals import Conflict, NoSpace, Refusal, Unavailable
-from rrsd.core.values.calls import Event
+from rrsd.core.refusals import Refusal
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Change, Job, Lease, State
+from rrsd.core.values.jobs import Change, Lease, State
 from rrsd.core.values.peers import Origin
-from rrsd.roles.rra import rules
 from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.flow import Puller
 from rrsd.roles.rra.health import PAUSE, Health
-from rrsd.roles.rra.house import UNPROVED, House, Seat
+from rrsd.roles.rra.house import House, Seat
 from rrsd.roles.rra.lanes import AHEAD, Lane
-from rrsd.roles.rra.pace import Pace
 from rrsd.roles.rra.picker import Pick, Picker
 from rrsd.roles.rra.ports import Audit, Bell, Queue, Timers
 from rrsd.roles.rra.rules import Outcome, Result
+from rrsd.roles.rra.settling import Settling
+from rrsd.roles.rra.wishes import Wishes
 
 LONGEST_SLEEP = timedelta(minutes=5)
-SETTLE_AGAIN = timedelta(seconds=5)
-AT_ONCE = 500
 TOO_SLOW = "less than 16 KiB/s for five minutes, and as many slow transfers as may run at once do already"
 
 
 @define(eq=False, kw_only=True)
 class Scheduler:
-    """Fills free slots with due jobs and writes down what becomes of them."""
+    """Fills free slots with due jobs."""
 
     queue: Queue
     puller: Puller
@@ -46,18 +44,28 @@ class Scheduler:
     spawn: Callable[[Coroutine[Any, Any, None], str], object]
     house: House = field(init=False)
     picker: Picker = field(init=False)
+    settling: Settling = field(init=False)
+    wishes: Wishes = field(init=False)
     _lanes: dict[Origin, Lane] = field(factory=dict, init=False)
     _seats: dict[int, tuple[Lane, Seat]] = field(factory=dict, init=False)
-    _pace: Pace = field(factory=Pace, init=False)
-    _cut: set[int] = field(factory=set, init=False)
     _probing: int = field(default=0, init=False)
-    _orphans: dict[int, int] = field(factory=dict, init=False)
-    _stopping: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         settings = self.health.settings
         self.house = House(active=settings.active, per_recipient=settings.active_per_recipient)
         self.picker = Picker(queue=self.queue, health=self.health, house=self.house, lanes=self._lanes)
+        self.settling = Settling(
+            queue=self.queue,
+            health=self.health,
+            picker=self.picker,
+            transfers=self.puller.transfers,
+            timers=self.timers,
+            bell=self.bell,
+            outbox=self.outbox,
+            feed=self.feed,
+            audit=self.audit,
+        )
+        self.wishes = Wishes(settling=self.settling, house=self.house, lanes=self._lanes, seats=self._seats)
 
     async def recover(self) -> int:
         """Take up what a crash or a stop left: leases become ready again, breakers stay; how many leases there were."""
@@ -66,7 +74,7 @@ class Scheduler:
 
     async def run(self) -> None:
         """Work until cancelled; where the queue cannot be read or written, pause and go on."""
-        while not self._stopping:
+        while not self.settling.is_stopping:
             try:
                 sleep = await self.round()
             except Refusal:
@@ -76,7 +84,7 @@ class Scheduler:
 
     def stop(self) -> None:
         """Begin nothing new; attempts that are cancelled from now on go back into the queue."""
-        self._stopping = True
+        self.settling.is_stopping = True
 
     def is_busy(self) -> bool:
         """Whether leased jobs wait for a slot."""
@@ -166,7 +174,7 @@ class Scheduler:
 
     async def _leave(self, lane: Lane) -> None:
         """Leases that nobody runs, or that somebody else overtakes, go back."""
-        if lane.waiting and not self._stopping and (lane.overtaken or not lane.running):
+        if lane.waiting and not self.settling.is_stopping and (lane.overtaken or not lane.running):
             await self._give_back(lane)
 
     async def _work(self, lane: Lane, lease: Lease, seat: Seat) -> None:
@@ -191,7 +199,7 @@ class Scheduler:
 
     def _following(self, lane: Lane, origin: Origin) -> Lease | None:
         """What the runner goes on with."""
-        if self._stopping or self.health.on_probation or lane.overtaken:
+        if self.settling.is_stopping or self.health.on_probation or lane.overtaken:
             return None
         if lane.running > self.picker.limit(origin, self.timers.now()):
             return None
@@ -203,9 +211,9 @@ class Scheduler:
         now = self.timers.now()
         ready = [evolve(lease.job, state=State.READY, due=now) for lease in lane.clear()]
         changes = [Change(job, "returned", now, State.LEASED) for job in ready]
-        if not await self._commit(changes):
+        if not await self.settling.commit(changes):
             for each in changes:
-                await self._commit([each])
+                await self.settling.commit([each])
 
     async def _one(self, lane: Lane, lease: Lease, seat: Seat, probes: bool) -> None:
         self._probing += probes
@@ -225,176 +233,13 @@ class Scheduler:
         try:
             result = await self.puller.attempt(lease)
         finally:
-            if self._stopping and result.outcome is Outcome.OURSELVES:
+            if self.settling.is_stopping and result.outcome is Outcome.OURSELVES:
                 result = Result(Outcome.INTERRUPTED, "the daemon stopped")
-            if lease.job.job in self._cut and result.outcome is Outcome.INTERRUPTED:
+            if lease.job.job in self.wishes.cut and result.outcome is Outcome.INTERRUPTED:
                 result = evolve(result, evidence=TOO_SLOW)
-            self._cut.discard(lease.job.job)
-            await self._settle(lease, result, started, lane.running)
-
-    async def _settle(self, lease: Lease, result: Result, started: float, used: int) -> None:
-        """The job first, then what only saves probes: a lease without an end would wait for a restart."""
-        now = self.timers.now()
-        charged = self.health.charge(lease.job.origin, result, now, used)
-        job = await self._write(lease.job, result, now)
-        if job is not None:
-            self.feed.changed(job)
-            self._record(job, result, started)
-        await self.health.save(charged)
-        if charged.more_may_run:
-            self.bell.ring()
-        if charged.closed_until is not None:
-            self.picker.drop(lease.job.origin)
-            await self._put_off(lease.job.origin, charged.closed_until)
-        if charged.is_new_proof:
-            self.picker.fair.release(UNPROVED, lease.job.origin)
-        if charged.answers_again:
-            await self._wake(lease.job.origin, now)
-
-    async def _put_off(self, origin: Origin, until: Instant) -> None:
-        try:
-            await self.queue.put_off([(origin, until)])
-        except (NoSpace, Unavailable):
-            self.health.pause()  # it is looked at and put off again
-
-    async def _write(self, leased: Job, result: Result, now: Instant) -> Job | None:
-        """The job after its attempt and after what somebody wished meanwhile; None when it was fenced off."""
-        not_before = self.health.not_before(leased, result.outcome)
-        planned = rules.plan(leased, result, now, self.health.chance(), not_before)
-        job = planned.job
-        stored = job.state is State.STORED
-        changes = [
-            Change(job, planned.event, now, State.LEASED, job.evidence, receipt=stored, forget=planned.forget),
-        ]
-        while True:
-            wished = self._wished(job, now)
-            if wished is not None:
-                changes.append(wished)
-                job = wished.job
-            if not changes:
-                break
-            if not await self._commit(changes):
-                return None
-            changes = []
-        if stored:
-            self.outbox.ring()
-        return job
-
-    def _wished(self, job: Job, now: Instant) -> Change | None:
-        event = self.puller.transfers.take_wish(job.job)
-        if event is None or (job.state, event) not in rules.TABLE:
-            return None
-        return Change(rules.moved(job, event, now), event, now, job.state)
-
-    async def _commit(self, changes: Sequence[Change]) -> bool:
-        """Until it is written; False when a job was fenced off, or the daemon stops and the next start recovers."""
-        while True:
-            try:
-                await self.queue.change(changes)
-                return True
-            except Conflict:
-                return False
-            except (NoSpace, Unavailable):
-                if self._stopping:
-                    return False
-                self.health.pause()
-                await self.timers.sleep(SETTLE_AGAIN)
-
-    def _record(self, job: Job, result: Result, started: float) -> None:
-        outcome = "granted" if job.state is State.STORED else "failed"
-        event = Event(
-            "pull",
-            outcome,
-            who=str(job.recipient),
-            subject=str(job.subject),
-            peer=str(job.origin),
-            resource=job.digest.ni,
-            refusal="" if outcome == "granted" else result.outcome,
-            evidence=result.evidence,
-            took=self.timers.monotonic() - started,
-            size=job.size,
-        )
-        try:
-            self.audit.record(event)
-        except Unavailable:
-            self.health.pause()  # nothing is decided without a trace
-
-    # --- what others want
+            self.wishes.cut.discard(lease.job.job)
+            await self.settling.settle(lease, result, started, lane.running)
 
     async def wake(self, origin: Origin) -> int:
         """Jobs that wait for the destination run now, and its breaker lets a probe through; at most once in 10 s."""
-        now = self.timers.now()
-        charged = self.health.let_probe(origin, now)
-        if charged is not None:
-            await self.health.save(charged)
-        return await self._wake(origin, now) if charged is not None else 0
-
-    async def _wake(self, origin: Origin, now: Instant) -> int:
-        try:
-            return await self.queue.wake(now, origin, "destination")
-        except (NoSpace, Unavailable):
-            self.health.pause()
-            return 0
-        finally:
-            self.bell.ring()
-
-    async def interrupt(self, job: Job, event: str) -> bool:
-        """Let `event` happen to a leased job: at once if it only waits here, with its attempt's end if it runs; False
-        if it is not here any more."""
-        lane = self._lanes.get(job.origin)
-        if lane is None or lane.held.get(job.digest) != job.job:
-            return False
-        lease = lane.take(job.job)
-        if lease is None:
-            await self.puller.transfers.interrupt(job.job, event)
-            return True
-        del lane.held[job.digest]
-        now = self.timers.now()
-        after = rules.moved(lease.job, event, now)
-        written = await self._commit([Change(after, event, now, State.LEASED)])
-        self.feed.changed(after)
-        return written
-
-    def overtake(self, job: Job) -> None:
-        """Somebody waits for the job: it goes before what its destination's runners would take next."""
-        lane = self._lanes.get(job.origin)
-        lease = lane.take(job.job) if lane is not None else None
-        if lane is not None and lease is not None:
-            lane.waiting.appendleft(lease)
-        elif lane is None or lane.held.get(job.digest) != job.job:
-            self.picker.add(job, self.timers.now())
-            if lane is not None:
-                lane.overtaken = bool(lane.waiting)
-
-    async def slow_down(self) -> None:
-        """Let transfers that drip go on beside the others, two of each destination; those beyond that go back into the
-        queue with what they have."""
-        done = {each.lease.job.job: each.done for each in self.puller.transfers.all()}
-        for job in self._pace.slow(done, self.timers.monotonic()):
-            lane, seat = self._seats.get(job, (None, None))
-            if lane is None or seat is None or seat.is_slow:
-                continue
-            if self.house.slow_down(seat):
-                lane.running -= 1
-                self.bell.ring()
-            else:
-                self._cut.add(job)
-                await self.puller.transfers.interrupt(job, "cut")
-
-    async def reclaim(self) -> int:
-        """Give back leases that nobody here works on, found in two looks in a row; how many (promise R7)."""
-        ours = {number for lane in self._lanes.values() for number in lane.held.values()}
-        found: dict[int, int] = {}
-        lost, after, now = 0, 0, self.timers.now()
-        while jobs := await self.queue.jobs(State.LEASED, None, after, AT_ONCE):
-            after = jobs[-1].job
-            for job in jobs:
-                if job.job in ours:
-                    continue
-                if self._orphans.get(job.job) == job.epoch:
-                    ready = evolve(job, state=State.READY, due=now)
-                    lost += await self._commit([Change(ready, "returned", now, State.LEASED, "nobody worked on it")])
-                else:
-                    found[job.job] = job.epoch
-        self._orphans = found
-        return lost
+        return await self.settling.wake(origin)

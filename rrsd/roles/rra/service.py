@@ -72,7 +72,7 @@ class Agent:
             for number in await self.queue.stuck():
                 advice = "rra: pull {number} waits for nothing; run: rrsctl pulls retry-now {number}"
                 self._log.critical(advice, number=number)
-            lost = await self.scheduler.reclaim()
+            lost = await self.scheduler.wishes.reclaim()
             if lost:
                 self._log.critical("rra: {number} pulls were leased and nobody worked on them", number=lost)
             await self.timers.sleep(SELF_CHECK_EVERY)
@@ -80,7 +80,7 @@ class Agent:
     async def _pace(self) -> None:
         while True:
             await self.timers.sleep(PACE_EVERY)
-            await self.scheduler.slow_down()
+            await self.scheduler.wishes.slow_down()
 
     async def _sweep(self) -> None:
         """Files of transfers that no pull will ever continue are removed."""

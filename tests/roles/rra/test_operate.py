@@ -191,7 +191,7 @@ class Interruptions(OperateCase):
         self.desk.queue.gates["change"] = gate
         leased = self.desk.job(1)
         self.body.go_on()
-        self.assertTrue(self.desk.result(self.desk.scheduler.interrupt(leased, "cancelled")))
+        self.assertTrue(self.desk.result(self.desk.scheduler.wishes.interrupt(leased, "cancelled")))
         gate.callback(None)
         self.desk.advance(1)
         self.assertIn(self.desk.state(1), ARRIVED)
@@ -203,7 +203,7 @@ class Interruptions(OperateCase):
         self.desk.queue.gates["change"] = gate
         self.body._stands.errback(Unavailable("reset"))  # type: ignore[union-attr]
         del self.desk.queue.gates["change"]
-        held = deferred_of(self.desk.scheduler.interrupt(self.desk.job(1), "held"))
+        held = deferred_of(self.desk.scheduler.wishes.interrupt(self.desk.job(1), "held"))
         self.assertTrue(self.successResultOf(held))
         gate.callback(None)
         self.desk.advance(0.1)

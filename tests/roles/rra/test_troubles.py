@@ -205,8 +205,8 @@ class Stops(SchedulerCase):
         self.desk.result(self.desk.store.queue.lease(OTHER, 1, self.desk.timers.now(), frozenset()))
         self.desk.accept(b"three", name="m3", due=self.desk.timers.now() + timedelta(days=1))
         self.desk.rewrite(3, state=State.LEASED, due=None)
-        self.assertEqual(self.desk.result(self.desk.scheduler.reclaim()), 0)
-        self.assertEqual(self.desk.result(self.desk.scheduler.reclaim()), 1)
+        self.assertEqual(self.desk.result(self.desk.scheduler.wishes.reclaim()), 0)
+        self.assertEqual(self.desk.result(self.desk.scheduler.wishes.reclaim()), 1)
         self.assertEqual(self.desk.state(1), State.LEASED)
         self.assertEqual(self.desk.state(3), State.READY)
 
