@@ -65,7 +65,9 @@ class Job:
     `recipient` is whose mailbox it is for. `granted` is the address that the sender wrote and granted it to, where that
     is another one of theirs: with an extension.
     `due` is when it may run next, None when it waits for the condition that `condition` names. `retries` is the
-    back-off exponent, `attempts` counts leases. `accepted` starts the lifetime that ends at `deadline`.
+    back-off exponent, `attempts` counts leases. `accepted` starts the lifetime that ends at `deadline`. `at_risk` is
+    when it was first seen that the time until then will not do, None as long as it will. `held` is since when somebody
+    holds it.
     """
 
     job: int
@@ -92,6 +94,8 @@ class Job:
     not_after: Instant | None = None
     stored: Instant | None = None
     granted: Address | None = None
+    at_risk: Instant | None = None
+    held: Instant | None = None
 
     @property
     def subject(self) -> Address:

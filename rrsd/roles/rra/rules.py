@@ -45,8 +45,9 @@ TABLE: Mapping[tuple[State, str], State] = {
     **{(state, "hurried"): State.READY for state in (State.NEW, State.READY, *_WAITING)},
     **{(state, "held"): State.HELD for state in UNFINISHED if state is not State.HELD},
     **{(state, "cancelled"): State.CANCELLED for state in UNFINISHED},
+    **{(state, "expired"): State.EXPIRED for state in (State.NEW, State.READY, *_WAITING)},
 }
-"""What leads where. Everything that is not here is refused."""
+"""What leads where. Everything that is not here is refused. Two events change no state: "at_risk" and "extended"."""
 
 
 def after(state: State, event: str) -> State:
@@ -68,8 +69,35 @@ def moved(job: Job, event: str, now: Instant) -> Job:
         Conflict: its state does not allow it.
     """
     state = after(job.state, event)
+    held = now if state is State.HELD else None
+    rested = evolve(job, deadline=_rested(job, now)) if event == "released" else job
     due = now if state is State.READY else None
-    return evolve(job, state=state, due=due, condition="operator" if state is State.HELD else "")
+    return evolve(rested, state=state, due=due, held=held, condition="operator" if held is not None else "")
+
+
+def _rested(job: Job, now: Instant) -> Instant:
+    """The deadline after it was held: our own clock stood still, the sender's did not."""
+    if job.held is None or now <= job.held:
+        return job.deadline
+    return max(job.deadline, deadline_of(job.accepted, job.deadline + (now - job.held) - job.accepted, job.not_after))
+
+
+def extended(job: Job, not_after: Instant | None, until: Instant, now: Instant) -> Job:
+    """The job with more time: until `until`, or the margin before the sender's new `not_after` where one is given.
+
+    Nothing becomes earlier by it, and it is not at risk any more. `until` is the end of our own lifetime for what a
+    sender granted, and whatever an operator says.
+
+    Raises:
+        Conflict: the job is over, or would have no more time than before.
+    """
+    if job.state not in UNFINISHED:
+        raise Conflict(f"a job that is {job.state} cannot be extended")
+    deadline = max(job.deadline, deadline_of(job.accepted, until - job.accepted, not_after))
+    later = not_after if job.not_after is None or not_after is None else max(job.not_after, not_after)
+    if deadline <= max(job.deadline, now):
+        raise Conflict("there would be no more time than before")
+    return evolve(job, deadline=deadline, not_after=later or job.not_after, at_risk=None)
 
 
 class Outcome(StrEnum):
@@ -288,7 +316,7 @@ def _no_space(job: Job, result: Result, now: Instant, chance: float, not_before:
 
 
 def _held(job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None) -> Planned:
-    return Planned(evolve(job, state=State.HELD, due=None, condition="policy"), "held")
+    return Planned(evolve(job, state=State.HELD, due=None, condition="policy", held=now), "held")
 
 
 _PLANS = {

@@ -14,6 +14,7 @@ from rrsd.drivers.store.settings import Settings
 from rrsd.runtime.workers import InlineWorkers
 from tests.drivers.store import (
     bytes_contract,
+    deadlines_contract,
     deposits_contract,
     holds_contract,
     links_contract,
@@ -90,6 +91,10 @@ class MemoryDepositsTests(_InMemory, deposits_contract.DepositsContract):
     """Deposits in memory."""
 
 
+class MemoryDeadlinesTests(_InMemory, deadlines_contract.DeadlinesContract):
+    """Ends of jobs in memory."""
+
+
 class MemoryHoldsTests(_InMemory, holds_contract.HoldsContract):
     """Held placeholders, in memory."""
 
@@ -120,6 +125,10 @@ class DiskLinksTests(_OnDisk, links_contract.LinksContract):
 
 class DiskPeopleTests(_OnDisk, people_contract.PeopleContract):
     """People on disk."""
+
+
+class DiskDeadlinesTests(_OnDisk, deadlines_contract.DeadlinesContract):
+    """Ends of jobs on disk."""
 
 
 class DiskQueueTests(_OnDisk, queue_contract.QueueContract):

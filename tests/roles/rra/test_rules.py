@@ -163,6 +163,50 @@ class Plans(SynchronousTestCase):
         over = rules.plan(near, Result(Outcome.BROKEN), NOW + timedelta(seconds=5), 1.0)
         self.assertEqual((over.event, over.job.state, over.job.due), ("expired", State.EXPIRED, None))
 
+    def test_an_extension_gives_more_time_and_never_less(self) -> None:
+        """A sender's later end counts up to our own lifetime; an operator's counts as it is said."""
+        day = timedelta(days=1)
+        short = job(not_after=NOW + day, deadline=NOW + day * 0.9, at_risk=NOW)
+        longer = rules.extended(short, NOW + 4 * day, NOW + 7 * day, NOW)
+        self.assertEqual((longer.deadline, longer.not_after), (NOW + 3.6 * day, NOW + 4 * day))
+        self.assertEqual((longer.at_risk, longer.state), (None, State.LEASED))
+        self.assertEqual(rules.extended(short, NOW + 30 * day, NOW + 7 * day, NOW).deadline, NOW + 7 * day)
+        by_hand = rules.extended(short, None, NOW + 30 * day, NOW)
+        self.assertEqual((by_hand.deadline, by_hand.not_after), (NOW + 30 * day, NOW + day))
+        self.assertEqual(rules.extended(job(), NOW + 30 * day, NOW + 9 * day, NOW).not_after, NOW + 30 * day)
+        for state in State:
+            more = (NOW + 4 * day, NOW + 7 * day, NOW)
+            if state in rules.UNFINISHED:
+                self.assertEqual(rules.extended(evolve(short, state=state), *more).state, state)
+            else:
+                self.assertRaises(Conflict, rules.extended, evolve(short, state=state), *more)
+
+    def test_an_extension_that_gives_no_time_is_refused(self) -> None:
+        """An end that is not later, or over already, changes nothing."""
+        day = timedelta(days=1)
+        short = job(not_after=NOW + day, deadline=NOW + day * 0.9)
+        self.assertRaises(Conflict, rules.extended, short, NOW + day, NOW + 7 * day, NOW)
+        self.assertRaises(Conflict, rules.extended, short, NOW - day, NOW + 7 * day, NOW)
+        self.assertRaises(Conflict, rules.extended, short, None, NOW + day / 2, NOW)
+        self.assertRaises(Conflict, rules.extended, short, NOW + 2 * day, NOW + 7 * day, NOW + 2 * day)
+
+    def test_our_own_clock_stands_still_while_a_job_is_held(self) -> None:
+        """What is released has as much of its lifetime as when it was held, as far as the sender's end allows."""
+        day = timedelta(days=1)
+        held = rules.moved(job(state=State.READY), "held", NOW + day)
+        self.assertEqual((held.held, held.deadline), (NOW + day, NOW + 7 * day))
+        later = rules.moved(held, "released", NOW + 6 * day)
+        self.assertEqual((later.held, later.deadline), (None, NOW + 12 * day))
+        ends = rules.moved(evolve(held, not_after=NOW + 10 * day), "released", NOW + 6 * day)
+        self.assertEqual(ends.deadline, NOW + 9 * day)
+        past = rules.moved(evolve(held, not_after=NOW + 2 * day), "released", NOW + 6 * day)
+        self.assertEqual(past.deadline, NOW + 7 * day, "never earlier")
+        self.assertEqual(rules.moved(held, "released", NOW).deadline, NOW + 7 * day, "the clock was set back")
+        self.assertEqual(rules.moved(held, "cancelled", NOW + 6 * day).deadline, NOW + 7 * day)
+        unknown = rules.moved(evolve(held, held=None), "released", NOW + 6 * day)
+        self.assertEqual(unknown.deadline, NOW + 7 * day, "held before this was remembered")
+        self.assertEqual(rules.plan(job(), Result(Outcome.STRANGER), NOW, 0.5).job.held, NOW)
+
     def test_a_deadline_leaves_a_tenth_of_the_senders_time(self) -> None:
         """The sender's not_after counts less ten per cent; an announced end in the past is no negative life."""
         self.assertEqual(rules.deadline_of(NOW, timedelta(days=7), None), NOW + timedelta(days=7))

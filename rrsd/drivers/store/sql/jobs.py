@@ -35,10 +35,17 @@ _LIST_STATE = f"SELECT {JOB} FROM jobs WHERE state = ? AND job > ? ORDER BY job 
 _LIST_ORIGIN = f"SELECT {JOB} FROM jobs WHERE origin = ? AND job > ? ORDER BY job LIMIT ?"
 _LIST_BOTH = f"SELECT {JOB} FROM jobs WHERE origin = ? AND state = ? AND job > ? ORDER BY job LIMIT ?"
 _CHANGE = """
-UPDATE jobs SET state = ?, priority = ?, deadline = ?, due = ?, condition = ?, retries = ?, attempts = ?, restarts = ?,
-    blame = ?, evidence = ?, not_after = ?, stored = ?
+UPDATE jobs SET state = ?, priority = ?, due = ?, condition = ?, retries = ?, attempts = ?, restarts = ?,
+    blame = ?, evidence = ?, stored = ?, held = ?
 WHERE job = ? AND state = ? AND epoch = ?
 """
+# The end of a job is moved by these events alone: an attempt's end knows the deadline that was there when it began.
+_EXTEND = """
+UPDATE jobs SET deadline = max(deadline, ?1), not_after = coalesce(max(not_after, ?2), ?2, not_after), at_risk = NULL,
+    watch = NULL
+WHERE job = ?3 AND state = ?4 AND epoch = ?5
+"""
+_PUT_AT_RISK = "UPDATE jobs SET at_risk = coalesce(at_risk, ?) WHERE job = ? AND state = ? AND epoch = ?"
 _ADD_RECEIPT = "INSERT OR IGNORE INTO receipts (job, due, jti, tries) VALUES (?, ?, lower(hex(randomblob(16))), 0)"
 _HISTORY = "SELECT job, at, before, after, event, evidence FROM history WHERE job = ? ORDER BY number LIMIT ?"
 _COUNTS = "SELECT state, count(*), sum(size) FROM jobs GROUP BY state"
@@ -113,9 +120,9 @@ def _readable(rows: Iterable[Row]) -> Iterable[Job]:
 
 def change(connection: Connection, changes: Sequence[Change]) -> None:
     """Write all of them; refuses with Conflict when one meets another state or epoch."""
-    updated = connection.executemany(_CHANGE, [_changed(one) for one in changes]).rowcount
-    if changes and updated != len(changes):
-        raise Conflict("a job is not in the state that it was in")
+    for statement, rows in _updates(changes):
+        if rows and connection.executemany(statement, rows).rowcount != len(rows):
+            raise Conflict("a job is not in the state that it was in")
     add_history(connection, [_explained(one) for one in changes])
     receipts = [(one.job.job, one.at.timestamp()) for one in changes if one.receipt]
     if receipts:
@@ -125,12 +132,29 @@ def change(connection: Connection, changes: Sequence[Change]) -> None:
             clear(connection, one.job.origin, one.job.digest)
 
 
+def _updates(changes: Sequence[Change]) -> Iterable[tuple[str, list[Row]]]:
+    """In the order of the changes as far as one job may have several: what moves a job's end comes before its state."""
+    moved = ("extended", "released")
+    yield _EXTEND, [_end(one) for one in changes if one.event in moved]
+    yield _PUT_AT_RISK, [_risk(one) for one in changes if one.event == "at_risk"]
+    yield _CHANGE, [_changed(one) for one in changes if one.event not in ("extended", "at_risk")]
+
+
+def _end(one: Change) -> Row:
+    job = one.job
+    return job.deadline.timestamp(), maybe_seconds(job.not_after), job.job, one.before.value, job.epoch
+
+
+def _risk(one: Change) -> Row:
+    return maybe_seconds(one.job.at_risk), one.job.job, one.before.value, one.job.epoch
+
+
 def _changed(one: Change) -> Row:
     job = one.job
     return (
-        job.state.value, RANKS[job.priority], job.deadline.timestamp(), maybe_seconds(job.due), job.condition,
-        job.retries, job.attempts, job.restarts, job.blame.value, job.evidence,
-        maybe_seconds(job.not_after), maybe_seconds(job.stored), job.job, one.before.value, job.epoch,
+        job.state.value, RANKS[job.priority], maybe_seconds(job.due), job.condition, job.retries, job.attempts,
+        job.restarts, job.blame.value, job.evidence, maybe_seconds(job.stored), maybe_seconds(job.held), job.job,
+        one.before.value, job.epoch,
     )  # fmt: skip
 
 

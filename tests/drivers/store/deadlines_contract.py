@@ -1,0 +1,69 @@
+"""The contract of the queue about the ends of jobs."""
+
+from attrs import evolve
+
+from rrsd.core.refusals import Conflict
+from rrsd.core.values.digests import digest_of
+from rrsd.core.values.jobs import Change, Job, State
+from tests.drivers.store.contract import StoreCase
+from tests.drivers.store.samples import NOW, job, later
+
+A = digest_of(b"a")
+DAY = 86400
+
+
+class DeadlinesContract(StoreCase):
+    """What the store promises about deadlines."""
+
+    def put(self, given: Job, event: str, before: State) -> Job:
+        """Write the change; the job as it is then."""
+        self.done(self.store.queue.change([Change(given, event, NOW, before, "why")]))
+        return self.done(self.store.queue.find(given.job))
+
+    def test_an_extension_moves_the_end_alone(self) -> None:
+        """Nothing of it becomes earlier, the job is not at risk any more, and everything else stays as it is."""
+        (number,) = self.accepted(evolve(job(A), not_after=later(8 * DAY)))
+        found = self.done(self.store.queue.find(number))
+        at_risk = self.put(evolve(found, at_risk=later(5), retries=7), "at_risk", State.NEW)
+        self.assertEqual(at_risk, evolve(found, at_risk=later(5)))
+        longer = evolve(at_risk, deadline=later(9 * DAY), not_after=later(10 * DAY), at_risk=None, retries=7)
+        self.assertEqual(self.put(longer, "extended", State.NEW), evolve(longer, retries=0))
+        shorter = evolve(longer, deadline=later(DAY), not_after=None)
+        self.assertEqual(self.put(shorter, "extended", State.NEW), evolve(longer, retries=0))
+        events = [row.event for row in self.done(self.store.queue.history(number, 9))]
+        self.assertEqual(events[-3:], ["at_risk", "extended", "extended"])
+
+    def test_a_risk_is_seen_once(self) -> None:
+        """It is remembered when it was first seen."""
+        (number,) = self.accepted(job(A))
+        found = self.done(self.store.queue.find(number))
+        self.put(evolve(found, at_risk=later(5)), "at_risk", State.NEW)
+        self.assertEqual(self.put(evolve(found, at_risk=later(9)), "at_risk", State.NEW).at_risk, later(5))
+
+    def test_an_extension_is_fenced(self) -> None:
+        """One that meets another state or another epoch changes nothing."""
+        (number,) = self.accepted(job(A))
+        found = self.done(self.store.queue.find(number))
+        (lease,) = self.leased()
+        for given, before in ((found, State.NEW), (found, State.LEASED)):
+            for event in ("extended", "at_risk"):
+                longer = evolve(given, deadline=later(9 * DAY), at_risk=NOW)
+                self.refused(Conflict, self.store.queue.change([Change(longer, event, NOW, before)]))
+        self.assertEqual(self.done(self.store.queue.find(number)), lease.job)
+
+    def test_an_attempt_does_not_take_an_extension_back(self) -> None:
+        """What was given while the job was leased is still there when its attempt has ended."""
+        (number,) = self.accepted(job(A))
+        (lease,) = self.leased()
+        self.put(evolve(lease.job, deadline=later(9 * DAY)), "extended", State.LEASED)
+        self.put(evolve(lease.job, state=State.READY, due=NOW), "returned", State.LEASED)
+        self.assertEqual(self.done(self.store.queue.find(number)).deadline, later(9 * DAY))
+
+    def test_release_moves_the_end(self) -> None:
+        """Since when it is held, and what the release made of its deadline, are remembered."""
+        (number,) = self.accepted(job(A))
+        found = self.done(self.store.queue.find(number))
+        held = self.put(evolve(found, state=State.HELD, due=None, held=later(3)), "held", State.NEW)
+        self.assertEqual(held.held, later(3))
+        free = evolve(held, state=State.READY, due=NOW, held=None, deadline=later(8 * DAY))
+        self.assertEqual(self.put(free, "released", State.HELD), free)
