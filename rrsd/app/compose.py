@@ -12,6 +12,8 @@ from rrsd.app.people import People, build_people
 from rrsd.app.resources import Retrieving, Serving, build_retrieving, build_serving
 from rrsd.app.sites import build_window, public_site
 from rrsd.roles.admin.flow import Window
+from rrsd.roles.rra.contacts import Contacts
+from rrsd.runtime.bell import Bell
 
 
 @frozen
@@ -35,10 +37,12 @@ def compose(means: Means) -> Composition:
         Malformed, Unavailable: keys, certificates or clients cannot be used.
     """
     settings, effects, doors = means.settings, means.effects, means.doors
-    people = build_people(means)
+    contacts = Contacts(timers=effects.timers, bell=Bell(effects.reactor))
+    doors.watchers.append(contacts.changed)
+    people = build_people(means, contacts.heard)
     delivery = build_delivery(means, people)
-    serving = build_serving(means, people, None if delivery is None else delivery.notices)
-    retrieving = build_retrieving(means, people)
+    serving = build_serving(means, people, None if delivery is None else delivery.notices, contacts)
+    retrieving = build_retrieving(means, people, contacts)
 
     async def reload(decided: Callable[[Sequence[str]], None]) -> Sequence[str]:
         return doors.reload(decided)

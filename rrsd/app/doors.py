@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from rrsd.app.effects import Effects
 from rrsd.config.settings import Settings
@@ -38,6 +38,8 @@ class Doors:
     names: Lookup
     policies: Engine
     _agent_tls: ClientTls
+    watchers: list[Callable[[], None]] = field(factory=list)
+    """Whoever wants to know that keys, certificates or policies are others now."""
 
     def reload(self, decided: Callable[[Sequence[str]], None] = lambda _: None) -> tuple[str, ...]:
         """Take up certificates, keys and policies that changed on disk; what is open goes on.
@@ -54,11 +56,17 @@ class Doors:
         self.server.replace(credential)
         self.present()
         self.policies.replace(policies)
+        self._tell()
         return done
 
     def present(self) -> None:
         """Present the client certificate that is the current one on calls from now on; those that run go on."""
         self._agent_tls.replace(agent_credential(self.keyring))
+        self._tell()
+
+    def _tell(self) -> None:
+        for watcher in self.watchers:
+            watcher()
 
 
 def build_doors(settings: Settings, effects: Effects, keyring: Keyring) -> Doors:

@@ -1,5 +1,6 @@
 """Who we say we are, and the roles about people: identity, the OpenID Provider, the Security Token Service."""
 
+from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
@@ -9,6 +10,7 @@ from rrsd.app.ourselves import agent_name, api_origin
 from rrsd.app.token_service import build_token_service
 from rrsd.config.settings import Settings
 from rrsd.core.refusals import Malformed
+from rrsd.core.values.addresses import Domain
 from rrsd.core.values.networks import network_of
 from rrsd.core.values.peers import Url
 from rrsd.core.wire.metadata import IssuerMetadata
@@ -98,8 +100,8 @@ def _merged(one: Any, other: Any) -> Any:
     return other if one is None else one
 
 
-def build_people(means: Means) -> People:
-    """The roles about people.
+def build_people(means: Means, heard: Callable[[Domain], None]) -> People:
+    """The roles about people; `heard` is told the domain of every client that proves itself.
 
     Raises:
         Malformed: a client in the settings cannot be registered, or the agent's certificate has another name.
@@ -116,7 +118,7 @@ def build_people(means: Means) -> People:
         domain=settings.domain.name, users=store.users, passwords=passwords, audit=audit, now=timers.now
     )
     members = Members(store.users, settings.mail.recipient_delimiter or "")
-    sts = build_token_service(means, members, identity)
+    sts = build_token_service(means, members, identity, heard)
     return People(
         identity,
         Inspection(settings.identity, home, doors.strangers, zones, keyring.agent, timers),

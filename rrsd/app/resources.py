@@ -8,6 +8,7 @@ from rrsd.app.means import Means
 from rrsd.app.people import People
 from rrsd.core.values.networks import network_of
 from rrsd.roles.rra.acceptance import Acceptance
+from rrsd.roles.rra.contacts import Contacts, Waker
 from rrsd.roles.rra.delegations import Delegations
 from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.flow import Puller
@@ -45,14 +46,15 @@ class Serving:
     collection: Collection
 
 
-def build_serving(means: Means, people: People, notices: Notices | None) -> Serving:
-    """The Resource Server of the domain; without `notices` it makes no personal links."""
+def build_serving(means: Means, people: People, notices: Notices | None, contacts: Contacts) -> Serving:
+    """The Resource Server of the domain; without `notices` it makes no personal links. Whoever proves a delegation is
+    told to `contacts`."""
     settings, effects, store, audit = means.settings, means.effects, means.store, means.audit
     timers, rs = effects.timers, settings.rs
     record = Record(audit, timers)
     rates = RateLimit(rs.rate, rs.burst, effects.reactor, whose=network_of)
     pairs = frozenset((client, pair.domain) for pair in settings.policy.pairs for client in pair.clients)
-    proofs = Proofs(rs, people.identity, timers, pairs)
+    proofs = Proofs(rs, people.identity, timers, pairs, contacts.heard)
     permission = Permission(means.doors.policies, timers)
     senders = Senders(
         rs, settings.domain.name, people.identity, store.uploads, store.grants, timers, record, effects.unique
@@ -100,6 +102,7 @@ class _Parts:
 
     means: Means
     people: People
+    contacts: Contacts
 
     def delegations(self) -> Delegations:
         return Delegations(
@@ -168,6 +171,16 @@ class _Parts:
             bell=scheduler.bell,
             audit=self.means.audit,
             settings=self.means.settings.rra,
+            contacts=self.contacts,
+        )
+
+    def waker(self, scheduler: Scheduler) -> Waker:
+        return Waker(
+            contacts=self.contacts,
+            queue=self.means.store.queue,
+            health=scheduler.health,
+            timers=self.means.effects.timers,
+            bell=scheduler.bell,
         )
 
     def operations(self, scheduler: Scheduler, delegations: Delegations) -> Operations:
@@ -198,6 +211,7 @@ class _Parts:
         return Agent(
             scheduler=scheduler,
             receipts=receipts,
+            waker=self.waker(scheduler),
             transfers=scheduler.puller.transfers,
             feed=scheduler.feed,
             queue=self.means.store.queue,
@@ -207,9 +221,9 @@ class _Parts:
         )
 
 
-def build_retrieving(means: Means, people: People) -> Retrieving:
+def build_retrieving(means: Means, people: People, contacts: Contacts) -> Retrieving:
     """The Resource Retrieval Agent of the domain."""
-    parts, effects = _Parts(means, people), means.effects
+    parts, effects = _Parts(means, people, contacts), means.effects
     outbox, work = Bell(effects.reactor), Nursery()
     feed = Feed(lambda: Bell(effects.reactor))
     delegations = parts.delegations()

@@ -1,5 +1,6 @@
 """The Security Token Service, plugged together: its clients, what they may exchange, ask and end."""
 
+from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field, frozen
@@ -37,7 +38,9 @@ class TokenService:
     registry: Registry
 
 
-def build_token_service(means: Means, members: Members, identity: Identity) -> TokenService:
+def build_token_service(
+    means: Means, members: Members, identity: Identity, heard: Callable[[Domain], None]
+) -> TokenService:
     """The token service of the domain.
 
     Raises:
@@ -46,7 +49,7 @@ def build_token_service(means: Means, members: Members, identity: Identity) -> T
     settings, effects, keyring, store = means.settings, means.effects, means.doors.keyring, means.store
     issuer, now, unique = settings.domain.issuer, effects.timers.now, effects.unique
     registry = build_registry(means)
-    admission = _admission(means, registry, identity)
+    admission = _admission(means, registry, identity, heard)
     addressees = Addressees(members, store.queue)
     own = OwnTokens(issuer, identity, keyring, store.revocations, now)
     exchange = Exchange(
@@ -76,7 +79,7 @@ def build_token_service(means: Means, members: Members, identity: Identity) -> T
     return TokenService(exchange, about, registry)
 
 
-def _admission(means: Means, registry: Registry, identity: Identity) -> Admission:
+def _admission(means: Means, registry: Registry, identity: Identity, heard: Callable[[Domain], None]) -> Admission:
     sts, clock, now = means.settings.sts, means.effects.reactor, means.effects.timers.now
     issuer, replays = means.settings.domain.issuer, means.store.replays
     return Admission(
@@ -85,6 +88,7 @@ def _admission(means: Means, registry: Registry, identity: Identity) -> Admissio
         failures=RateLimit(sts.failures_per_address / 60, sts.failures_per_address, clock, whose=network_of),
         audit=means.audit,
         now=now,
+        heard=heard,
     )
 
 

@@ -13,6 +13,7 @@ from rrsd.core.values.messages import Arrival, Attachment, Message, Part, Placeh
 from rrsd.core.values.resources import Blob
 from rrsd.core.wire.mime import parse_placeholder
 from rrsd.roles.rra import rules
+from rrsd.roles.rra.contacts import Contacts
 from rrsd.roles.rra.ports import Audit, Bell, Blobs, Queue, Subjects, Timers
 from rrsd.roles.rra.settings import Settings
 
@@ -31,6 +32,7 @@ class Acceptance:
     bell: Bell
     audit: Audit
     settings: Settings
+    contacts: Contacts
 
     async def accept(
         self,
@@ -81,7 +83,10 @@ class Acceptance:
             ]
         finally:
             self.bell.ring()
-        return tuple(each for each in accepted if each is not None)
+        fresh = tuple(each for each in accepted if each is not None)
+        if fresh and author is None:
+            self.contacts.heard(placeholder.sender.domain)
+        return fresh
 
     async def _accept(
         self, placeholder: Placeholder, raw: Blob, recipient: Address, subject: Address

@@ -37,7 +37,7 @@ class Health:
     _issuer: Breaker = field(factory=lambda: Breaker("sts"), init=False)
     _good: Expiring[str, bool] = field(factory=lambda: Expiring(MOST_BREAKERS), init=False)
     _paused: float | None = field(default=None, init=False)
-    _woken: Expiring[str, bool] = field(factory=lambda: Expiring(MOST_BREAKERS), init=False)
+    _woken: Expiring[str, float] = field(factory=lambda: Expiring(MOST_BREAKERS), init=False)
 
     async def recall(self) -> None:
         """Take up the breakers as they were saved."""
@@ -137,13 +137,27 @@ class Health:
         moment = self.timers.monotonic()
         if self._woken.get(str(origin), moment) is not None:
             return None
-        self._woken.put(str(origin), True, moment + breakers.WAKE_INTERVAL.total_seconds())
+        until = moment + breakers.WAKE_INTERVAL.total_seconds()
+        self._woken.put(str(origin), until, until)
         breaker = self._breaker(origin)
         if not breakers.is_open(breaker, now):
             return Charged()
         after = evolve(breaker, not_before=now)
         self._remember(after, now)
         return Charged(changes=_changed("destination", breaker, after, now))
+
+    def wake_wait(self, origin: Origin) -> timedelta:
+        """How long until somebody may have an attempt let through again; zero when now."""
+        until = self._woken.get(str(origin), self.timers.monotonic())
+        return timedelta() if until is None else timedelta(seconds=until - self.timers.monotonic())
+
+    def hear(self, origin: Origin, now: Instant) -> "Charged | None":
+        """As `let_probe`, for a destination that has shown to be alive; None also while it is left alone because it
+        asked for that itself."""
+        breaker = self._breaker(origin)
+        if breakers.is_open(breaker, now) and breaker.opened is None:
+            return None
+        return self.let_probe(origin, now)
 
     def all(self) -> tuple[Breaker, ...]:
         """Every destination of which anything is known, and the STS when it failed."""

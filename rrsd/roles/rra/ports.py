@@ -121,6 +121,14 @@ class Queue(Protocol):
         one is given, those with the condition if one is given; how many. The origin is `eligible` now."""
         ...
 
+    async def origins_of(self, sender: Domain, condition: str, most: int) -> Sequence[Origin]:
+        """Where jobs of the sender's messages wait (DEFERRED, NEEDS_AUTH, NO_SPACE) with that condition."""
+        ...
+
+    async def wake_some(self, now: Instant, sender: Domain, origin: Origin, condition: str, most: int) -> int:
+        """As `wake`, for jobs of that sender's messages, at most so many; the cost does not grow with the queue."""
+        ...
+
     async def breakers(self, kind: str) -> Sequence[Breaker]:
         """The saved breakers of a kind: "destination" or "issuer"."""
         ...

@@ -7,6 +7,7 @@ from typing import Any
 from attrs import define, field
 from twisted.logger import Logger
 
+from rrsd.roles.rra.contacts import Waker
 from rrsd.roles.rra.feed import Feed, news_of
 from rrsd.roles.rra.leftovers import partials
 from rrsd.roles.rra.live import Transfers
@@ -30,6 +31,7 @@ class Agent:
 
     scheduler: Scheduler
     receipts: Receipts
+    waker: Waker
     transfers: Transfers
     feed: Feed
     queue: Queue
@@ -46,6 +48,7 @@ class Agent:
         for work, name in (
             (self.scheduler.run, "pull queue"),
             (self.receipts.run, "receipts"),
+            (self.waker.run, "wake-ups"),
             (self._tell, "news"),
             (self._check, "self-check"),
             (self._pace, "slow transfers"),

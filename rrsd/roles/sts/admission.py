@@ -6,6 +6,7 @@ from typing import TypeVar
 from attrs import define, field
 
 from rrsd.core.refusals import Malformed, Refusal, TooMany, UnknownClient, WrongTarget
+from rrsd.core.values.addresses import Domain
 from rrsd.core.values.calls import Event
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.peers import Certificate
@@ -53,13 +54,15 @@ class Note:
 
 @define(eq=False, kw_only=True)
 class Admission:
-    """`requests` limits each client that proved itself, `failures` each network address that is refused."""
+    """`requests` limits each client that proved itself, whose domain `heard` is told; `failures` each network address
+    that is refused."""
 
     authentication: Authentication
     requests: Limits
     failures: Limits
     audit: Audit
     now: Callable[[], Instant]
+    heard: Callable[[Domain], None] = lambda _: None
 
     def begun(self, what: str, form: Form, peer: str) -> Note:
         """The beginning of a request."""
@@ -71,6 +74,7 @@ class Admission:
         wait = self.requests.take(str(caller.client.identifier))
         if wait:
             raise TooMany("too many requests", retry_after=wait)
+        self.heard(caller.client.identifier.domain)
         return caller
 
     async def decided(self, note: Note, step: Awaitable[T]) -> T:

@@ -18,6 +18,7 @@ from rrsd.core.values.messages import Arrival, Message, Part
 from rrsd.core.wire.fields import ni_path
 from rrsd.drivers.store.memory import MemoryStore
 from rrsd.roles.rra.acceptance import Acceptance
+from rrsd.roles.rra.contacts import Contacts, Waker
 from rrsd.roles.rra.delegations import Delegations
 from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.flow import Puller
@@ -76,6 +77,7 @@ class Desk:
 
     def assemble(self) -> None:
         """A new agent on the store, as after a crash."""
+        self.contacts = Contacts(timers=self.timers, bell=Bell(self.clock))
         self.bell, self.outbox, self.transfers = Bell(self.clock), Bell(self.clock), Transfers(self.timers)
         self.feed = Feed(lambda: Bell(self.clock))
         self.delegations = Delegations(
@@ -101,9 +103,13 @@ class Desk:
         )  # fmt: skip
         self.acceptance = Acceptance(
             queue=self.queue, blobs=self.store.blobs, subjects=self.members, timers=self.timers, bell=self.bell,
-            audit=self.trail, settings=self.settings,
+            audit=self.trail, settings=self.settings, contacts=self.contacts,
+        )  # fmt: skip
+        self.waker = Waker(
+            contacts=self.contacts, queue=self.queue, health=self.health, timers=self.timers, bell=self.bell,
         )  # fmt: skip
         self.agent = Agent(
+            waker=self.waker,
             scheduler=self.scheduler, receipts=self.receipts, transfers=self.transfers, feed=self.feed,
             queue=self.queue, blobs=self.store.blobs, timers=self.timers, nursery=self.nursery,
         )  # fmt: skip

@@ -27,9 +27,9 @@ class Loops(SynchronousTestCase):
         self.addCleanup(self.desk.close)
 
     def test_start_and_stop(self) -> None:
-        """Six loops; after the stop none is left, and no timer of theirs."""
+        """Seven loops; after the stop none is left, and no timer of theirs."""
         self.desk.start()
-        self.assertEqual(len(self.desk.nursery), 6)
+        self.assertEqual(len(self.desk.nursery), 7)
         self.desk.stop()
         self.assertEqual((len(self.desk.nursery), self.desk.clock.getDelayedCalls()), (0, []))
 

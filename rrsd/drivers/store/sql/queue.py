@@ -6,7 +6,7 @@ from functools import partial
 from attrs import evolve, frozen
 from twisted.logger import Logger
 
-from rrsd.core.values.addresses import Address
+from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import (
@@ -26,7 +26,7 @@ from rrsd.core.values.jobs import (
 from rrsd.core.values.messages import Message
 from rrsd.core.values.peers import Origin
 from rrsd.core.values.resources import Checkpoint
-from rrsd.drivers.store.sql import healths, mailbox, outbox, picking, transfers, turns
+from rrsd.drivers.store.sql import contacts, healths, mailbox, outbox, picking, transfers, turns
 from rrsd.drivers.store.sql import jobs as rows
 from rrsd.drivers.store.sql.engine import Connection, Engine
 
@@ -159,6 +159,20 @@ class Queue:
         if origin is not None:
             await self._engine.write(lambda connection: turns.let(connection, origin, now))
         return woken
+
+    async def origins_of(self, sender: Domain, condition: str, most: int) -> Sequence[Origin]:
+        """Where jobs of the sender's messages wait with that condition."""
+        return await self._engine.read(lambda connection: contacts.origins(connection, sender, condition, most))
+
+    async def wake_some(self, now: Instant, sender: Domain, origin: Origin, condition: str, most: int) -> int:
+        """Make some of them READY, due now; how many."""
+
+        def wake(connection: Connection) -> int:
+            jobs = contacts.asleep(connection, sender, origin, condition, most)
+            turns.let(connection, origin, now)
+            return rows.wake(connection, jobs, now)
+
+        return await self._engine.write(wake)
 
     async def breakers(self, kind: str) -> Sequence[Breaker]:
         """The saved breakers of a kind."""

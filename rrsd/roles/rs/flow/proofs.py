@@ -1,6 +1,7 @@
 """Whether a delegation is what it claims, cheap questions first (protocol 4, at the RS)."""
 
 import hashlib
+from collections.abc import Callable
 
 from attrs import define, field, frozen
 
@@ -39,13 +40,15 @@ class Proofs:
     """Proves delegations and believes what it proved for up to a minute, over the same certificate only.
 
     A certificate's own dates are not looked at (RFC 7671 5.1): its owner's domain says now whether the key is good.
-    `pairs` are the clients that may act for users of another domain than their own.
+    `pairs` are the clients that may act for users of another domain than their own. `heard` is told the domain of each
+    user for whom something was proved: its token service and its agent are at work.
     """
 
     settings: Settings
     trust: Trust
     timers: Timers
     pairs: Pairs = frozenset()
+    heard: Callable[[Domain], None] = lambda _: None
     _known: Expiring[bytes, Proved] = field(init=False)
     _budget: Budget = field(init=False)
 
@@ -70,6 +73,7 @@ class Proofs:
         if known is None:
             known = await self._prove(token, certificate, peer)
             self._known.put(name, known, self.timers.monotonic() + self._life(known))
+        self.heard(known.delegation.subject.domain)
         return known
 
     async def _prove(self, token: str, certificate: Certificate, peer: str) -> Proved:

@@ -1,0 +1,120 @@
+"""Who has just shown to be alive: what waits for them need not wait for its timer.
+
+Any request may say so, so that saying it costs a look into a table; one loop does the rest, a bounded part of it for
+each domain and no more often than every 10 s. What comes too soon is not lost but waits for its turn: it may be the
+only word for a quarter of an hour.
+"""
+
+from datetime import timedelta
+
+from attrs import define, field
+
+from rrsd.core.refusals import Refusal
+from rrsd.core.values.addresses import Domain
+from rrsd.core.values.peers import Origin
+from rrsd.roles.rra.breakers import WAKE_INTERVAL
+from rrsd.roles.rra.health import Health
+from rrsd.roles.rra.ports import Bell, Queue, Timers
+from rrsd.runtime.expiring import Expiring
+
+MOST_WAITING = 1_000
+"""Domains that wait for their turn; what comes beyond that has its timers."""
+MOST_REMEMBERED = 10_000
+MOST_ORIGINS = 8
+"""Resource servers of one domain that one contact is a reason to ask."""
+MOST_WOKEN = 64
+"""Pulls of one of them: when the first of them is answered, all others are woken."""
+TRUST_INTERVAL = timedelta(minutes=1)
+
+
+@define(eq=False, kw_only=True)
+class Contacts:
+    """The ear: domains that have just proved themselves to us, and whether trust has changed."""
+
+    timers: Timers
+    bell: Bell
+    _turns: dict[Domain, float] = field(factory=dict, init=False)
+    _woken: Expiring[Domain, float] = field(factory=lambda: Expiring(MOST_REMEMBERED), init=False)
+    _trust: float | None = field(default=None, init=False)
+    _trusted: float = field(default=float("-inf"), init=False)
+
+    def heard(self, domain: Domain) -> None:
+        """The domain has proved itself: its client over mutual TLS, its signature under a message, its answer."""
+        if domain in self._turns or len(self._turns) >= MOST_WAITING:
+            return
+        moment = self.timers.monotonic()
+        self._turns[domain] = self._woken.get(domain, moment) or moment
+        self.bell.ring()
+
+    def changed(self) -> None:
+        """Certificates, keys or policies are others now: who was refused may be let in."""
+        if self._trust is None:
+            self._trust = max(self.timers.monotonic(), self._trusted + TRUST_INTERVAL.total_seconds())
+            self.bell.ring()
+
+    def take(self) -> list[Domain]:
+        """Those whose turn it is; their next one is 10 s away."""
+        moment = self.timers.monotonic()
+        due = [domain for domain, turn in self._turns.items() if turn <= moment]
+        for domain in due:
+            del self._turns[domain]
+            until = moment + WAKE_INTERVAL.total_seconds()
+            self._woken.put(domain, until, until)
+        return due
+
+    def take_change(self) -> bool:
+        """Whether trust changed and it is time to act on it."""
+        moment = self.timers.monotonic()
+        if self._trust is None or self._trust > moment:
+            return False
+        self._trust, self._trusted = None, moment
+        return True
+
+    def next(self) -> timedelta | None:
+        """How long until somebody's turn; None when nobody waits."""
+        waits = [*self._turns.values(), *([] if self._trust is None else [self._trust])]
+        return timedelta(seconds=max(0.0, min(waits) - self.timers.monotonic())) if waits else None
+
+
+@define(eq=False, kw_only=True)
+class Waker:
+    """The hand: wakes what waits for those who were heard."""
+
+    contacts: Contacts
+    queue: Queue
+    health: Health
+    timers: Timers
+    bell: Bell
+
+    async def run(self) -> None:
+        """Work until cancelled. What cannot be read or written now has its timers."""
+        while True:
+            await self.contacts.bell.wait(await self.round())
+
+    async def round(self) -> timedelta | None:
+        """Wake for all whose turn it is; how long to sleep when nobody rings."""
+        try:
+            for domain in self.contacts.take():
+                await self._wake(domain)
+            if self.contacts.take_change():
+                await self.queue.wake(self.timers.now(), None, "authorization")
+                self.bell.ring()
+        except Refusal:
+            self.health.pause()
+        return self.contacts.next()
+
+    async def _wake(self, domain: Domain) -> None:
+        for origin in await self.queue.origins_of(domain, "destination", MOST_ORIGINS):
+            if self.health.wake_wait(origin):
+                self.contacts.heard(domain)  # somebody else woke it just now, and may have been too early
+            else:
+                await self._let(domain, origin)
+
+    async def _let(self, domain: Domain, origin: Origin) -> None:
+        now = self.timers.now()
+        charged = self.health.hear(origin, now)
+        if charged is None:
+            return  # it asked for a pause, and is taken at its word
+        await self.health.save(charged)
+        await self.queue.wake_some(now, domain, origin, "destination", MOST_WOKEN)
+        self.bell.ring()
