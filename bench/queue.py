@@ -20,6 +20,7 @@ import click
 from attrs import define, field, frozen
 
 from bench import arena, machine, readings
+from bench.acceptance import accept
 from bench.arena import BEGIN, Arena, done, message_of, origin_of
 from bench.figures import Sheet, in_one_table, shown
 from rrsd.core.values.addresses import Address, Domain
@@ -74,7 +75,8 @@ class Scale:
     NAME = "a long queue"
 
     def run(self) -> None:
-        """Fill, measure one by one at both ends, then start."""
+        """Accept, fill, measure one by one at both ends, then start."""
+        self._rate("accepted whole, one by one", SINGLE, *accept(self.folder, [user(n) for n in range(SINGLE)]))
         engine, queue = opened(self.folder)
         self._one_by_one(queue, "empty queue")
         self._fill(queue)

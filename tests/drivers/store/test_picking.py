@@ -7,7 +7,7 @@ from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import Ask, Looked, State
 from rrsd.core.values.peers import Origin
-from rrsd.drivers.store.sql import healths, jobs, outbox, picking, turns
+from rrsd.drivers.store.sql import healths, jobs, outbox, picking, references, turns
 from rrsd.drivers.store.sql.database import MemoryDatabase
 from tests.drivers.store.samples import NOW, OTHER_RS, RS, job, later, with_due
 
@@ -32,6 +32,7 @@ PLANS = {
     "counts": (jobs._COUNTS, (), "COVERING INDEX jobs_state"),
     "state": (jobs._LIST_STATE, ("new", 0, 5), "jobs_state (state=? AND job>?)"),
     "wake": (jobs._SLEEPING_AT, ("o", None), "jobs_waiting (origin=?)"),
+    "references": (references._REFERENCED, (b"digest", 0.0), "COVERING INDEX parts_digest (digest=?)"),
     "recover": (jobs._RECOVER, (0.0,), "jobs_state (state=?)"),
 }
 
@@ -55,6 +56,8 @@ class PickingTests(SynchronousTestCase):
                 plan = self.plan(statement, values)
                 self.assertIn(index, plan)
                 self.assertNotIn("TEMP B-TREE", plan)
+                if name != "counts":  # of all
+                    self.assertNotRegex(plan, "SCAN (?!CONSTANT ROW|json_each)")
 
     def test_damaged_row(self) -> None:
         """A row that cannot be read is set aside with a history row; the jobs behind it are leased."""

@@ -15,7 +15,8 @@ from rrsd.drivers.store.sql.refusals import refusal_of
 APPLICATION = 0x72727364  # "rrsd", in the header of the file (PRAGMA application_id)
 BUSY_SECONDS = 5.0  # how long another process, such as rrsctl, may hold the write lock
 STATEMENTS = 256  # prepared statements kept per connection
-CHECKPOINT_PAGES = 4000  # 16 MiB of log before it is copied into the database
+CHECKPOINT_PAGES = 16000  # 64 MiB of log before it is copied into the database: most pages of a long queue only once
+CACHE_KIB = 65536  # of the writer, so that an index of a long queue is not read again for every change
 
 
 class Database(Protocol):
@@ -129,6 +130,7 @@ class FileDatabase:
         try:
             self._check(connection)
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             return _prepare(connection)
         except BaseException:
             connection.close()

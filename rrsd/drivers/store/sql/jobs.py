@@ -26,9 +26,9 @@ from rrsd.drivers.store.sql.rows import (
 from rrsd.drivers.store.sql.transfers import clear
 
 _IN_LINE = ("new", "ready", "deferred", "needs_auth", "no_space")
-_COLUMNS = JOB.count(",")  # without the number, which SQLite gives
 # `refusals` counts nothing: to drop the column would rewrite the table of a queue that may be long.
-_ADD = f"INSERT INTO jobs ({JOB.removeprefix('job, ')}, refusals) VALUES ({', '.join('?' * _COLUMNS)}, 0)"
+_ADD = f"INSERT INTO jobs ({JOB}, refusals) VALUES ({', '.join('?' * len(JOB.split(',')))}, 0)"
+_NEWEST = "SELECT ifnull(max(job), 0) FROM jobs"
 _FIND = f"SELECT {JOB} FROM jobs WHERE job = ?"
 _LIST = f"SELECT {JOB} FROM jobs WHERE job > ? ORDER BY job LIMIT ?"
 _LIST_STATE = f"SELECT {JOB} FROM jobs WHERE state = ? AND job > ? ORDER BY job LIMIT ?"
@@ -56,9 +56,9 @@ SELECT job, ?, 'leased', 'ready', 'restarted', '' FROM jobs WHERE state = 'lease
 _RECOVER = "UPDATE jobs SET state = 'ready', due = ?, condition = '' WHERE state = 'leased'"
 _KNOWN = ", ".join(f"'{state}'" for state in State)
 _STUCK = f"""
-SELECT job FROM jobs INDEXED BY jobs_due WHERE {WAITING} AND due IS NULL AND condition = ''
+SELECT job FROM jobs INDEXED BY jobs_adrift
+WHERE {WAITING} AND (due IS NULL OR due >= '') AND (due >= '' OR condition = '')
 UNION ALL SELECT job FROM jobs WHERE state = 'held' AND due IS NULL AND condition = ''
-UNION ALL SELECT job FROM jobs INDEXED BY jobs_due WHERE {WAITING} AND due >= ''
 UNION ALL SELECT job FROM jobs INDEXED BY jobs_state WHERE state NOT IN ({_KNOWN}) ORDER BY 1
 """
 _WAITING_ORIGINS = f"SELECT DISTINCT origin FROM jobs INDEXED BY jobs_waiting WHERE {WAITING}"
@@ -79,9 +79,11 @@ _COMING = (State.NEW, State.READY, State.LEASED, State.DEFERRED, State.NEEDS_AUT
 
 def add(connection: Connection, *jobs: Job) -> list[int]:
     """Write new jobs; the numbers that they got."""
-    numbers = [connection.execute(_ADD, job_row(job)).lastrowid for job in jobs]
+    (newest,) = connection.execute(_NEWEST).fetchone()
+    numbers = list(range(newest + 1, newest + 1 + len(jobs)))
+    connection.executemany(_ADD, [(number, *job_row(job)) for number, job in zip(numbers, jobs, strict=True)])
     turns.came(connection, [job for job in jobs if job.state.value in _IN_LINE])
-    return [number for number in numbers if number is not None]
+    return numbers
 
 
 def find(connection: Connection, number: int) -> Job:

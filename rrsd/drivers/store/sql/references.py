@@ -9,11 +9,11 @@ from rrsd.drivers.store.sql.engine import Connection
 _CHUNKS = "SELECT list FROM chunks WHERE digest = ?"
 _ADD_CHUNKS = "INSERT OR REPLACE INTO chunks (digest, list) VALUES (?, ?)"
 _DROP_CHUNKS = "DELETE FROM chunks WHERE digest = ?"
+# A job is the job of a part, which names the same digest and is never removed before it.
 _REFERENCED = """
 SELECT EXISTS (SELECT 1 FROM grants WHERE digest = ?1 AND withdrawn = 0 AND receipted IS NULL AND not_after > ?2)
     OR EXISTS (SELECT 1 FROM uploads WHERE digest = ?1 AND expires > ?2)
     OR EXISTS (SELECT 1 FROM parts WHERE digest = ?1)
-    OR EXISTS (SELECT 1 FROM jobs WHERE digest = ?1)
     OR EXISTS (SELECT 1 FROM messages WHERE raw = ?1)
 """
 
