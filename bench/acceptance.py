@@ -19,6 +19,7 @@ from rrsd.core.wire.mime import render_placeholder
 from rrsd.drivers.store.service import Store, Threads
 from rrsd.drivers.store.settings import Settings as StoreSettings
 from rrsd.roles.rra.acceptance import Acceptance
+from rrsd.roles.rra.contacts import Contacts
 from rrsd.roles.rra.settings import Settings
 from rrsd.runtime.workers import InlineWorkers
 
@@ -80,6 +81,7 @@ def accept(folder: Path, recipients: Sequence[Address]) -> tuple[float, float]:
             door = Acceptance(
                 queue=store.queue, blobs=store.blobs, subjects=_Everybody(), timers=_Moment(), bell=_Silent(),
                 audit=_Trail(trail), settings=Settings(),
+                contacts=Contacts(_Moment(), _Silent()),
             )  # fmt: skip
             began, used = time.perf_counter(), time.process_time()
             for raw, recipient in zip(messages, recipients, strict=True):
