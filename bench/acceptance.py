@@ -81,7 +81,7 @@ def accept(folder: Path, recipients: Sequence[Address]) -> tuple[float, float]:
             door = Acceptance(
                 queue=store.queue, blobs=store.blobs, subjects=_Everybody(), timers=_Moment(), bell=_Silent(),
                 audit=_Trail(trail), settings=Settings(),
-                contacts=Contacts(_Moment(), _Silent()),
+                contacts=Contacts(timers=_Moment(), bell=_Silent()),
             )  # fmt: skip
             began, used = time.perf_counter(), time.process_time()
             for raw, recipient in zip(messages, recipients, strict=True):
