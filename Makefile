@@ -76,8 +76,9 @@ demo: dev ## Two domains on this machine, one large message, one crash, nothing 
 demo-mail: dev ## The same by mail: real mail servers, a mail program at the end; as root (DEMO_SIZE, DEMO_DIR, DEMO_KEEP=1)
 	@$(BIN)/python -m tests.maildemo
 
-bench: dev ## Measure against the reference puller and print ratios (BENCH="--quick" passes words on)
+bench: dev ## Measure: beside the reference puller, then the queue (BENCH="--quick" the first alone, with these words)
 	$(BIN)/python -m bench $(BENCH)
+	$(if $(BENCH),,$(BIN)/python -m bench.queue)
 
 docs: dev ## Render docs/ to build/docs; any warning fails
 	$(BIN)/python docs/build.py
