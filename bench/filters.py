@@ -98,7 +98,7 @@ def _outbound(relay: Relay, store: Store, timers: Timers) -> Outbound:
         next=relay, passages=store.passages, doubts=none, timers=timers, audit=audit, patience=Mail().doubt_wait
     )
     dispatch = Dispatch(
-        ledger=ledger, ours=domain, origin=none, lifetime=none, grants=none, passages=store.passages, links=none,
+        ledger=ledger, writer=none, grants=none, passages=store.passages, links=none,
         timers=timers, audit=audit,
     )  # fmt: skip
     return Outbound(

@@ -27,7 +27,10 @@ from rrsd.roles.mail.flow.dispatch import Dispatch
 from rrsd.roles.mail.flow.ledger import Ledger
 from rrsd.roles.mail.flow.notices import Notices
 from rrsd.roles.mail.flow.outbound import Outbound
+from rrsd.roles.mail.flow.prequeue import Prequeue, Ways
+from rrsd.roles.mail.flow.reinjection import Reinjection
 from rrsd.roles.mail.flow.screen import Screen
+from rrsd.roles.mail.flow.writing import Writer
 from rrsd.roles.mail.ports import Doubts, Links
 from rrsd.roles.mail.screening import is_wanted
 from rrsd.roles.mail.service import Delivery
@@ -97,7 +100,10 @@ def build_mail(
     doors: list[tuple[str, Bounded[Any]]] = []
     loops: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
     if mail.outbound is not None:
-        doors.append((mail.outbound, _listener(means, _outbound(means, people, links), work, is_lmtp=False)))
+        outbound = _outbound(means, people, links)
+        doors.append((mail.outbound, _listener(means, outbound, work, is_lmtp=False)))
+        if mail.prequeue is not None:
+            doors.append((mail.prequeue, _listener(means, _prequeue(means, outbound), work, is_lmtp=False)))
     if mail.inbound is not None:
         way_in = build_way_in(means, people, retrieving, relay_to(means, mail.inbound_next, is_lmtp=True))
         doors.append((mail.inbound, _listener(means, way_in.inbound, work, is_lmtp=True)))
@@ -115,8 +121,9 @@ def build_mail(
 def _outbound(means: Means, people: People, links: Links) -> Outbound:
     settings, store = means.settings, means.store
     mail, ours = settings.mail, settings.domain.name
+    writer = Writer(ours=ours, origin=settings.rs.origin, lifetime=settings.rs.lifetime)
     dispatch = Dispatch(
-        ledger=_ledger(means), ours=ours, origin=settings.rs.origin, lifetime=settings.rs.lifetime, grants=store.grants,
+        ledger=_ledger(means), writer=writer, grants=store.grants,
         passages=store.passages, links=links, timers=means.effects.timers, audit=means.audit,
     )  # fmt: skip
     timers = means.effects.timers
@@ -124,6 +131,20 @@ def _outbound(means: Means, people: People, links: Links) -> Outbound:
     return Outbound(
         ours=ours, settings=mail, domains=discovery,
         deposits=store.deposits, spools=store.spools, blobs=store.blobs, dispatch=dispatch, audit=means.audit,
+    )  # fmt: skip
+
+
+def _prequeue(means: Means, outbound: Outbound) -> Prequeue:
+    """The filter before the queue knows what the one behind it knows of other domains."""
+    store, mail, timers, dispatch = means.store, means.settings.mail, means.effects.timers, outbound.dispatch
+
+    def way(description: str) -> Reinjection:
+        return Reinjection(relay_to(means, description, is_lmtp=False), dispatch.ledger.doubts, timers)
+
+    return Prequeue(
+        ours=outbound.ours, settings=mail, domains=outbound.domains, deposits=store.deposits, spools=store.spools,
+        blobs=store.blobs, grants=store.grants, writer=dispatch.writer, timers=timers, audit=means.audit,
+        ways=Ways(way(mail.outbound_next), way(mail.prequeue_next), way(mail.prequeue_later)),
     )  # fmt: skip
 
 

@@ -23,3 +23,6 @@ def mistaken_mail(mail: Settings) -> Iterator[Mistake]:
     if mail.next_log is not None and not mail.next_log.startswith("/"):
         right = "write the whole path, as in /var/log/mail.log"
         yield Mistake("mail", "next_log", 0, "it depends on where the daemon was started", right)
+    if mail.prequeue is not None and mail.outbound is None:
+        right = "write outbound = tcp:10025:interface=127.0.0.1 beside it"
+        yield Mistake("mail", "prequeue", 0, "what it cannot do at once would pass unchanged for ever", right)

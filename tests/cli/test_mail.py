@@ -207,8 +207,8 @@ class Server:
             return
 
 
-class Check(MailCase):
-    """rrsctl mail check."""
+class CheckCase(MailCase):
+    """The servers that rrsctl mail check looks at."""
 
     def setUp(self) -> None:
         """Four servers that announce everything."""
@@ -242,6 +242,21 @@ class Check(MailCase):
     def errors(self, **more: Any) -> Mapping[str, str]:
         """What is wrong."""
         return {each.about: each.text for each in self.findings(**more) if each.level == "error"}
+
+    def postconf(self, said: Mapping[str, str]) -> Postconf:
+        """A program that knows these parameters."""
+        script = self.folder / "postconf"
+        self.folder.mkdir(exist_ok=True)
+        known = "".join(
+            f"{name}) echo '{value.replace('$myhostname', 'foo.test')}' ;;\n" for name, value in said.items()
+        )
+        script.write_text(f'#!/bin/sh\ncase "$2" in\n{known}*) echo ;;\nesac\n')
+        script.chmod(0o755)
+        return Postconf(str(script))
+
+
+class Check(CheckCase):
+    """rrsctl mail check."""
 
     def test_all_is_well(self) -> None:
         """Everybody answers and announces what is needed."""
@@ -314,6 +329,7 @@ class Check(MailCase):
             self.assertEqual(found[f"master.cf {away}"].level, "error")
             self.assertIn("take the # off", found[f"master.cf {away}"].text)
             self.assertIn(f"master.cf {there}/content_filter", found)
+            self.assertEqual([name for name in found if name.endswith("proxy_filter")], [], "none is there")
             self.assertNotIn(f"master.cf {there}", found)
 
     def test_mail_that_goes_past_us(self) -> None:
@@ -334,17 +350,6 @@ class Check(MailCase):
             found = list(routed(self.postconf(said), "foo.test", lines))
             self.assertEqual([each.about for each in found], [about] * bool(about), said)
         self.assertEqual(list(routed(self.postconf({"mydestination": "foo.test"}), "foo.test", [])), [])
-
-    def postconf(self, said: Mapping[str, str]) -> Postconf:
-        """A program that knows these parameters."""
-        script = self.folder / "postconf"
-        self.folder.mkdir(exist_ok=True)
-        known = "".join(
-            f"{name}) echo '{value.replace('$myhostname', 'foo.test')}' ;;\n" for name, value in said.items()
-        )
-        script.write_text(f'#!/bin/sh\ncase "$2" in\n{known}*) echo ;;\nesac\n')
-        script.chmod(0o755)
-        return Postconf(str(script))
 
     def test_lists(self) -> None:
         """More milters than ours may stand there, and commas may be blanks."""

@@ -100,6 +100,11 @@ class Whole(SynchronousTestCase):
             ("flush", ("postqueue -i", "postqueue -f {ID}"), "as in postqueue -i {id}"),
             ("recipient_delimiter", ("@", "+@", "ab"), "write characters as in Postfix"),
             ("authserv_id", ("mx foo.test", "mx.foo.test;", "mx.foo.test; dkim=pass", '"mx"'), "one name without"),
+            (
+                "prequeue",
+                ("tcp:10024:interface=127.0.0.1",),
+                "write outbound = tcp:10025:interface=127.0.0.1 beside it",
+            ),
             ("next_log", ("mail.log", "./mail.log", "~/mail.log"), "as in /var/log/mail.log"),
         ):
             for value in bad:

@@ -9,7 +9,7 @@ from rrsd.app.sealing import sealing_key
 from rrsd.cli.check import Finding
 from rrsd.cli.mail.lines import Around, lines_of
 from rrsd.cli.mail.places import Place, is_exposed, listener, server
-from rrsd.cli.mail.postconf import Postconf, compared, routed
+from rrsd.cli.mail.postconf import Postconf, compared, passed_by, routed
 from rrsd.cli.mail.talk import announced
 from rrsd.config.settings import Settings
 from rrsd.core.refusals import Malformed, Refusal, Unavailable
@@ -27,6 +27,7 @@ _REINJECTION = {
 }
 
 _EXPOSED = {
+    "prequeue": "whoever reaches it sends mail through this host, to anywhere",
     "outbound": "whoever reaches it sends mail through this host, to anywhere",
     "inbound": "whoever reaches it writes into the mailboxes, past the mail server",
     "milter": "whoever reaches it has us ask DNS",
@@ -49,14 +50,21 @@ def look(
     if mail.outbound is not None:
         findings.append(_spoken("[mail] outbound", listener(mail.outbound), {"XFORWARD": "", "DSN": ""}))
         findings.append(_spoken("[mail] outbound_next", server(mail.outbound_next), _REINJECTION))
+    if mail.prequeue is not None:
+        findings.append(_spoken("[mail] prequeue", listener(mail.prequeue), {"XFORWARD": "", "DSN": ""}))
+        findings.append(_spoken("[mail] prequeue_next", server(mail.prequeue_next), _REINJECTION))
+        findings.append(_spoken("[mail] prequeue_later", server(mail.prequeue_later), _REINJECTION))
     if mail.inbound is not None:
         findings.append(_spoken("[mail] inbound", listener(mail.inbound), {"XFORWARD": ""}, is_lmtp=True))
         findings.append(_spoken("[mail] inbound_next", server(mail.inbound_next), {}, is_lmtp=True))
-    findings += _exposed({"outbound": mail.outbound, "inbound": mail.inbound, "milter": mail.milter})
+    findings += _exposed(
+        {"prequeue": mail.prequeue, "outbound": mail.outbound, "inbound": mail.inbound, "milter": mail.milter}
+    )
     if postconf is None:
         findings.append(Finding("note", "Postfix", "no postconf here: compare with rrsctl mail setup by hand"))
     else:
         findings += [*compared(postconf, lines), *routed(postconf, str(settings.domain.name), lines)]
+        findings += passed_by(postconf, settings)
     findings.append(_introduced(str(settings.domain.name), verify))
     return [*findings, *_signed(settings, selector), *_sealed(settings)]
 
@@ -66,7 +74,11 @@ def _spoken(about: str, place: Place, wanted: Mapping[str, str], *, is_lmtp: boo
     try:
         offers = announced(place, is_lmtp=is_lmtp)
     except Unavailable as problem:
-        whose = "the daemon is not running" if about.endswith("bound") else "the mail server does not listen there"
+        whose = (
+            "the daemon is not running"
+            if about.endswith(("bound", "prequeue"))
+            else "the mail server does not listen there"
+        )
         return Finding("error", about, f"{where}: {problem.detail}: {whose}, or the INI file names another place")
     missing = [f"no {keyword}{': ' * bool(mend)}{mend}" for keyword, mend in wanted.items() if keyword not in offers]
     if missing:

@@ -19,6 +19,8 @@ SIGNED = (
 )  # fmt: skip
 OVERSIGNED = SIGNED[:10]
 _MARGIN = 60
+_FILTERED = "What our users send goes through rrsd once it is queued; what comes from outside does not."
+_QUEUED = "What cannot be done at once: from here it is queued and goes through the filter, which can wait."
 LOG = "/var/log/mail.log"
 SCRIPT = f"""\
 require ["duplicate", "envelope", "index", "variables"];
@@ -101,11 +103,13 @@ def _general() -> Iterator[Line]:
 def _outbound(settings: Settings, around: Around, here: Place) -> Iterator[Line]:
     if here.path:
         raise Malformed("[mail] outbound: Postfix reaches a content filter by TCP: tcp:10025:interface=127.0.0.1")
-    for service in (*around.submissions, "pickup/unix"):
-        yield Line(
-            MASTER, f"{service}/content_filter", f"rrsdout:{here.nexthop}",
-            "What our users send goes through rrsd once it is queued; what comes from outside does not.",
-        )  # fmt: skip
+    first = settings.mail.prequeue
+    for service in around.submissions if first is None else ():
+        yield Line(MASTER, f"{service}/content_filter", f"rrsdout:{here.nexthop}", _FILTERED)
+        yield Line(MASTER, f"{service}/smtpd_proxy_filter", "", "Nothing stands before the queue.")
+    yield Line(MASTER, "pickup/unix/content_filter", f"rrsdout:{here.nexthop}", _FILTERED)
+    if first is not None:
+        yield from _prequeue(settings, around, listener(first))
     for service in around.submissions:
         yield Line(
             MASTER, f"{service}/smtpd_milters", "",
@@ -122,7 +126,11 @@ def _outbound(settings: Settings, around: Around, here: Place) -> Iterator[Line]
     yield Line(MASTER, f"{OUT}/smtp_data_done_timeout", _patience(settings), "A large attachment is stored first.")
     yield Line(MASTER, f"{OUT}/smtp_tls_security_level", "none", "It stays on this host.")
     yield Line(MASTER, f"{OUT}/smtp_bind_address", "", "An outgoing address of main.cf is not for this way.")
-    yield from _reinjection(server(settings.mail.outbound_next), around)
+    yield from _reinjection(server(settings.mail.outbound_next), around.signer, "", is_mapped=False)
+    if first is not None:
+        yield from _reinjection(server(settings.mail.prequeue_next), around.signer, "", is_mapped=True)
+        filtered = f"rrsdout:{here.nexthop}"
+        yield from _reinjection(server(settings.mail.prequeue_later), "", filtered, is_mapped=True)
     yield Line(
         INI, "next_log", settings.mail.next_log or LOG,
         "In [mail]. When a connection is lost before Postfix has answered, its log says whether it has the message; "
@@ -131,14 +139,39 @@ def _outbound(settings: Settings, around: Around, here: Place) -> Iterator[Line]
     )  # fmt: skip
 
 
-def _reinjection(back: Place, around: Around) -> Iterator[Line]:
+def _prequeue(settings: Settings, around: Around, here: Place) -> Iterator[Line]:
+    if here.path:
+        raise Malformed("[mail] prequeue: write it as tcp:10024:interface=127.0.0.1")
+    for service in around.submissions:
+        yield Line(
+            MASTER, f"{service}/smtpd_proxy_filter", here.service,
+            "What our users send goes through rrsd before it is queued: it is queued once, and without attachments.",
+        )  # fmt: skip
+        yield Line(
+            MASTER, f"{service}/smtpd_proxy_timeout", _patience(settings),
+            "Who gave up while rrsd hands a message on would send it again.",
+        )  # fmt: skip
+        yield Line(MASTER, f"{service}/content_filter", "", "What rrsd has had is queued behind it.")
+
+
+def _reinjection(back: Place, signer: str, content_filter: str, *, is_mapped: bool) -> Iterator[Line]:
+    """A listener for what comes back from rrsd: to be signed, or to be filtered first; with aliases to be expanded, or
+    expanded before."""
     if back.path:
-        raise Malformed("[mail] outbound_next: Postfix's smtpd listens on TCP: tcp:127.0.0.1:10026")
+        raise Malformed("[mail] outbound_next and prequeue: Postfix's smtpd listens on TCP: tcp:127.0.0.1:10026")
     name = f"{back.service}/inet"
-    yield Line(MASTER, name, f"{back.service} inet n - n - - smtpd", "Where the filter hands messages back.")
+    what = "Where the filter hands messages back." if not is_mapped else "What rrsd hands on as it is, signed at once."
+    yield Line(MASTER, name, f"{back.service} inet n - n - - smtpd", _QUEUED if content_filter else what)
+    checks = "no_unknown_recipient_checks"
+    if not is_mapped:
+        checks += ",no_header_body_checks,no_address_mappings"
     for key, value, why in (
-        ("content_filter", "", "Not through the filter again."),
-        ("smtpd_milters", around.signer, "DKIM signs here, after the filter: the signature covers the placeholder."),
+        ("content_filter", content_filter, _FILTERED if content_filter else "Not through the filter again."),
+        (
+            "smtpd_milters", signer,
+            "DKIM signs here, after the filter: the signature covers the placeholder." if signer
+            else "No signature yet.",
+        ),
         ("mynetworks", "127.0.0.0/8,[::1]/128", "This host, and nobody else,"),
         ("smtpd_client_restrictions", "permit_mynetworks,reject", "may use this listener:"),
         ("smtpd_relay_restrictions", "permit_mynetworks,reject", "it takes what the submission service has let in"),
@@ -148,8 +181,9 @@ def _reinjection(back: Place, around: Around) -> Iterator[Line]:
         ("smtpd_tls_security_level", "none", "It stays on this host."),
         ("smtpd_authorized_xforward_hosts", "127.0.0.0/8,[::1]/128", "The log names the client that sent it first."),
         (
-            "receive_override_options", "no_unknown_recipient_checks,no_header_body_checks,no_address_mappings",
-            "Aliases were expanded before the filter; twice would double messages.",
+            "receive_override_options", checks,
+            "Who is known was asked before; aliases are expanded here." if is_mapped
+            else "Aliases were expanded before the filter; twice would double messages.",
         ),
     ):  # fmt: skip
         yield Line(MASTER, f"{name}/{key}", value, why)

@@ -7,15 +7,19 @@ from attrs import frozen
 from rrsd.cli.check import Finding
 from rrsd.cli.mail import programs
 from rrsd.cli.mail.lines import MAIN, MASTER, Line
+from rrsd.config.settings import Settings
 
 _NEEDED = frozenset(
     {
         "smtpd_forbid_bare_newline", "virtual_transport", "content_filter", "smtp_send_xforward_command",
         "lmtp_send_xforward_command", "smtpd_milters", "receive_override_options", "message_size_limit",
-        "cleanup_service_name",
+        "cleanup_service_name", "smtpd_proxy_filter", "smtpd_proxy_timeout",
     }
 )  # fmt: skip
 """Without these mail is lost, doubled, unsigned or refused; the others matter on some hosts only."""
+_COPYING = ("always_bcc", "sender_bcc_maps", "recipient_bcc_maps", "canonical_maps", "recipient_canonical_maps")
+_CHECKING = ("header_checks", "mime_header_checks", "nested_header_checks", "body_checks")
+_HOSTED = ("virtual_alias_domains", "virtual_mailbox_domains", "relay_domains")
 _LISTS = frozenset({"smtpd_milters", "receive_override_options"})
 
 
@@ -94,6 +98,8 @@ def compared(postconf: Postconf, lines: Sequence[Line]) -> Iterator[Finding]:
         if line.file not in {MAIN, MASTER} or line.name.rpartition("/")[0] in away:
             continue
         found = postconf.value(line)
+        if found is None and line.name.endswith("/smtpd_proxy_filter"):
+            found = ""  # nobody has one in main.cf, where it would be for all services
         if found is None or not fits(line, found):
             wrong += 1
             level = "error" if line.name.count("/") == 1 or line.name.rpartition("/")[2] in _NEEDED else "note"
@@ -123,6 +129,28 @@ def routed(postconf: Postconf, domain: str, lines: Sequence[Line]) -> Iterator[F
             "error", "main.cf virtual_mailbox_domains",
             f"{domain} is not in it, and not in mydestination: its mail does not take virtual_transport, and goes past "
             f"rrsd: postconf -e 'virtual_mailbox_domains={' '.join([*virtual, domain])}'",
+        )  # fmt: skip
+
+
+def passed_by(postconf: Postconf, settings: Settings) -> Iterator[Finding]:
+    """What Postfix does with addresses and header fields while it queues a message, and cannot do any more where its
+    attachments were taken out before: who gets copies would get none."""
+    if settings.mail.prequeue is None or not postconf.works:
+        return
+    for name in (*_COPYING, *_CHECKING):
+        if value := " ".join(postconf.words(name)):
+            yield Finding(
+                "error", f"main.cf {name}",
+                f"it is {value}: messages whose attachments are taken out before the queue go past it: take prequeue "
+                "out of [mail], then rrsctl mail setup says how they are filtered behind it",
+            )  # fmt: skip
+    known = {str(settings.domain.name), *map(str, settings.mail.aliased)}
+    hosted = [each for name in _HOSTED for each in postconf.words(name) if "/" not in each and ":" not in each]
+    if missing := [each for each in dict.fromkeys(hosted) if each not in known]:
+        yield Finding(
+            "error", "[mail] aliased",
+            f"mail for {', '.join(missing)} stays on this host, where addresses may stand for others: "
+            f"write aliased = {' '.join([*map(str, settings.mail.aliased), *missing])}",
         )  # fmt: skip
 
 

@@ -47,8 +47,11 @@ class Relay:
     is_lmtp: bool = False
     _idle: list[Talk] = field(factory=list, init=False)
 
-    async def send(self, envelope: Envelope, message: AsyncIterator[bytes]) -> tuple[Reply, ...]:
-        """What the server said about each recipient, in their order; a yes means that it has the message.
+    async def send(
+        self, envelope: Envelope, message: AsyncIterator[bytes], *, together: bool = False
+    ) -> tuple[Reply, ...]:
+        """What the server said about each recipient, in their order; a yes means that it has the message. With
+        `together` nothing is sent unless it takes every recipient: a yes beside a no is none.
 
         Raises:
             Unavailable: it cannot be reached, or stopped before it had answered; nobody knows whether it has the
@@ -59,6 +62,9 @@ class Relay:
         talk, begun = await self._begin(envelope)
         if not begun.goes_on:
             talk.client.leave()
+            return begun.replies
+        if together and not all(reply.is_good for reply in begun.replies):
+            talk.client.abort()
             return begun.replies
         replies = await _or_break(talk, self._transfer(talk, begun, message))
         if any(after.code >= 400 for before, after in zip(begun.replies, replies, strict=True) if before.is_good):

@@ -10,6 +10,8 @@ from rrsd.core.wire.mime_split import MOST_HEADER
 from rrsd.roles.mail.holding import queue_of
 from rrsd.roles.mail.rules import header_of, message_key
 
+UNQUEUED = "UNQUEUED"
+"""What stands where the queue's name is for other messages."""
 _TAIL = 16
 """Characters of a digest, 96 bits, behind the queue's own name."""
 
@@ -20,6 +22,12 @@ def delivery_name(envelope: Envelope, key: Digest, recipients: Iterable[ForwardP
     said = "\n".join((key.b64, at.isoformat(), *(each.path for each in recipients)))
     digest = Digest(hashlib.sha256(said.encode("utf-8", "replace")).digest())
     return f"{queue_of(envelope.forwarded)}-{digest.b64[:_TAIL]}"
+
+
+def hasty_name(key: Digest, at: Instant) -> str:
+    """The same for a message that no queue has had yet."""
+    digest = Digest(hashlib.sha256(f"{key.b64}\n{at.isoformat()}".encode()).digest())
+    return f"{UNQUEUED}-{digest.b64[:_TAIL]}"
 
 
 def opening_of(begin: bytes) -> bytes:

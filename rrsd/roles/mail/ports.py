@@ -35,6 +35,14 @@ class Relay(Protocol):
         ...
 
 
+class Together(Protocol):
+    """The same server, for messages that have one reply."""
+
+    async def send(self, envelope: Envelope, message: AsyncIterator[bytes], *, together: bool) -> tuple[Reply, ...]:
+        """As `Relay.send`, but nothing is sent unless it takes every recipient: a yes beside a no is none."""
+        ...
+
+
 class Trust(Protocol):
     """Who other domains are."""
 
@@ -77,6 +85,10 @@ class Deposits(Protocol):
 
     async def begin(self) -> Deposit:
         """One of which nothing has come; refuses with NoSpace."""
+        ...
+
+    async def require_room(self, size: int) -> None:
+        """Returns None when there is room for so many bytes now; refuses with NoSpace."""
         ...
 
 
@@ -344,6 +356,10 @@ class Timers(Protocol):
     def monotonic(self) -> float: ...
 
     async def sleep(self, delay: timedelta) -> None: ...
+
+    async def within(self, delay: timedelta, awaitable: Awaitable[T], refusal: Callable[[], Exception]) -> T:
+        """Its result if that comes within `delay`; otherwise it is cancelled and `refusal()` raised."""
+        ...
 
 
 class Audit(Protocol):

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from rrsd.core.values.addresses import Domain
 from rrsd.core.values.settings import NamedSize, Size, key
 
 
@@ -35,6 +36,30 @@ class Settings:
     outbound_next: str = key(
         "Where it goes on: the re-injection smtpd of the mail server, as a client endpoint.",
         "tcp:127.0.0.1:10026",
+    )
+    prequeue: str | None = key(
+        "The endpoint of the filter that our users' mail goes through before it is queued (smtpd_proxy_filter): what "
+        "can be done at once is, and the rest goes into the queue and to outbound, which must be there too.",
+        None,
+        example="tcp:10024:interface=127.0.0.1",
+    )
+    prequeue_next: str = key(
+        "Where it hands on what needs nothing: an smtpd of the mail server that signs and expands aliases.",
+        "tcp:127.0.0.1:10027",
+    )
+    prequeue_later: str = key(
+        "Where it hands on what has to wait: an smtpd of the mail server whose content filter is outbound.",
+        "tcp:127.0.0.1:10028",
+    )
+    prequeue_wait: timedelta = key(
+        "How long a message waits there until it is known what its recipients' domains support; then it is queued.",
+        timedelta(seconds=2),
+    )
+    aliased: tuple[Domain, ...] = key(
+        "Other domains whose addresses may stand for others at the mail server of this host; attachments for them are "
+        "taken out behind the queue, where aliases have been expanded.",
+        (),
+        example="lists.foo.test",
     )
     inbound: str | None = key(
         "The endpoint of the LMTP proxy in front of the mailboxes, after alias expansion.",

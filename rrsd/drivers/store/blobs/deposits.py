@@ -211,3 +211,7 @@ class Deposits:
         """A deposit of which nothing has come; refuses with NoSpace."""
         name = f"deposit.{next(self._numbers)}"
         return Deposit(self._engine, self._desk, await self._desk.workers.run(create_nameless, self._desk.vault, name))
+
+    async def require_room(self, size: int) -> None:
+        """Returns None when there is room for so many bytes now; refuses with NoSpace."""
+        await self._desk.workers.run(self._desk.space.check, size)

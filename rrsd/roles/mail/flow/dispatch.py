@@ -1,23 +1,18 @@
 """A message of ours handed on: to each recipient once, in one form or another."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
 
 from attrs import define, evolve, frozen
 
-from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unavailable, Unknown
-from rrsd.core.values.addresses import Address, Domain
+from rrsd.core.refusals import Refusal, TooLarge, Unavailable, Unknown
 from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.envelopes import Envelope, ForwardPath, Reply
-from rrsd.core.values.instants import Instant
-from rrsd.core.values.messages import Attachment
-from rrsd.core.values.peers import Origin
-from rrsd.core.values.resources import Grant
 from rrsd.roles.mail.flow.ledger import DONE, Ledger, Rest
-from rrsd.roles.mail.flow.lines import line_of
+from rrsd.roles.mail.flow.lines import form_line, line_of
 from rrsd.roles.mail.flow.parcel import Parcel
+from rrsd.roles.mail.flow.writing import Replacement, Writer
 from rrsd.roles.mail.ports import Audit, Grants, Links, Passages, Timers
 from rrsd.roles.mail.replies import joined
 from rrsd.roles.mail.rules import (
@@ -25,12 +20,8 @@ from rrsd.roles.mail.rules import (
     Form,
     Forms,
     Header,
-    Kept,
     address_of,
-    attachments_of,
-    grants_for,
     message_key,
-    new_message_id,
     placeholder_of,
 )
 
@@ -55,32 +46,12 @@ class Mail:
         return bool(self.envelope.forwarded.get("IDENT")) or self.forms is not None or self.parcel.size > SMALL
 
 
-@frozen
-class _Placeholder:
-    """What is sent in place of the message."""
-
-    message_id: str
-    content: Sequence[Kept | bytes]
-    attachments: Sequence[Attachment]
-    expires: Instant
-
-    @property
-    def size(self) -> int:
-        return sum(len(each) if isinstance(each, bytes) else each.end - each.start for each in self.content)
-
-    def grants(self, author: Address, recipients: Iterable[ForwardPath]) -> list[Grant]:
-        """What the recipients may retrieve."""
-        return grants_for(recipients, self.attachments, author, self.message_id, self.expires)
-
-
 @define(eq=False, kw_only=True)
 class Dispatch:
     """Hands messages on. What one attempt has done is remembered, so that the next one does only the rest."""
 
     ledger: Ledger
-    ours: Domain
-    origin: Origin
-    lifetime: timedelta
+    writer: Writer
     grants: Grants
     passages: Passages
     links: Links
@@ -104,7 +75,7 @@ class Dispatch:
         replies = rest.replies
         if not rest.recipients:
             return joined(replies or [DONE])
-        placeholder = await self._placeholder(mail, key, rest.first)
+        placeholder = await self.writer.replacement(mail.parcel, mail.header, key, rest.first)
         waited = (self.timers.now() - rest.first).total_seconds()
         groups = self._groups(mail, rest.recipients, waited, placeholder is not None)
         if Form.LATER in groups:
@@ -119,19 +90,6 @@ class Dispatch:
         if Form.WHOLE in groups:
             replies.append(await self._send_whole(mail, key, groups[Form.WHOLE]))
         return joined(replies)
-
-    async def _placeholder(self, mail: Mail, key: Digest, first: Instant) -> _Placeholder | None:
-        """None where there is nothing to replace, or where nobody could read what would come out."""
-        if not mail.parcel.taken or not await mail.parcel.is_readable():
-            return None
-        message_id = mail.header.message_id or new_message_id(key, self.ours)
-        expires, pieces = first + self.lifetime, mail.parcel.pieces
-        attachments = attachments_of(pieces, self.origin, expires)
-        try:
-            content = placeholder_of(pieces, attachments, mail.header, message_id)
-        except Malformed:
-            return None
-        return _Placeholder(message_id, content, attachments, expires)
 
     def _groups(
         self, mail: Mail, recipients: Sequence[ForwardPath], waited: float, has_placeholder: bool
@@ -153,7 +111,7 @@ class Dispatch:
         return groups
 
     async def _send_links(
-        self, mail: Mail, key: Digest, recipients: Sequence[ForwardPath], placeholder: _Placeholder
+        self, mail: Mail, key: Digest, recipients: Sequence[ForwardPath], placeholder: Replacement
     ) -> Reply:
         """Each recipient gets a message of their own, with a link that nobody else gets."""
         replies = []
@@ -172,7 +130,7 @@ class Dispatch:
         mail: Mail,
         key: Digest,
         recipients: Sequence[ForwardPath],
-        placeholder: _Placeholder,
+        placeholder: Replacement,
         form: Form = Form.PLACEHOLDER,
     ) -> Reply:
         author = mail.header.author
@@ -210,8 +168,7 @@ class Dispatch:
 
     def _written_down(self, mail: Mail, recipients: Sequence[ForwardPath], form: Form, size: int) -> Event:
         """The line about it, before anything is granted or leaves."""
-        said = f"{form}, {mail.parcel.taken} parts taken, {len(recipients)} recipients"
-        line = evolve(line_of("granted", mail.envelope, recipients, mail.header), evidence=said, size=size)
+        line = form_line(mail.envelope, recipients, mail.header, (form, mail.parcel.taken, size))
         self.audit.record(line)
         return line
 

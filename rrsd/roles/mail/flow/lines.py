@@ -7,7 +7,9 @@ from attrs import evolve
 from rrsd.core.refusals import Forbidden, Refusal, Unavailable
 from rrsd.core.values.calls import Event
 from rrsd.core.values.envelopes import Envelope, ForwardPath, Reply
-from rrsd.roles.mail.rules import Header
+from rrsd.roles.mail.ports import Audit
+from rrsd.roles.mail.replies import reply_of
+from rrsd.roles.mail.rules import Form, Header
 
 MOST_NAMED = 1000
 """Characters of recipients in one line of the trail."""
@@ -21,6 +23,15 @@ def line_of(outcome: str, envelope: Envelope, recipients: Sequence[ForwardPath],
     return Event("send", outcome, who=who, subject=named, peer=envelope.forwarded.get("ADDR", ""), resource=message_id)
 
 
+def form_line(
+    envelope: Envelope, recipients: Sequence[ForwardPath], header: Header, what: tuple[Form, int, int]
+) -> Event:
+    """The line about a message of ours before it leaves: `what` are its form, how many parts were taken, its bytes."""
+    form, taken, size = what
+    said = f"{form}, {taken} parts taken, {len(recipients)} recipients"
+    return evolve(line_of("granted", envelope, recipients, header), evidence=said, size=size)
+
+
 def turned_away(line: Event, reply: Reply, refusal: Refusal) -> Event:
     """The line about what we cannot or will not hand on, with what the mail server hears."""
     outcome = "failed" if reply.is_temporary else "refused"
@@ -32,3 +43,13 @@ def not_taken(line: Event, reply: Reply) -> Event:
     outcome, refusal = ("failed", Unavailable) if reply.is_temporary else ("refused", Forbidden)
     said = f"the next mail server: {reply.code} {reply.status} {reply.lines[0]}"
     return evolve(line, outcome=outcome, refusal=refusal.reason, evidence=said)
+
+
+def turn_away(audit: Audit, line: Event, refusal: Refusal) -> Reply:
+    """What the mail server hears, after the line about it; where that cannot be written, it comes again."""
+    reply = reply_of(refusal)
+    try:
+        audit.record(turned_away(line, reply, refusal))
+    except Refusal as trouble:
+        return reply_of(trouble)
+    return reply

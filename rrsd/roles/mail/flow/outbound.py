@@ -6,17 +6,17 @@ from attrs import define, evolve, field
 
 from rrsd.core.refusals import Refusal, TooLarge
 from rrsd.core.values.addresses import Domain
-from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.envelopes import Envelope, ForwardPath, Reply
+from rrsd.roles.mail.flow.beginning import joined_blocks, read_head
 from rrsd.roles.mail.flow.dispatch import Dispatch, Mail
 from rrsd.roles.mail.flow.ledger import DONE
-from rrsd.roles.mail.flow.lines import line_of, turned_away
+from rrsd.roles.mail.flow.lines import line_of, turn_away
 from rrsd.roles.mail.flow.parcel import Parcel
 from rrsd.roles.mail.offering import passing_key
 from rrsd.roles.mail.ports import Audit, Blobs, Deposits, Domains, Spools
-from rrsd.roles.mail.replies import joined, reply_of
-from rrsd.roles.mail.rules import Form, Forms, Header, domains_of, header_of, read_header, threshold_of
+from rrsd.roles.mail.replies import joined
+from rrsd.roles.mail.rules import Form, Forms, Header, domains_of, read_header, threshold_of
 from rrsd.roles.mail.settings import Settings
 
 
@@ -58,23 +58,14 @@ class Outbound:
         """The reply; whatever cannot be done now is for later, and the queue keeps the message."""
         header: Header | None = None
         try:
-            begin, section = await _head(message)
+            begin, section = await read_head(message)
             header = read_header(section, self.ours) if section else None
-            blocks = _joined(begin, message)
+            blocks = joined_blocks([begin], message)
             if header is not None:
                 return (await self._take(envelope, header, blocks),)
             return (await self._pass(envelope, passing_key(envelope, begin), blocks),)
         except Refusal as refusal:
-            return (self._turn_away(line_of("refused", envelope, envelope.recipients, header), refusal),)
-
-    def _turn_away(self, line: Event, refusal: Refusal) -> Reply:
-        """What the mail server hears, after the line about it; where that cannot be written, it comes again."""
-        reply = reply_of(refusal)
-        try:
-            self.audit.record(turned_away(line, reply, refusal))
-        except Refusal as trouble:
-            return reply_of(trouble)
-        return reply
+            return (turn_away(self.audit, line_of("refused", envelope, envelope.recipients, header), refusal),)
 
     async def _pass(self, envelope: Envelope, key: Digest | None, message: AsyncIterator[bytes]) -> Reply:
         """Somebody else's message, or one that nobody could complete; to whom has it, it does not go again."""
@@ -104,20 +95,3 @@ class Outbound:
             return await self.dispatch.send(Mail(envelope, header, parcel, question.forms))
         finally:
             await parcel.close()
-
-
-async def _head(message: AsyncIterator[bytes]) -> tuple[bytes, bytes | None]:
-    """What the message begins with, and its header section as `header_of` sees it."""
-    begin, section = b"", None
-    async for block in message:
-        begin += block
-        section = header_of(begin)
-        if section is not None:
-            break
-    return begin, section
-
-
-async def _joined(begin: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield begin
-    async for block in rest:
-        yield block
