@@ -142,7 +142,8 @@ class Lease:
 
 @frozen
 class Candidate:
-    """A job that may run, as the picker knows it; `recipient` is the text of the address, `due` since when it waits."""
+    """A job that may run, as the picker knows it; `recipient` is the text of the address, `due` since when it waits,
+    `deadline` when its time is over."""
 
     job: int
     origin: Origin
@@ -151,6 +152,7 @@ class Candidate:
     size: int
     priority: Priority
     due: Instant
+    deadline: Instant
 
 
 @frozen

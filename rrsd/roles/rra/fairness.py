@@ -4,9 +4,10 @@ Bytes are shared out over class, then recipient, then destination: at each level
 weight goes first. The shares are those of deficit round robin with bytes as cost, without its rounds: a resource of any
 size is taken in one step, and its share pays for it afterwards. What cannot run now (its destination has all its
 transfers, its recipient too, …) is put aside at the gate that is shut, and comes back when that opens; it is not looked
-at meanwhile.
+at meanwhile. Those whose time will hardly do are a class of their own, the earliest deadline first.
 """
 
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from datetime import timedelta
@@ -19,8 +20,12 @@ from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Candidate, Priority
 from rrsd.core.values.peers import Origin
 
-WEIGHTS = (8.0, 4.0, 1.0)
-"""Interactive, normal, bulk."""
+WEIGHTS = (8.0, 4.0, 1.0, 4.0)
+"""Interactive, normal, bulk; and urgent: those whose time will hardly do, whatever their class."""
+URGENT = 3
+"""The class of those. Its share is as bounded as any other, so that nobody starves who writes no short deadlines."""
+IN_LINE = (0, URGENT, 1, 2)
+"""Who goes first of classes that were served alike."""
 RANKS = {Priority.INTERACTIVE: 0, Priority.NORMAL: 1, Priority.BULK: 2}
 AGEING = timedelta(minutes=30)
 """Who has waited so long belongs to the next better class."""
@@ -33,11 +38,24 @@ FEW = 32
 
 Gate = Hashable
 Shut = Callable[[Candidate], Gate | None]
+Presses = Callable[[Candidate, Instant], bool]
 
 
 def rank_of(candidate: Candidate, now: Instant) -> int:
     """The class that it belongs to by now; 0 is the best."""
     return max(0, RANKS[candidate.priority] - max(0, (now - candidate.due) // AGEING))
+
+
+def _deadline_of(each: Candidate) -> Instant:
+    return each.deadline
+
+
+def _line_up(flow: "_Node", each: Candidate) -> None:
+    """At the end, or, where everybody is urgent, before those who have more time."""
+    if flow.by_deadline and flow.jobs and each.deadline < flow.jobs[-1].deadline:
+        insort(flow.jobs, each, key=_deadline_of)
+    else:
+        flow.jobs.append(each)
 
 
 @define(eq=False)
@@ -55,13 +73,20 @@ class _Node:
     origin: Origin | None = None
     is_in: bool = False
     number: int = 0
+    by_deadline: bool = False
     jobs: deque[Candidate] = field(factory=deque)
+
+
+def nothing_presses(_: Candidate, __: Instant) -> bool:
+    """No candidate is urgent."""
+    return False
 
 
 @define(eq=False)
 class Fair:
-    """Candidates, at most as many as are put in; each is taken once."""
+    """Candidates, at most as many as are put in; each is taken once. `presses` says whether one is urgent by now."""
 
+    presses: Presses = nothing_presses
     _classes: list[_Node] = field(init=False)
     _people: dict[tuple[int, str], _Node] = field(factory=dict, init=False)
     _flows: dict[tuple[int, str, Origin, bool], _Node] = field(factory=dict, init=False)
@@ -96,20 +121,21 @@ class Fair:
             self._known[each.job] = each
             self._by_origin.setdefault(each.origin, set()).add(each.job)
             flow = self._flow(each, now)
-            flow.jobs.append(each)
+            _line_up(flow, each)
             if not flow.is_in:
                 flow.number = next(self._numbers)
                 self._enter(flow)
 
     def _flow(self, each: Candidate, now: Instant) -> _Node:
-        rank = rank_of(each, now)
+        waits_here = each.priority is Priority.INTERACTIVE
+        rank = URGENT if not waits_here and self.presses(each, now) else rank_of(each, now)
         key = (rank, each.recipient, each.origin, each.size > SMALL)
         flow = self._flows.get(key)
         if flow is None:
             person = self._people.get(key[:2])
             if person is None:
                 person = self._people[key[:2]] = _Node(parent=self._classes[rank])
-            flow = self._flows[key] = _Node(parent=person, origin=each.origin)
+            flow = self._flows[key] = _Node(parent=person, origin=each.origin, by_deadline=rank == URGENT)
         return flow
 
     def _enter(self, node: _Node) -> None:
@@ -127,7 +153,7 @@ class Fair:
 
     def take(self, shut: Shut) -> Candidate | None:
         """The next one, gone from here; None when nothing can run. `shut` names the gate that keeps one back."""
-        rings = [ring for ring in self._classes if ring.heap]
+        rings = [self._classes[rank] for rank in IN_LINE if self._classes[rank].heap]
         for ring in sorted(rings, key=lambda ring: ring.served):  # of equals, the better class
             found = self._take(ring, shut)
             if found is not None:
@@ -215,6 +241,7 @@ class Fair:
     def age(self, now: Instant) -> None:
         """Sort all anew, by what they have become with waiting; forget who has nothing."""
         waiting = sorted(self._known.values(), key=lambda each: (each.due, each.job))
+        waiting.sort(key=lambda each: each.deadline if self.presses(each, now) else now)
         for ring in self._classes:
             ring.heap.clear()
             ring.is_in = False

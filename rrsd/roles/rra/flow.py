@@ -45,7 +45,13 @@ class Puller:
             result = _interrupted() if transfer.interrupted else result_of(transfer.phase, refusal)
         finally:
             self.transfers.end(transfer, stored)
-        return evolve(result, progressed=transfer.progressed, authorized=transfer.authorized, reached=transfer.reached)
+        return evolve(
+            result,
+            progressed=transfer.progressed,
+            authorized=transfer.authorized,
+            reached=transfer.reached,
+            moved=transfer.moved,
+        )
 
 
 def _interrupted() -> Result:
@@ -109,6 +115,7 @@ class _Attempt:
         except NoSpace as refusal:
             return Result(Outcome.NO_ROOM, str(refusal))  # smaller ones may fit: nobody else is held back
         self.transfer.partial, self.validator = partial, self.lease.fetch.validator
+        self.transfer.begun = partial.offset
         try:
             return await self._fill(peer, partial, held)
         except Damaged:

@@ -13,6 +13,7 @@ from rrsd.core.values.peers import Origin
 from rrsd.roles.rra import breakers, rules
 from rrsd.roles.rra import slots as concurrency
 from rrsd.roles.rra.ports import Queue, Timers
+from rrsd.roles.rra.rates import Rates
 from rrsd.roles.rra.rules import Outcome, Result
 from rrsd.roles.rra.settings import Settings
 from rrsd.runtime.expiring import Expiring
@@ -33,15 +34,20 @@ class Health:
     timers: Timers
     settings: Settings
     chance: Callable[[], float]
+    rates: Rates = field(init=False)
     _destinations: OrderedDict[str, Breaker] = field(factory=OrderedDict, init=False)
     _issuer: Breaker = field(factory=lambda: Breaker("sts"), init=False)
     _good: Expiring[str, bool] = field(factory=lambda: Expiring(MOST_BREAKERS), init=False)
     _paused: float | None = field(default=None, init=False)
     _woken: Expiring[str, float] = field(factory=lambda: Expiring(MOST_BREAKERS), init=False)
 
+    def __attrs_post_init__(self) -> None:
+        self.rates = Rates(self.queue, self.timers)
+
     async def recall(self) -> None:
-        """Take up the breakers as they were saved."""
+        """Take up the breakers and rates as they were saved."""
         now = self.timers.now()
+        await self.rates.recall()
         for each in await self.queue.breakers("destination"):
             self._remember(each, now)
         for each in await self.queue.breakers("issuer"):

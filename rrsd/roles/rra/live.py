@@ -16,7 +16,8 @@ LOOK_AGAIN = timedelta(milliseconds=50)
 class Transfer:
     """One attempt at work: where it is, and its growing file once there is one.
 
-    `generation` counts how often the file was begun anew: bytes read from an earlier generation are void.
+    `generation` counts how often the file was begun anew: bytes read from an earlier generation are void. `begun` is
+    with how many bytes it was taken up.
     """
 
     lease: Lease
@@ -26,6 +27,7 @@ class Transfer:
     partial: Partial | None = None
     reply: Reply | None = None
     generation: int = 0
+    begun: int = 0
     progressed: bool = False
     authorized: bool = False
     reached: bool = False
@@ -37,6 +39,11 @@ class Transfer:
     def size(self) -> int:
         """Bytes that the resource must have."""
         return self.lease.job.size
+
+    @property
+    def moved(self) -> int:
+        """Bytes that came in this attempt."""
+        return self.partial.offset - self.begun if self.partial is not None else 0
 
     @property
     def done(self) -> int:

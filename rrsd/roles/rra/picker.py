@@ -10,6 +10,7 @@ from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Ask, Candidate, Job, Priority, State
 from rrsd.core.values.peers import Origin
+from rrsd.roles.rra import deadlines
 from rrsd.roles.rra.fairness import FEW, Fair, Gate
 from rrsd.roles.rra.health import Health
 from rrsd.roles.rra.house import SLOW_SLOTS, House, Seat
@@ -43,10 +44,16 @@ class Picker:
     health: Health
     house: House
     lanes: Mapping[Origin, Lane]
-    fair: Fair = field(factory=Fair, init=False)
+    fair: Fair = field(init=False)
     _more: set[Origin] = field(factory=set, init=False)
     _twins: dict[tuple[Origin, Digest], dict[int, Candidate]] = field(factory=dict, init=False)
     _aged: Instant | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.fair = Fair(self._presses)
+
+    def _presses(self, each: Candidate, now: Instant) -> bool:
+        return deadlines.is_urgent(each.deadline, each.size, self.health.rates.of(each.origin), now)
 
     async def refill(self, now: Instant) -> tuple[list[Origin], bool]:
         """Bring in what could run; destinations that want a probe, and whether there was more than was looked at."""
@@ -97,10 +104,15 @@ class Picker:
     def add(self, job: Job, now: Instant) -> None:
         """Somebody waits for the job."""
         if job.state is not State.LEASED:
-            candidate = Candidate(
-                job.job, job.origin, str(job.recipient), job.digest, job.size, Priority.INTERACTIVE, now
-            )
-            self.fair.add([candidate], now)
+            self.fair.add([_candidate(job, Priority.INTERACTIVE, now)], now)
+
+    def press(self, job: Job, now: Instant) -> None:
+        """The job's time will hardly do: it need not wait on disk until those before it are done."""
+        is_due = job.state is not State.LEASED and job.due is not None and job.due <= now
+        if not is_due or len(self.fair) >= MOST_ACTIVE or job.job in self._known(job.origin):
+            return
+        if self.health.closed_until(job.origin, now) is None and not self.health.is_half_open(job.origin):
+            self.fair.add([_candidate(job, job.priority, job.due or now)], now)
 
     # --- picking
 
@@ -156,6 +168,10 @@ class Picker:
         self.fair.add([twins.pop(next(iter(twins)))], now)
         if not twins:
             del self._twins[key]
+
+
+def _candidate(job: Job, priority: Priority, due: Instant) -> Candidate:
+    return Candidate(job.job, job.origin, str(job.recipient), job.digest, job.size, priority, due, job.deadline)
 
 
 @frozen

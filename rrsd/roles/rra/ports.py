@@ -142,6 +142,14 @@ class Queue(Protocol):
         """The changes of the breakers of that name, of all when it is "", newest first."""
         ...
 
+    async def rates(self, most: int) -> Sequence[tuple[str, float]]:
+        """The newest saved rates of destinations in bytes per second, by the text of the origin, oldest first."""
+        ...
+
+    async def save_rate(self, origin: Origin, rate: float, now: Instant) -> None:
+        """Remember a destination's rate."""
+        ...
+
     async def receipts_due(self, now: Instant, most: int) -> Sequence[PendingReceipt]:
         """Receipts whose time to be sent has come, earliest first."""
         ...

@@ -188,7 +188,7 @@ class Result:
     """An attempt's end: its outcome, the facts that show it, and what the peer asked for.
 
     `progressed` is whether bytes became durable, `authorized` whether the issuer had given its delegation, `reached`
-    whether the resource server answered.
+    whether the resource server answered, `moved` how many bytes came from there.
     """
 
     outcome: Outcome
@@ -197,6 +197,7 @@ class Result:
     progressed: bool = False
     authorized: bool = False
     reached: bool = False
+    moved: int = 0
 
 
 def result_of(phase: Phase, refusal: Refusal) -> Result:

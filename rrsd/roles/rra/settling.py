@@ -46,6 +46,7 @@ class Settling:
             self.feed.changed(job)
             self._record(job, result, started)
         await self.health.save(charged)
+        await self.health.rates.observed(lease.job.origin, result.moved, self.timers.monotonic() - started)
         if charged.more_may_run:
             self.bell.ring()
         if charged.closed_until is not None:

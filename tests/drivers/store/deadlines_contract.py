@@ -6,7 +6,7 @@ from rrsd.core.refusals import Conflict
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import Change, Job, State
 from tests.drivers.store.contract import StoreCase
-from tests.drivers.store.samples import NOW, job, later
+from tests.drivers.store.samples import NOW, OTHER_RS, RS, job, later
 
 A = digest_of(b"a")
 DAY = 86400
@@ -67,3 +67,12 @@ class DeadlinesContract(StoreCase):
         self.assertEqual(held.held, later(3))
         free = evolve(held, state=State.READY, due=NOW, held=None, deadline=later(8 * DAY))
         self.assertEqual(self.put(free, "released", State.HELD), free)
+
+    def test_rates(self) -> None:
+        """The newest rates are remembered, oldest first; those of long ago are forgotten."""
+        self.done(self.store.queue.save_rate(RS, 5.0, NOW))
+        self.done(self.store.queue.save_rate(OTHER_RS, 7.0, later(1)))
+        self.assertEqual(self.done(self.store.queue.rates(9)), [(str(RS), 5.0), (str(OTHER_RS), 7.0)])
+        self.assertEqual(self.done(self.store.queue.rates(1)), [(str(OTHER_RS), 7.0)])
+        self.done(self.store.queue.save_rate(RS, 6.0, later(200 * DAY)))
+        self.assertEqual(self.done(self.store.queue.rates(9)), [(str(RS), 6.0)])

@@ -114,7 +114,10 @@ class QueueContract(StoreCase):
         self.assertEqual([each.recipient for each in answer.candidates], [str(BOB)] * 4 + [str(CAROL)])
         self.assertTrue(answer.is_more)
         first = answer.candidates[0]
-        self.assertEqual(first, Candidate(numbers[0], RS, str(BOB), digest_of(b"\0"), 100, Priority.NORMAL, later(-50)))
+        whole = Candidate(
+            numbers[0], RS, str(BOB), digest_of(b"\0"), 100, Priority.NORMAL, later(-50), later(7 * 86400)
+        )
+        self.assertEqual(first, whole)
         self.assertEqual(self.looked(RS, 8, frozenset(numbers[:4])), [4, 5, 6, 7, 30])
 
     def test_a_destination_is_looked_at_when_there_is_news(self) -> None:

@@ -17,7 +17,7 @@ from tests.roles.rra.samples import NOW
 MIB = 1 << 20
 INTERACTIVE, NORMAL, BULK = Priority
 HERE, THERE = parse_origin("https://rs.foo.test"), parse_origin("https://rs.other.test")
-PLAIN = Candidate(1, HERE, "bob", digest_of(b"x"), MIB, NORMAL, NOW)
+PLAIN = Candidate(1, HERE, "bob", digest_of(b"x"), MIB, NORMAL, NOW, NOW + timedelta(days=7))
 
 
 def many(number: int, first: int = 1, **changes: object) -> list[Candidate]:

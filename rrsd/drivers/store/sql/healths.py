@@ -2,7 +2,9 @@
 
 from contextlib import suppress
 
+from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Adjustment, Breaker
+from rrsd.core.values.peers import Origin
 from rrsd.drivers.store.sql.engine import Connection
 from rrsd.drivers.store.sql.rows import UNREADABLE, instant_of, maybe_instant, maybe_seconds
 
@@ -20,6 +22,11 @@ DELETE FROM adjustments WHERE number IN (
 )
 """
 _FORGET_OLD = "DELETE FROM adjustments WHERE number <= ?"
+_RATES = "SELECT origin, rate FROM rates WHERE rate > 0 ORDER BY at DESC LIMIT ?"
+_SAVE_RATE = "INSERT OR REPLACE INTO rates (origin, rate, at) VALUES (?, ?, ?)"
+_FORGET_RATES = "DELETE FROM rates WHERE at < ?"
+RATES_KEPT = 180 * 86400.0
+"""Seconds for which the rate of a destination that delivers nothing is kept."""
 _OF_ONE = f"SELECT {_ADJUSTMENT} FROM adjustments WHERE name = ? ORDER BY number DESC LIMIT ?"
 _OF_ALL = f"SELECT {_ADJUSTMENT} FROM adjustments ORDER BY number DESC LIMIT ?"
 
@@ -62,3 +69,15 @@ def adjustments(connection: Connection, name: str, most: int) -> list[Adjustment
         Adjustment(row[0], row[1], instant_of(row[2]), row[3], row[4], row[5], maybe_instant(row[6]), row[7])
         for row in rows
     ]
+
+
+def rates(connection: Connection, most: int) -> list[tuple[str, float]]:
+    """The newest rates, oldest first; one that cannot be read is left out: it is learned again."""
+    rows = connection.execute(_RATES, (most,)).fetchall()
+    return [(name, rate) for name, rate in reversed(rows) if isinstance(name, str) and isinstance(rate, float)]
+
+
+def save_rate(connection: Connection, origin: Origin, rate: float, now: Instant) -> None:
+    """Remember a destination's rate; forget those of long ago."""
+    connection.execute(_SAVE_RATE, (str(origin), rate, now.timestamp()))
+    connection.execute(_FORGET_RATES, (now.timestamp() - RATES_KEPT,))

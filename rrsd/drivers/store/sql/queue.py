@@ -186,6 +186,14 @@ class Queue:
         """The changes of the breakers of that name, of all when it is "", newest first."""
         return await self._engine.read(lambda connection: healths.adjustments(connection, name, most))
 
+    async def rates(self, most: int) -> Sequence[tuple[str, float]]:
+        """The newest saved rates of destinations."""
+        return await self._engine.read(lambda connection: healths.rates(connection, most))
+
+    async def save_rate(self, origin: Origin, rate: float, now: Instant) -> None:
+        """Remember a destination's rate."""
+        await self._engine.write(lambda connection: healths.save_rate(connection, origin, rate, now))
+
     async def receipts_due(self, now: Instant, most: int) -> Sequence[PendingReceipt]:
         """Receipts whose time has come, earliest first."""
         pending, damaged = await self._engine.read(lambda connection: outbox.due(connection, now, most))

@@ -35,7 +35,7 @@ _ELIGIBLE = "SELECT origin FROM destinations WHERE due <= ? ORDER BY due LIMIT ?
 _NEXT = "SELECT min(due) FROM destinations WHERE due > ?"
 _TURNS = "SELECT recipient, priority FROM turns WHERE origin = ? AND due <= ? ORDER BY due LIMIT ?"
 _JOBS = f"""
-SELECT job, digest, size, due FROM jobs INDEXED BY jobs_turn
+SELECT job, digest, size, due, deadline FROM jobs INDEXED BY jobs_turn
 WHERE {WAITING} AND origin = ? AND recipient = ? AND priority = ? AND due <= ? ORDER BY due, job LIMIT ?
 """
 _LATER = f"""
@@ -129,14 +129,14 @@ def _look(connection: Connection, ask: Ask, at: float) -> Looked:
     return Looked(ask.origin, tuple(found), is_more)
 
 
-def _candidates(origin: Origin, turn: _Turn, rows: Sequence[tuple[int, bytes, int, float]]) -> list[Candidate]:
+def _candidates(origin: Origin, turn: _Turn, rows: Sequence[tuple[int, bytes, int, float, float]]) -> list[Candidate]:
     found = []
-    for job, digest, size, due in rows:
+    for job, digest, size, due, deadline in rows:
         with suppress(*UNREADABLE):
             found.append(
                 Candidate(
                     job, origin, turn.recipient, Digest(bytes(digest)), max(0, size), PRIORITIES[turn.rank],
-                    instant_of(due),
+                    instant_of(due), instant_of(deadline),
                 )
             )  # fmt: skip
     return found
