@@ -11,8 +11,8 @@ from rrsd.cli.output import size, table
 from tests.mail.case import RECORD
 
 SUITES = (
-    "setup", "passage", "envelopes", "arrival", "attachments", "links", "door", "swap", "meanwhile", "chain", "crashes",
-    "failures", "troubles", "disks", "kills", "forwarding", "hostile",
+    "setup", "passage", "prequeue", "envelopes", "arrival", "attachments", "links", "door", "swap", "meanwhile",
+    "chain", "crashes", "failures", "troubles", "disks", "kills", "forwarding", "hostile",
 )  # fmt: skip
 
 

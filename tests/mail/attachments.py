@@ -34,7 +34,7 @@ class AttachmentCase(MailCase):
 
     def post(self, head: bytes, attachments: Sequence[Attachment], *recipients: str) -> None:
         """Submit it in pieces."""
-        submit(self.foo, ALICE, recipients or (BOB,), with_attachments(head, TEXT, *attachments))
+        submit(self.foo, ALICE, recipients or (BOB,), with_attachments(head, TEXT, *attachments), door=self.door)
 
     def wire(self, host: MailHost) -> int:
         """Octets that its mail server was sent by others in this test."""

@@ -14,7 +14,7 @@ from typing import Any, cast
 from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 
-from tests.support.mailhosts import MailHost, MailHosts
+from tests.support.mailhosts import SUBMISSION, MailHost, MailHosts
 from tests.support.mailprograms import read, submit
 
 RECORD = "RRSD_MAIL_RECORD"
@@ -59,6 +59,8 @@ class MailCase(SynchronousTestCase):
     """Real servers. The subject of a test's messages has its name, so that what arrived can be told apart."""
 
     seconds = 120
+    door = SUBMISSION
+    """The service that messages are handed to."""
     is_impatient = True
     """Whether `settle` asks queues to try again."""
 
@@ -86,7 +88,7 @@ class MailCase(SynchronousTestCase):
 
     def send(self, message: bytes, *recipients: str, sender: str = ALICE, **more: str) -> None:
         """Submit it at foo.test."""
-        submit(self.foo, sender, recipients or (BOB,), message, **more)
+        submit(self.foo, sender, recipients or (BOB,), message, door=self.door, **more)
 
     # --- what arrived
 

@@ -11,7 +11,7 @@ from tests.mail.arrival import MIXED, attached
 from tests.mail.case import BOB, MailCase
 from tests.processes.houses import set_key
 from tests.support.chains import Sealer, verdict
-from tests.support.mailhosts import SELECTOR, MailHost
+from tests.support.mailhosts import HASTY, SELECTOR, MailHost
 from tests.support.running import run
 
 
@@ -34,7 +34,7 @@ class Check(MailCase):
             "check",
         ]
         options = [
-            f"--submission=127.0.0.1:{ports['submission']}/inet", f"--signer=inet:127.0.0.1:{ports['sign']}",
+            f"--submission=127.0.0.1:{ports[HASTY]}/inet", f"--signer=inet:127.0.0.1:{ports['sign']}",
             f"--verifier=inet:127.0.0.1:{ports['verify']}", f"--postfix={host.etc}", f"--selector={SELECTOR}",
             f"--dovecot={host.folder / 'dovecot.conf'}",
             f"--masters={host.folder / 'masters'}",

@@ -52,6 +52,10 @@ SERVICES = """\
   -o syslog_name=postfix/submission
   -o mynetworks=127.0.0.0/8
   -o smtpd_milters=inet:127.0.0.1:{sign}
+127.0.0.1:{hasty} inet n - n - - smtpd
+  -o syslog_name=postfix/hasty
+  -o mynetworks=127.0.0.0/8
+  -o smtpd_milters=inet:127.0.0.1:{sign}
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr

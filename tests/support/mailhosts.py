@@ -43,7 +43,12 @@ LIBRARIES = {
     "/usr/lib/dovecot/lmtp": "dovecot-lmtpd",
     "/usr/lib/dovecot/modules/lib90_sieve_plugin.so": "dovecot-sieve",
 }
-PORTS = ("mx", "submission", "reinject", "out", "in", "lmtp", "imap", "sign", "verify")
+SUBMISSION, HASTY = "submission", "hasty"
+"""The two services that users hand their mail to: behind one a filter comes after the queue, behind the other before
+it."""
+PORTS = (
+    "mx", SUBMISSION, HASTY, "prequeue", "reinject", "plain", "later", "out", "in", "lmtp", "imap", "sign", "verify",
+)  # fmt: skip
 PASSWORD = "loopback-only"
 SELECTOR = "s1"
 USERS = ("alice", "bob", "carol", "dave")
@@ -128,9 +133,8 @@ class MailHost:
         if self.daemon is not None:
             self.daemon.wait_ready()
         logs = [*self.folder.glob("*.log")]
-        filters = ("out", "in") if self.daemon else ()
-        reinject = ("reinject",) if self.daemon else ()
-        for name in ("mx", "submission", *filters, *reinject, "lmtp"):
+        filters = ("prequeue", "out", "in", "reinject", "plain", "later") if self.daemon else ()
+        for name in ("mx", SUBMISSION, HASTY, *filters, "lmtp"):
             until(f"{self.name} {name} answers", lambda name=name: greets(self.ports[name], b"220"), logs)  # type: ignore[misc]
         until(f"{self.name} IMAP answers", lambda: greets(self.ports["imap"], b"* OK"), logs)
         for name in ("sign", "verify"):
@@ -190,8 +194,12 @@ class MailHost:
         run("postconf", "-c", str(self.etc), *words)
 
     def take_lines(self) -> None:
-        """Tell the mail servers what `rrsctl mail setup` says that they must be told."""
+        """Tell the mail servers what `rrsctl mail setup` says that they must be told, for either service."""
+        assert self.daemon is not None
+        behind = self.folder / "behind.ini"
+        behind.write_text(self.daemon.plan.config.read_text().replace("\nprequeue = ", "\n#prequeue = "))
         lines = self.printed_lines()
+        lines += [line for line in self.printed_lines(SUBMISSION, behind) if line not in lines]
         for option, slashes in (("-e", 0), ("-M", 1), ("-P", 2)):
             words = [
                 f"{line['name']}={line['value']}"
@@ -210,12 +218,12 @@ class MailHost:
             Path(name).write_text(script)
             run("sievec", "-c", str(self.folder / "dovecot.conf"), name)
 
-    def printed_lines(self) -> list[dict[str, str]]:
-        """What `rrsctl mail setup` says for this domain."""
+    def printed_lines(self, service: str = HASTY, config: Path | None = None) -> list[dict[str, str]]:
+        """What `rrsctl mail setup` says for this domain and service."""
         assert self.daemon is not None
         milters = [f"--{n}r=inet:127.0.0.1:{self.ports[p]}" for n, p in (("signe", "sign"), ("verifie", "verify"))]
-        command = [sys.executable, "-m", "rrsd.cli.main", "--config", str(self.daemon.plan.config), "--json"]
-        submission = f"--submission=127.0.0.1:{self.ports['submission']}/inet"
+        command = [sys.executable, "-m", "rrsd.cli.main", "--config", str(config or self.daemon.plan.config), "--json"]
+        submission = f"--submission=127.0.0.1:{self.ports[service]}/inet"
         files = [f"--sieve={self.folder / 'rrsd.sieve'}", f"--masters={self.folder / 'masters'}"]
         said = json.loads(run(*command, "mail", "setup", submission, *files, *milters))
         lines: list[dict[str, str]] = said["lines"]
@@ -238,6 +246,9 @@ class MailHost:
         for key, value in (
             ("outbound", f"tcp:{self.ports['out']}:interface=127.0.0.1"),
             ("outbound_next", f"tcp:127.0.0.1:{self.ports['reinject']}"),
+            ("prequeue", f"tcp:{self.ports['prequeue']}:interface=127.0.0.1"),
+            ("prequeue_next", f"tcp:127.0.0.1:{self.ports['plain']}"),
+            ("prequeue_later", f"tcp:127.0.0.1:{self.ports['later']}"),
             ("inbound", f"tcp:{self.ports['in']}:interface=127.0.0.1"),
             ("inbound_next", f"tcp:127.0.0.1:{self.ports['lmtp']}"),
             ("flush", f"postqueue -c {self.etc} -i {{id}}"),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from email import message_from_bytes
 from email.message import Message
 
-from tests.support.mailhosts import PASSWORD, MailHost
+from tests.support.mailhosts import PASSWORD, SUBMISSION, MailHost
 
 PIECE = 8 << 20
 WAIT = 600.0
@@ -20,28 +20,23 @@ class Refused(AssertionError):
 
 
 def submit(
-    host: MailHost,
-    sender: str,
-    recipients: Sequence[str],
-    message: bytes | Iterable[bytes],
-    *,
-    mail: str = "",
-    rcpt: str = "",
+    host: MailHost, sender: str, recipients: Sequence[str], message: bytes | Iterable[bytes], **more: str
 ) -> str:
     """Hand a message in, in lines that end with CR LF; what the mail server says to it.
 
-    `mail` and `rcpt` are parameters of those commands.
+    `mail` and `rcpt` are parameters of those commands, `door` is the service that is handed it.
 
     Raises:
         Refused: it was not taken, or not for a recipient.
     """
     blocks = [message] if isinstance(message, bytes) else message
-    with smtplib.SMTP("127.0.0.1", host.ports["submission"], local_hostname="there.test", timeout=WAIT) as smtp:
+    port, mail, rcpt = host.ports[more.get("door", SUBMISSION)], more.get("mail"), more.get("rcpt")
+    with smtplib.SMTP("127.0.0.1", port, local_hostname="there.test", timeout=WAIT) as smtp:
         smtp.command_encoding = "utf-8"
         smtp.ehlo()
-        _require(smtp.docmd(f"MAIL FROM:<{sender}>{mail and ' ' + mail}"))
+        _require(smtp.docmd(f"MAIL FROM:<{sender}>{f' {mail}' if mail else ''}"))
         for each in recipients:
-            _require(smtp.docmd(f"RCPT TO:<{each}>{rcpt and ' ' + rcpt}"))
+            _require(smtp.docmd(f"RCPT TO:<{each}>{f' {rcpt}' if rcpt else ''}"))
         _require(smtp.docmd("DATA"), 354)
         assert smtp.sock is not None
         for block in stuffed(blocks):
