@@ -8,7 +8,7 @@ from rrsd.app.means import Means
 from rrsd.app.people import People
 from rrsd.core.values.networks import network_of
 from rrsd.roles.rra.acceptance import Acceptance
-from rrsd.roles.rra.contacts import Contacts, Waker
+from rrsd.roles.rra.contacts import BURST, REFILL, Contacts, Waker
 from rrsd.roles.rra.delegations import Delegations
 from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.flow import Puller
@@ -181,6 +181,7 @@ class _Parts:
             health=scheduler.health,
             timers=self.means.effects.timers,
             bell=scheduler.bell,
+            budget=RateLimit(1 / REFILL.total_seconds(), BURST, self.means.effects.reactor),
         )
 
     def operations(self, scheduler: Scheduler, delegations: Delegations) -> Operations:

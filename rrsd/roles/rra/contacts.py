@@ -2,7 +2,8 @@
 
 Any request may say so, so that saying it costs a look into a table; one loop does the rest, a bounded part of it for
 each domain and no more often than every 10 s. What comes too soon is not lost but waits for its turn: it may be the
-only word for a quarter of an hour.
+only word for a quarter of an hour. A word after a silence is news; who never stops talking while its server stays dead
+is answered ever more rarely, `BURST` times and then once in ten minutes.
 """
 
 from datetime import timedelta
@@ -14,7 +15,7 @@ from rrsd.core.values.addresses import Domain
 from rrsd.core.values.peers import Origin
 from rrsd.roles.rra.breakers import WAKE_INTERVAL
 from rrsd.roles.rra.health import Health
-from rrsd.roles.rra.ports import Bell, Queue, Timers
+from rrsd.roles.rra.ports import Bell, Queue, Rates, Timers
 from rrsd.runtime.expiring import Expiring
 
 MOST_WAITING = 1_000
@@ -24,6 +25,9 @@ MOST_ORIGINS = 8
 """Resource servers of one domain that one contact is a reason to ask."""
 MOST_WOKEN = 64
 """Pulls of one of them: when the first of them is answered, all others are woken."""
+BURST = 12
+REFILL = timedelta(minutes=10)
+"""Each resource server has so many wake-ups by contacts, and another one in that time."""
 TRUST_INTERVAL = timedelta(minutes=1)
 
 
@@ -45,6 +49,12 @@ class Contacts:
         moment = self.timers.monotonic()
         self._turns[domain] = self._woken.get(domain, moment) or moment
         self.bell.ring()
+
+    def later(self, domain: Domain, wait: timedelta) -> None:
+        """The domain was heard, and has its turn after `wait`."""
+        self.heard(domain)
+        if domain in self._turns:
+            self._turns[domain] = max(self._turns[domain], self.timers.monotonic() + wait.total_seconds())
 
     def changed(self) -> None:
         """Certificates, keys or policies are others now: who was refused may be let in."""
@@ -85,6 +95,7 @@ class Waker:
     health: Health
     timers: Timers
     bell: Bell
+    budget: Rates
 
     async def run(self) -> None:
         """Work until cancelled. What cannot be read or written now has its timers."""
@@ -105,8 +116,10 @@ class Waker:
 
     async def _wake(self, domain: Domain) -> None:
         for origin in await self.queue.origins_of(domain, "destination", MOST_ORIGINS):
-            if self.health.wake_wait(origin):
-                self.contacts.heard(domain)  # somebody else woke it just now, and may have been too early
+            # Where somebody else woke it just now, that may have been too early: the word is kept.
+            wait = self.health.wake_wait(origin) or timedelta(seconds=self.budget.take(str(origin)))
+            if wait:
+                self.contacts.later(domain, wait)
             else:
                 await self._let(domain, origin)
 

@@ -344,6 +344,14 @@ class Bell(Protocol):
         ...
 
 
+class Rates(Protocol):
+    """How often somebody may ask."""
+
+    def take(self, key: str) -> int:
+        """0 if one more request of `key` is fine, otherwise in how many seconds it will be."""
+        ...
+
+
 class Flights(Protocol):
     """Shares one running question among all who ask it at the same time."""
 

@@ -18,7 +18,7 @@ from rrsd.core.values.messages import Arrival, Message, Part
 from rrsd.core.wire.fields import ni_path
 from rrsd.drivers.store.memory import MemoryStore
 from rrsd.roles.rra.acceptance import Acceptance
-from rrsd.roles.rra.contacts import Contacts, Waker
+from rrsd.roles.rra.contacts import BURST, REFILL, Contacts, Waker
 from rrsd.roles.rra.delegations import Delegations
 from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.flow import Puller
@@ -32,6 +32,7 @@ from rrsd.roles.rra.settings import Settings
 from rrsd.runtime.awaits import deferred_of
 from rrsd.runtime.bell import Bell
 from rrsd.runtime.flights import Flights
+from rrsd.runtime.limits import RateLimit
 from rrsd.runtime.loops import Nursery
 from rrsd.runtime.timers import Timers
 from tests.roles.rra.peers import (
@@ -107,6 +108,7 @@ class Desk:
         )  # fmt: skip
         self.waker = Waker(
             contacts=self.contacts, queue=self.queue, health=self.health, timers=self.timers, bell=self.bell,
+            budget=RateLimit(1 / REFILL.total_seconds(), BURST, self.clock),
         )  # fmt: skip
         self.agent = Agent(
             waker=self.waker,

@@ -8,7 +8,7 @@ from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import State
 from rrsd.core.values.peers import parse_origin
 from rrsd.core.wire.fields import ni_path
-from rrsd.roles.rra.contacts import MOST_ORIGINS, MOST_WAITING, MOST_WOKEN, Contacts
+from rrsd.roles.rra.contacts import BURST, MOST_ORIGINS, MOST_WAITING, MOST_WOKEN, REFILL, Contacts
 from tests.roles.rra.mailboxes import FILM, NOTE, RAW
 from tests.roles.rra.peers import said
 from tests.roles.rra.samples import RS
@@ -108,6 +108,20 @@ class WakeUps(SchedulerCase):
             self.desk.contacts.heard(FOO)
             self.desk.advance(0.1, 0.1)
         self.assertLessEqual(self.gets() - before, 7)
+
+    def test_g9_who_never_stops_talking_is_no_news(self) -> None:
+        """The domain fetches here every second of a day, and its own server stays dead: so many probes are enough."""
+        self.away(50)
+        self.peers.always("GET", RS, DOWN)
+        before, day = self.gets(), 86_400
+        for _ in range(day // 10):
+            self.desk.contacts.heard(FOO)
+            self.desk.advance(10, 10)
+        self.assertLessEqual(self.gets() - before, 150 + BURST + day / REFILL.total_seconds())
+        self.peers.rules.clear()
+        self.desk.contacts.heard(FOO)
+        self.desk.advance(REFILL.total_seconds(), 10)
+        self.assertTrue({*self.desk.states()} <= {*ARRIVED})
 
     def test_what_asked_for_a_pause_is_taken_at_its_word(self) -> None:
         """A message of the domain is no reason to come before the time that its server named."""
