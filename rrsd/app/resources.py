@@ -160,6 +160,7 @@ class _Parts:
             bell=outbox,
             audit=self.means.audit,
             is_busy=is_busy,
+            answered=self.contacts.answered,
         )
 
     def acceptance(self, scheduler: Scheduler) -> Acceptance:
@@ -181,6 +182,7 @@ class _Parts:
             health=scheduler.health,
             timers=self.means.effects.timers,
             bell=scheduler.bell,
+            outbox=scheduler.outbox,
             budget=RateLimit(1 / REFILL.total_seconds(), BURST, self.means.effects.reactor),
         )
 

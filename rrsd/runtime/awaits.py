@@ -1,9 +1,10 @@
 """The seam between awaitables and `Deferred`."""
 
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.python.failure import Failure
 
 T = TypeVar("T")
 
@@ -17,3 +18,11 @@ def deferred_of(awaitable: Awaitable[T]) -> Deferred[T]:
 
 async def _wait(awaitable: Awaitable[T]) -> T:
     return await awaitable
+
+
+async def together(works: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Run all of them beside each other until the last has ended; what one of them raised is raised then."""
+    ended = await DeferredList([Deferred.fromCoroutine(work) for work in works], consumeErrors=True)
+    for _, outcome in ended:
+        if isinstance(outcome, Failure):
+            outcome.raiseException()

@@ -261,9 +261,14 @@ class Counts:
 
 @frozen
 class PendingReceipt:
-    """A receipt that the sender's resource server has not acknowledged yet."""
+    """A receipt that the sender's resource server has not acknowledged yet.
+
+    It was tried `tries` times and refused `refusals` times; `is_alone` when it may spoil a request for others. `due` is
+    None when it was given up.
+    """
 
     job: int
+    sender: Domain
     origin: Origin
     recipient: Address
     digest: Digest
@@ -272,3 +277,6 @@ class PendingReceipt:
     message_id: str
     jti: str
     tries: int = 0
+    refusals: int = 0
+    is_alone: bool = False
+    due: Instant | None = None

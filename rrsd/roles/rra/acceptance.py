@@ -81,12 +81,12 @@ class Acceptance:
                 await self._accept(placeholder, blob, account, granted or recipient)
                 for recipient, account in accounts.items()
             ]
+            fresh = tuple(each for each in accepted if each is not None)
+            if fresh and author is None:  # before the new pulls are tried: how that ends is later news
+                self.contacts.heard(placeholder.sender.domain)
+            return fresh
         finally:
             self.bell.ring()
-        fresh = tuple(each for each in accepted if each is not None)
-        if fresh and author is None:
-            self.contacts.heard(placeholder.sender.domain)
-        return fresh
 
     async def _accept(
         self, placeholder: Placeholder, raw: Blob, recipient: Address, subject: Address

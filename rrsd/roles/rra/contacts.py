@@ -8,7 +8,7 @@ is answered ever more rarely, `BURST` times and then once in ten minutes.
 
 from datetime import timedelta
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from rrsd.core.refusals import Refusal
 from rrsd.core.values.addresses import Domain
@@ -28,7 +28,17 @@ MOST_WOKEN = 64
 BURST = 12
 REFILL = timedelta(minutes=10)
 """Each resource server has so many wake-ups by contacts, and another one in that time."""
+MOST_TOLD = 100
+"""Receipts that are told to the domain at once; when they are heard, it is heard again."""
 TRUST_INTERVAL = timedelta(minutes=1)
+
+
+@frozen
+class Contact:
+    """A domain that was heard; `origin` where it was only one of its resource servers that answered."""
+
+    domain: Domain
+    origin: Origin | None = None
 
 
 @define(eq=False, kw_only=True)
@@ -37,24 +47,31 @@ class Contacts:
 
     timers: Timers
     bell: Bell
-    _turns: dict[Domain, float] = field(factory=dict, init=False)
-    _woken: Expiring[Domain, float] = field(factory=lambda: Expiring(MOST_REMEMBERED), init=False)
+    _turns: dict[Contact, float] = field(factory=dict, init=False)
+    _woken: Expiring[Contact, float] = field(factory=lambda: Expiring(MOST_REMEMBERED), init=False)
     _trust: float | None = field(default=None, init=False)
     _trusted: float = field(default=float("-inf"), init=False)
 
     def heard(self, domain: Domain) -> None:
-        """The domain has proved itself: its client over mutual TLS, its signature under a message, its answer."""
-        if domain in self._turns or len(self._turns) >= MOST_WAITING:
+        """The domain has proved itself: its client over mutual TLS, its signature under a message."""
+        self._add(Contact(domain))
+
+    def answered(self, domain: Domain, origin: Origin) -> None:
+        """The domain's resource server has answered; about its others that says nothing."""
+        self._add(Contact(domain, origin))
+
+    def later(self, contact: Contact, wait: timedelta) -> None:
+        """It has its turn again after `wait`."""
+        self._add(contact)
+        if contact in self._turns:
+            self._turns[contact] = max(self._turns[contact], self.timers.monotonic() + wait.total_seconds())
+
+    def _add(self, contact: Contact) -> None:
+        if contact in self._turns or len(self._turns) >= MOST_WAITING:
             return
         moment = self.timers.monotonic()
-        self._turns[domain] = self._woken.get(domain, moment) or moment
+        self._turns[contact] = self._woken.get(contact, moment) or moment
         self.bell.ring()
-
-    def later(self, domain: Domain, wait: timedelta) -> None:
-        """The domain was heard, and has its turn after `wait`."""
-        self.heard(domain)
-        if domain in self._turns:
-            self._turns[domain] = max(self._turns[domain], self.timers.monotonic() + wait.total_seconds())
 
     def changed(self) -> None:
         """Certificates, keys or policies are others now: who was refused may be let in."""
@@ -62,14 +79,14 @@ class Contacts:
             self._trust = max(self.timers.monotonic(), self._trusted + TRUST_INTERVAL.total_seconds())
             self.bell.ring()
 
-    def take(self) -> list[Domain]:
+    def take(self) -> list[Contact]:
         """Those whose turn it is; their next one is 10 s away."""
         moment = self.timers.monotonic()
-        due = [domain for domain, turn in self._turns.items() if turn <= moment]
-        for domain in due:
-            del self._turns[domain]
+        due = [contact for contact, turn in self._turns.items() if turn <= moment]
+        for contact in due:
+            del self._turns[contact]
             until = moment + WAKE_INTERVAL.total_seconds()
-            self._woken.put(domain, until, until)
+            self._woken.put(contact, until, until)
         return due
 
     def take_change(self) -> bool:
@@ -95,7 +112,9 @@ class Waker:
     health: Health
     timers: Timers
     bell: Bell
+    outbox: Bell
     budget: Rates
+    _told: Expiring[Domain, bool] = field(factory=lambda: Expiring(MOST_REMEMBERED), init=False)
 
     async def run(self) -> None:
         """Work until cancelled. What cannot be read or written now has its timers."""
@@ -105,8 +124,8 @@ class Waker:
     async def round(self) -> timedelta | None:
         """Wake for all whose turn it is; how long to sleep when nobody rings."""
         try:
-            for domain in self.contacts.take():
-                await self._wake(domain)
+            for contact in self.contacts.take():
+                await self._wake(contact)
             if self.contacts.take_change():
                 await self.queue.wake(self.timers.now(), None, "authorization")
                 self.bell.ring()
@@ -114,14 +133,28 @@ class Waker:
             self.health.pause()
         return self.contacts.next()
 
-    async def _wake(self, domain: Domain) -> None:
+    async def _wake(self, contact: Contact) -> None:
+        domain = contact.domain
         for origin in await self.queue.origins_of(domain, "destination", MOST_ORIGINS):
+            if contact.origin not in (None, origin):
+                continue
             # Where somebody else woke it just now, that may have been too early: the word is kept.
             wait = self.health.wake_wait(origin) or timedelta(seconds=self.budget.take(str(origin)))
             if wait:
-                self.contacts.later(domain, wait)
+                self.contacts.later(contact, wait)
             else:
                 await self._let(domain, origin)
+        if contact.origin is None:
+            await self._tell(domain)
+
+    async def _tell(self, domain: Domain) -> None:
+        """Receipts need no hurry: after one such attempt they have their timer, three hours at most."""
+        moment = self.timers.monotonic()
+        if self._told.get(domain, moment) is not None:
+            return
+        if await self.queue.receipts_wake(domain, self.timers.now(), MOST_TOLD):
+            self._told.put(domain, True, moment + REFILL.total_seconds())
+            self.outbox.ring()
 
     async def _let(self, domain: Domain, origin: Origin) -> None:
         now = self.timers.now()

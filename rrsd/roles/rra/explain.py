@@ -24,6 +24,11 @@ _STANDING = {
     State.QUARANTINED: "Twice, the bytes that came were not the ones that the message promised.",
 }
 
+_UNHEARD = (
+    "It has arrived, was verified and is kept here; the sender's domain did not take the receipt and is not told any "
+    "more; `retry-now` tells it again."
+)
+
 _REMEDY = {
     State.NEEDS_AUTH: "Ask the sender whether the message was meant for this address; `retry-now` asks again at once.",
     State.NO_SPACE: "Free disk space; the pull goes on by itself within minutes.",
@@ -58,7 +63,7 @@ class Explanation:
 def explain(job: Job, breaker: Breaker | None, now: Instant) -> Explanation:
     """Why `job` is where it is; `breaker` is its destination's when that is not in perfect health."""
     moves = _moves(job, breaker)
-    sentences = [_STANDING[job.state]]
+    sentences = [_UNHEARD if job.condition == "receipt" else _STANDING[job.state]]
     if job.evidence and job.state not in (State.STORED, State.RECEIPTED):
         sentences.append(f"The last attempt was charged to {_BLAMED[job.blame]}: {job.evidence}.")
     if moves is not None and moves > now:

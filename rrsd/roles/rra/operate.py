@@ -136,6 +136,10 @@ class Operations:
 
     async def _retry(self, job: Job) -> Job | None:
         """As "woken", for one that is READY too: it may be due later, or its destination left alone."""
+        if job.condition == "receipt":
+            await self.queue.receipt_again(job.job, self.timers.now())
+            self.scheduler.outbox.ring()
+            return await self.find(job.job)
         await self.scheduler.wake(job.origin)
         job = await self.find(job.job)
         if (job.state, "woken") in rules.TABLE:
@@ -274,6 +278,8 @@ def _require_possible(job: Job, event: str) -> None:
     Raises:
         Conflict: it does not.
     """
+    if event == "woken" and job.condition == "receipt":
+        return
     if event != "woken" or job.state not in (State.NEW, State.READY, State.LEASED):
         rules.after(job.state, event)
 

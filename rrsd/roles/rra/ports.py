@@ -158,8 +158,23 @@ class Queue(Protocol):
         """They were acknowledged: jobs become RECEIPTED (event "receipted") and leave the outbox."""
         ...
 
-    async def receipt_deferred(self, job: int, due: Instant) -> None:
-        """Try again at `due`; `tries` one higher."""
+    async def receipts_deferred(self, receipts: Sequence[PendingReceipt], evidence: str, now: Instant) -> None:
+        """They wait as they say now; one without a `due` is given up: its job stays STORED, with the condition
+        "receipt" and the evidence (event "unheard")."""
+        ...
+
+    async def receipts_put_off(
+        self, sender: Domain, origin: Origin, now: Instant, until: Instant, is_try: bool
+    ) -> None:
+        """What is due there waits until then; `is_try` is whether that counts as a try of each."""
+        ...
+
+    async def receipts_wake(self, sender: Domain, now: Instant, most: int) -> int:
+        """Some of the sender's that wait and that nobody refused are due now; how many."""
+        ...
+
+    async def receipt_again(self, job: int, now: Instant) -> bool:
+        """Tell the job's receipt again that was given up, under its old name; whether it was."""
         ...
 
     async def next_receipt(self) -> Instant | None:

@@ -320,7 +320,7 @@ class QueueContract(StoreCase):
             (owed.job, owed.origin, owed.recipient, owed.digest, owed.size, owed.stored, owed.message_id, owed.tries),
             (number, RS, BOB, A, 100, NOW, "<m1@foo.test>", 0),
         )
-        self.done(self.store.queue.receipt_deferred(number, later(60)))
+        self.done(self.store.queue.receipts_deferred([evolve(owed, tries=1, due=later(60))], "no", NOW))
         self.assertEqual(self.done(self.store.queue.receipts_due(NOW, 5)), [])
         self.assertEqual(self.done(self.store.queue.next_receipt()), later(60))
         (again,) = self.done(self.store.queue.receipts_due(later(60), 5))

@@ -105,12 +105,14 @@ class PickingTests(SynchronousTestCase):
         for n in range(2):
             (number,) = jobs.add(self.connection, job(digest_of(bytes([n])), n))
             self.connection.execute(
-                "INSERT INTO receipts (job, due, jti, tries) VALUES (?, 0, ?, 0)", (number, f"j{n}")
+                "INSERT INTO receipts (job, due, jti, tries, refusals, alone, sender, origin) "
+                "SELECT job, 0, ?, 0, 0, 0, sender, origin FROM jobs WHERE job = ?",
+                (f"j{n}", number),
             )
-        self.connection.execute("UPDATE jobs SET origin = 'https://rs.foo.test:nonsense' WHERE job = 1")
+        self.connection.execute("UPDATE receipts SET origin = 'https://rs.foo.test:nonsense' WHERE job = 1")
         pending, damaged = outbox.due(self.connection, NOW, 9)
         self.assertEqual(([each.job for each in pending], damaged), ([2], [1]))
-        outbox.drop(self.connection, damaged)
+        outbox.set_aside(self.connection, damaged, NOW)
         self.assertEqual(outbox.due(self.connection, NOW, 9), (pending, []))
 
     def test_damaged_breaker(self) -> None:

@@ -96,7 +96,7 @@ class Desk:
         )  # fmt: skip
         self.receipts = Receipts(
             queue=self.queue, remote=self.peers, trust=self.directory, delegations=self.delegations, agent=self.key,
-            timers=self.timers, bell=self.outbox, audit=self.trail,
+            timers=self.timers, bell=self.outbox, audit=self.trail, answered=self.contacts.answered,
         )  # fmt: skip
         self.operations = Operations(
             queue=self.queue, scheduler=self.scheduler, transfers=self.transfers, delegations=self.delegations,
@@ -108,7 +108,7 @@ class Desk:
         )  # fmt: skip
         self.waker = Waker(
             contacts=self.contacts, queue=self.queue, health=self.health, timers=self.timers, bell=self.bell,
-            budget=RateLimit(1 / REFILL.total_seconds(), BURST, self.clock),
+            outbox=self.outbox, budget=RateLimit(1 / REFILL.total_seconds(), BURST, self.clock),
         )  # fmt: skip
         self.agent = Agent(
             waker=self.waker,

@@ -8,9 +8,9 @@ from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import State
 from rrsd.core.values.peers import parse_origin
 from rrsd.core.wire.fields import ni_path
-from rrsd.roles.rra.contacts import BURST, MOST_ORIGINS, MOST_WAITING, MOST_WOKEN, REFILL, Contacts
+from rrsd.roles.rra.contacts import BURST, MOST_ORIGINS, MOST_WAITING, MOST_WOKEN, REFILL, Contact, Contacts
 from tests.roles.rra.mailboxes import FILM, NOTE, RAW
-from tests.roles.rra.peers import said
+from tests.roles.rra.peers import OTHER, said
 from tests.roles.rra.samples import RS
 from tests.roles.rra.scheduling import ARRIVED, DOWN, SchedulerCase, files
 
@@ -30,12 +30,12 @@ class Turns(SchedulerCase):
         """What comes too soon has its turn later, once, and is not lost."""
         self.assertIsNone(self.contacts.next())
         self.contacts.heard(FOO)
-        self.assertEqual((self.contacts.next(), self.contacts.take()), (timedelta(), [FOO]))
+        self.assertEqual((self.contacts.next(), self.contacts.take()), (timedelta(), [Contact(FOO)]))
         self.contacts.heard(FOO)
         self.contacts.heard(FOO)
         self.assertEqual((self.contacts.next(), self.contacts.take()), (timedelta(seconds=10), []))
         self.desk.clock.advance(10)
-        self.assertEqual((self.contacts.take(), self.contacts.take()), ([FOO], []))
+        self.assertEqual((self.contacts.take(), self.contacts.take()), ([Contact(FOO)], []))
 
     def test_a_crowd_of_domains_takes_no_more_memory(self) -> None:
         """A thousand wait; the rest has its timers."""
@@ -43,7 +43,7 @@ class Turns(SchedulerCase):
             self.contacts.heard(parse_domain(f"d{number}.test"))
         self.assertEqual((len(self.contacts._turns), len(self.contacts.take())), (MOST_WAITING, MOST_WAITING))
         self.contacts.heard(FOO)
-        self.assertEqual(self.contacts.take(), [FOO])
+        self.assertEqual(self.contacts.take(), [Contact(FOO)])
 
     def test_trust_changes_count_once_a_minute(self) -> None:
         """A key walk and a reload beside it are one change."""
@@ -203,6 +203,19 @@ class WakeUps(SchedulerCase):
         self.desk.contacts.changed()
         self.desk.advance(1)
         self.assertIn(self.desk.state(1), ARRIVED)
+
+    def test_a_server_that_took_a_receipt_is_there(self) -> None:
+        """What waits there goes on; of the domain's other servers that says nothing."""
+        self.peers.always("GET", RS, DOWN)
+        self.peers.always("GET", OTHER, DOWN)
+        self.desk.accept(*files(2))
+        self.desk.accept(b"other", name="m2", origin=OTHER)
+        self.desk.start()
+        self.desk.advance(HOUR, 30)
+        self.peers.rules.clear()
+        self.desk.contacts.answered(FOO, RS)
+        self.desk.advance(5)
+        self.assertEqual([state in ARRIVED for state in self.desk.states()], [True, True, False])
 
     def test_a_store_that_cannot_be_read_is_a_pause(self) -> None:
         """The loop goes on; the timers are there anyway."""

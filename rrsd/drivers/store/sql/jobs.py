@@ -46,7 +46,10 @@ UPDATE jobs SET deadline = max(deadline, ?1), not_after = coalesce(max(not_after
 WHERE job = ?3 AND state = ?4 AND epoch = ?5
 """
 _PUT_AT_RISK = "UPDATE jobs SET at_risk = coalesce(at_risk, ?) WHERE job = ? AND state = ? AND epoch = ?"
-_ADD_RECEIPT = "INSERT OR IGNORE INTO receipts (job, due, jti, tries) VALUES (?, ?, lower(hex(randomblob(16))), 0)"
+_ADD_RECEIPT = """
+INSERT OR IGNORE INTO receipts (job, due, jti, tries, refusals, alone, sender, origin)
+SELECT job, ?2, lower(hex(randomblob(16))), 0, 0, 0, sender, origin FROM jobs WHERE job = ?1
+"""
 _HISTORY = "SELECT job, at, before, after, event, evidence FROM history WHERE job = ? ORDER BY number LIMIT ?"
 _COUNTS = "SELECT state, count(*), sum(size) FROM jobs GROUP BY state"
 _RECOVERED = """

@@ -59,6 +59,7 @@ class Queue:
 
         def recover(connection: Connection) -> int:
             turns.recover(connection)
+            outbox.recover(connection, now)
             return rows.recover(connection, now)
 
         return await self._engine.write(recover)
@@ -198,18 +199,34 @@ class Queue:
         """Receipts whose time has come, earliest first."""
         pending, damaged = await self._engine.read(lambda connection: outbox.due(connection, now, most))
         if damaged:
-            await self._engine.write(lambda connection: outbox.drop(connection, damaged))
+            await self._engine.write(lambda connection: outbox.set_aside(connection, damaged, now))
         for number in damaged:
-            self._log.error("store: the receipt of pull {number} is damaged and was dropped", number=number)
+            self._log.error("store: the receipt of pull {number} is damaged and was given up", number=number)
         return pending
 
     async def receipts_sent(self, jobs: Sequence[int], now: Instant) -> None:
         """They were acknowledged."""
         await self._engine.write(lambda connection: outbox.sent(connection, jobs, now))
 
-    async def receipt_deferred(self, job: int, due: Instant) -> None:
-        """Try again at `due`."""
-        await self._engine.write(lambda connection: outbox.defer(connection, job, due))
+    async def receipts_deferred(self, receipts: Sequence[PendingReceipt], evidence: str, now: Instant) -> None:
+        """They wait as they say now."""
+        await self._engine.write(lambda connection: outbox.deferred(connection, receipts, evidence, now))
+
+    async def receipts_put_off(
+        self, sender: Domain, origin: Origin, now: Instant, until: Instant, is_try: bool
+    ) -> None:
+        """What is due there waits."""
+        put_off = partial(outbox.put_off, sender=sender, origin=origin, now=now, until=until, is_try=is_try)
+        while await self._engine.write(put_off) == outbox.AT_ONCE:
+            pass
+
+    async def receipts_wake(self, sender: Domain, now: Instant, most: int) -> int:
+        """Some that nobody refused go now."""
+        return await self._engine.write(lambda connection: outbox.wake(connection, sender, now, most))
+
+    async def receipt_again(self, job: int, now: Instant) -> bool:
+        """Tell again one that was given up."""
+        return await self._engine.write(lambda connection: outbox.again(connection, job, now))
 
     async def next_receipt(self) -> Instant | None:
         """When the next receipt is due."""
