@@ -1,82 +1,24 @@
 """kill -9 of the servers around rrsd while messages and attachments are on their way. Counted from outside."""
 
-import re
-import smtplib
-import threading
-from collections import Counter
+import contextlib
+import imaplib
+import os
+import signal
+import socket
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
-from typing_extensions import override
-
-from tests.mail.attachments import MIB, TEXT
-from tests.mail.case import BAR, BOB, CAROL, FOO
-from tests.mail.failures import queues_of
-from tests.mail.letters import with_attachments
-from tests.mail.pulling import TroubleCase
-from tests.support.killing import family, kill_family
+from tests.mail.streams import BOXES, KILLS, KillCase
+from tests.support.killing import family
 from tests.support.mailhosts import MailHost
-from tests.support.mailprograms import Refused, submit
+from tests.support.mailprograms import Mailbox
 
-MANY = 12
-KILLS = (3, 8)
-"""After so many messages were handed in."""
-BOXES = (BOB, CAROL)
+DOVECOT = ("anvil", "auth", "config", "imap", "imap-login", "lmtp", "log", "stats")
 
 
-class Kills(TroubleCase):
-    """Messages go out one after another, every third with an attachment, while servers die."""
-
-    @override
-    def setUp(self) -> None:
-        super().setUp()
-        self.sent: list[bytes] = []
-        self.unsure: list[bytes] = []
-        self.killed: Counter[str] = Counter()
-        self.octets = 0
-
-    # --- what is sent
-
-    def letter_of(self, number: int) -> bytes:
-        """The text of one of them."""
-        if number % 3:
-            return self.message(b"%d.\r\n" % number + b"line\r\n" * (number * 400))
-        head, files = self.film((1 + number // 3 % 4) * MIB)
-        return b"".join(with_attachments(head, TEXT, *files))
-
-    def stream(self) -> threading.Thread:
-        """Hand in messages until `MANY` were taken, beside what the test does meanwhile."""
-
-        def work() -> None:
-            while len(self.sent) < MANY:
-                self.hand_in(self.letter_of(len(self.sent)))
-
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        return thread
-
-    def hand_in(self, message: bytes) -> None:
-        """Submit it until it is taken, or until nobody can say whether it was."""
-        while True:
-            try:
-                submit(self.foo, "alice@foo.test", BOXES, message)
-            except (ConnectionRefusedError, Refused):
-                self.pause(0.1)
-            except (OSError, smtplib.SMTPException):
-                self.unsure.append(message)
-                return
-            else:
-                self.sent.append(message)
-                return
-
-    def kills(self, sending: threading.Thread) -> Iterator[None]:
-        """The moments to kill in."""
-        for count in KILLS:
-            self.until(f"{count} were sent", lambda count=count: len(self.sent) >= count)  # type: ignore[misc]
-            yield
-        sending.join(60)
-        self.assertEqual(len(self.sent), MANY)
-
-    # --- who dies
+class Kills(KillCase):
+    """Whoever stands between two mailboxes."""
 
     def kill_postfix(self, host: MailHost, *busy: str) -> None:
         """Every process of it, while it has some of these."""
@@ -85,26 +27,21 @@ class Kills(TroubleCase):
         host.start_postfix()
         host.wait_ready()
 
-    def kill(self, master: int, log: str, *busy: str) -> None:
-        """A server, while it has processes with these names."""
-        self.until(f"{busy} are at work", lambda: {each.name for each in family(master)} >= {*busy})
-        self.killed.update(kill_family(master, log))
-
     def test_postfix_of_the_recipient(self) -> None:
         """What one of its smtpd had taken without saying so is sent again by the sender's Postfix (RFC 1047)."""
-        for _ in self.kills(self.stream()):
+        for _ in self.kills():
             self.kill_postfix(self.bar, "master", "smtpd", "cleanup", "qmgr", "lmtp")
         self.require_counted("kill -9 of the recipient's Postfix", postfixes=self.killed["smtpd"])
 
     def test_postfix_of_the_sender(self) -> None:
         """What one of its smtp had sent without writing it down is sent again."""
-        for _ in self.kills(self.stream()):
+        for _ in self.kills():
             self.kill_postfix(self.foo, "master", "smtpd", "cleanup", "qmgr", "smtp")
         self.require_counted("kill -9 of the sender's Postfix", postfixes=self.killed["smtp"])
 
     def test_opendkim(self) -> None:
         """Of both domains."""
-        for _ in self.kills(self.stream()):
+        for _ in self.kills():
             for host in (self.foo, self.bar):
                 for name in ("sign", "verify"):
                     self.kill(host.running.pid(f"dkim-{name}"), "", "opendkim")
@@ -116,60 +53,120 @@ class Kills(TroubleCase):
     def test_unbound(self) -> None:
         """Signatures cannot be verified meanwhile."""
         servers = self.hosts.servers
-        for _ in self.kills(self.stream()):
+        for _ in self.kills():
             self.kill(servers.pid("unbound"), "", "unbound")
             servers.stop("unbound")
             self.pause(0.5)
             servers.start_resolver()
         self.require_counted("kill -9 of Unbound")
 
-    # --- what has arrived
 
-    def require_counted(self, what: str, *, postfixes: int = 0) -> None:
-        """Every message is in both mailboxes, whole, and nobody was told of a failure. At most so many more copies are
-        there because the two Postfixes made two queue files of a message."""
-        self.settle(90)
-        copies = {address: self.copies(address) for address in BOXES}
-        self.assertEqual(len(self.reported()), self.reports)
-        names = {each: Counter((queues_of(FOO, head), queues_of(BAR, head)) for head in copies[each]) for each in BOXES}
-        twice = [each for box in names.values() for each, count in box.items() if count > 1]
-        self.assertEqual(twice, [], "our LMTP proxy had it once")
-        files = {bar for box in names.values() for _, (bar,) in box}
-        self.assertEqual(len(files), sum(self.accepted(self.bar, each) for each in self.sent + self.unsure))
-        for bar in files:
-            had = sum((bar,) == name for box in names.values() for _, name in box)
-            self.assertEqual(had, self.recipients(bar), f"{bar} is not with all its recipients")
-        again = self.in_two_files({each for box in names.values() for each in box})
-        self.assertLessEqual(again, postfixes, f"queue files that the two Postfixes made of one: {names}")
-        told = f"{what}, {len(KILLS)} times ({again} more by two queue files)"
-        print(f"{told}; {len(self.unsure)} of which the sender did not hear; died: {dict(self.killed)}")
-        taken = sum(self.accepted(self.foo, each) > 0 for each in self.unsure)
-        self.note(told, 2 * (MANY + taken), sum(map(len, copies.values())), self.octets)
+class Mailboxes(KillCase):
+    """Dovecot. It stores a message and then writes down that it has it: who dies between the two stores it again, one
+    for each recipient of the transaction, of which rrsd has one at a time for these mailboxes."""
 
-    def recipients(self, name: str) -> int:
-        """How many recipients a queue file of the recipients' Postfix has."""
-        found = re.search(rf"qmgr\[\d+\]: {name}: from=.* nrcpt=(\d+) ", self.bar.log.read_text())
-        return int(found.group(1)) if found else 0
+    def test_dovecot(self) -> None:
+        """Every process of it at once."""
+        for _ in self.kills():
+            box = Mailbox(self.bar, "bob")
+            self.kill_dovecot("dovecot", "lmtp", "imap")
+            with contextlib.suppress(imaplib.IMAP4.error, OSError), box:
+                box.find()
+            self.revive()
+        self.require_counted("kill -9 of the recipient's Dovecot", dovecot=len(KILLS) * len(BOXES))
 
-    def copies(self, address: str) -> list[bytes]:
-        """The headers of what is in the mailbox: each is a message that was sent, to the byte, and none is missing."""
-        found, heads = self.inbox(address), []
-        for message in self.sent + self.unsure:
-            ended = [each for each in found if each.endswith(b"\n" + message)]
-            is_there = message in self.sent or self.accepted(self.foo, message) > 0
-            self.assertEqual(bool(ended), is_there, f"{address}: {message[:200]!r}")
-            on_top = [each[: len(each) - len(message)] for each in ended]
-            self.assertLessEqual(len({queues_of(FOO, each)[-1] for each in on_top}), 1, "submitted once")
-            self.octets += sum(map(len, ended))
-            heads += on_top
-            found = [each for each in found if each not in ended]
-        self.assertEqual(found, [], f"{address} has what nobody sent")
-        return heads
+    def test_dovecot_while_it_numbers(self) -> None:
+        """It has the lock of a maildir, which stays: nobody waits for it afterwards."""
+        for _ in self.kills():
+            self.until("it has a lock", self.stop_with_lock)
+            self.kill_dovecot()
+            left = self.locks()
+            self.revive()
+            self.assertTrue(left)
+            self.until("both mailboxes open", lambda: all(map(self.enter, ("bob", "carol"))), 10)
+        self.require_counted("kill -9 of the recipient's Dovecot while it has a lock", dovecot=len(KILLS) * len(BOXES))
 
-    def in_two_files(self, names: set[tuple[tuple[str, ...], tuple[str, ...]]]) -> int:
-        """How many queue files the recipients' Postfix had beyond one for each message: one name in the sender's queue
-        has several in theirs. Our filter handed nothing on twice."""
-        files = Counter(foo for foo, _ in names)
-        submitted = Counter(foo[-1] for foo in files)
-        self.assertEqual([name for name, count in submitted.items() if count > 1], [], "handed on twice by our filter")
-        return sum(files.values()) - len(files)
+    def test_processes_of_dovecot(self) -> None:
+        """One kind after another, while the others live. Who does not want to wait for a lock starts it all anew."""
+        died = 1
+        for name, _ in zip(DOVECOT, self.kills(range(2, 2 + len(DOVECOT))), strict=True):
+            with self.programs():
+                self.kill_some(name)
+            if self.has_stale_lock():
+                self.kill_dovecot()
+                self.revive()
+                died += 1
+        told = "kill -9 of one kind of Dovecot's processes after another"
+        self.require_counted(told, dovecot=died * len(BOXES), times=len(DOVECOT))
+
+    # --- who dies
+
+    def kill_dovecot(self, *busy: str) -> None:
+        """All of it."""
+        self.kill(self.bar.running.pid("dovecot"), "log", *busy)
+
+    def kill_some(self, name: str) -> None:
+        """The processes of that name."""
+        found = self.until(f"{name} is there", lambda: self.called(name))
+        for each in found:
+            os.kill(each, signal.SIGKILL)
+        self.killed[name] += len(found)
+
+    def called(self, name: str) -> list[int]:
+        """The processes of that name."""
+        return [each.pid for each in family(self.bar.running.pid("dovecot")) if each.name == name]
+
+    def revive(self) -> None:
+        """As the script of an administrator does it."""
+        self.bar.revive_dovecot()
+        self.bar.wait_ready()
+
+    # --- locks
+
+    def locks(self) -> dict[Path, int]:
+        """Those of maildirs, and the file that each is."""
+        found = {}
+        for each in (self.bar.folder / "mail").rglob("dovecot-uidlist.lock"):
+            with contextlib.suppress(FileNotFoundError):
+                found[each] = each.stat().st_ino
+        return found
+
+    def has_stale_lock(self) -> bool:
+        """Whether one stays: a living Dovecot has it for an instant."""
+        before = self.locks()
+        if before:
+            self.pause(1.0)
+        return bool(before.items() & self.locks().items())
+
+    def stop_with_lock(self) -> bool:
+        """Whether those who deliver stand still, and one of them has a lock."""
+        deliver = self.called("lmtp")
+        end = time.monotonic() + 0.2
+        while not self.locks():
+            if time.monotonic() > end:
+                return False
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for each in deliver:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each, number)
+            if number is signal.SIGSTOP and self.has_stale_lock():
+                return True
+        return False
+
+    # --- who looks
+
+    @contextlib.contextmanager
+    def programs(self) -> Iterator[None]:
+        """One has the mailbox open, another one has not said who it is; both may lose their connection."""
+        box: Mailbox = self.until("bob can log in", lambda: self.enter("bob"))
+        with socket.create_connection(("127.0.0.1", self.bar.ports["imap"])):
+            yield
+            with contextlib.suppress(imaplib.IMAP4.error, OSError), box:
+                box.find()
+
+    def enter(self, user: str) -> Mailbox | None:
+        """The mailbox, unless Dovecot cannot open it now."""
+        try:
+            return Mailbox(self.bar, user)
+        except (imaplib.IMAP4.error, OSError):
+            return None
