@@ -1,22 +1,16 @@
 """Attachments leave as placeholders, are pulled, and stand in the mailbox as they were: to the byte."""
 
-import os
-import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 from typing_extensions import override
 
-from tests.mail.case import ALICE, BOB, CAROL, LATE, MailCase
+from tests.mail.case import ALICE, BOB, CAROL, LATE, OLD, MailCase
 from tests.mail.letters import Attachment, after, digest_of, with_attachments
 from tests.processes.houses import trail_of
 from tests.support.mailhosts import MailHost
 from tests.support.mailprograms import Mailbox, submit
 
 MIB = 1 << 20
-SIZE = int(os.environ.get("RRSD_MAIL_SIZE", 200 * MIB))
-"""Octets of the large attachment."""
-RESIDENT = 200 * MIB
 TEXT = b"Look.\r\n.\r\n..\r\nYours, Alice\r\n"
 
 
@@ -78,7 +72,7 @@ class Attachments(AttachmentCase):
         self.settle()
         sizes = [self.require_whole(each, head, files) for each in (BOB, CAROL, LATE)]
         self.assertLess(self.wire(self.bar), 64 << 10)
-        self.assertGreater(self.wire(self.old), 4 * MIB)
+        self.assertGreater(self.wire(self.hosts[OLD]), 4 * MIB)
         for address in (BOB, LATE):
             (message,) = self.inbox(address)
             self.assertNotIn(CAROL.encode(), message)
@@ -156,33 +150,3 @@ class Attachments(AttachmentCase):
     def count(self, what: str, sent: int, octets: int) -> None:
         """Write down what was shown."""
         self.note(what, sent, sent, octets)
-
-
-class Large(AttachmentCase):
-    """What one attachment of RRSD_MAIL_SIZE octets costs in memory."""
-
-    seconds = 3600
-
-    def test_large(self) -> None:
-        """No process of ours grows beyond 200 MiB, whatever the size."""
-        head, files = self.letter(Attachment("film.mp4", SIZE, 9))
-        most: dict[str, int] = {}
-        end = threading.Event()
-        watch = threading.Thread(target=self._watch, args=(most, end), daemon=True)
-        watch.start()
-        self.post(head, files)
-        self.settle(3000)
-        end.set()
-        watch.join()
-        size = self.require_whole(BOB, head, files)
-        told = ", ".join(f"{name} {peak // MIB} MiB" for name, peak in sorted(most.items()))
-        self.note(f"{SIZE // MIB} MiB attached; resident at most: {told}; {self.wire(self.bar)} by SMTP", 1, 1, size)
-        self.assertEqual([name for name, peak in most.items() if peak > RESIDENT], [], told)
-
-    def _watch(self, most: dict[str, int], end: threading.Event) -> None:
-        while not end.wait(0.05):
-            for host in (self.foo, self.bar):
-                assert host.daemon is not None
-                for line in Path(f"/proc/{host.daemon.pid}/status").read_text().splitlines():
-                    if line.startswith("VmHWM"):
-                        most[host.name] = int(line.split()[1]) * 1024

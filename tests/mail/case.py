@@ -40,12 +40,12 @@ def shared() -> MailHosts:
     kept = Path("mail").absolute()
     from twisted.internet import reactor
 
-    cast(Any, reactor).addSystemEventTrigger("before", "shutdown", _end, hosts, kept)
+    cast(Any, reactor).addSystemEventTrigger("before", "shutdown", ended, hosts, kept)
     hosts.start()
     return hosts
 
 
-def _end(hosts: MailHosts, kept: Path) -> None:
+def ended(hosts: MailHosts, kept: Path) -> None:
     """The servers end and their folder goes; their logs stay in trial's."""
     hosts.stop()
     for path in hosts.logs():
@@ -68,12 +68,16 @@ class MailCase(SynchronousTestCase):
     def setUp(self) -> None:
         before = signal.signal(signal.SIGALRM, self._late)
         self.addCleanup(signal.signal, signal.SIGALRM, before)
-        self.hosts = shared()
+        self.hosts = self.begin()
         signal.alarm(self.seconds)
         self.addCleanup(signal.alarm, 0)
-        self.foo, self.bar, self.old = (self.hosts[name] for name in (FOO, BAR, OLD))
+        self.foo, self.bar = self.hosts[FOO], self.hosts[BAR]
         self.word = "-".join(self.id().split(".")[-2:]).replace("_", "-")
         self._number = 0
+
+    def begin(self) -> MailHosts:
+        """The servers."""
+        return shared()
 
     # --- messages
 

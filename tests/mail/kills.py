@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.mail.case import BAR
 from tests.mail.streams import BOXES, KILLS, KillCase
 from tests.support.killing import family
 from tests.support.mailhosts import MailHost
@@ -108,8 +109,7 @@ class Mailboxes(KillCase):
     def kill_some(self, name: str) -> None:
         """The processes of that name."""
         found = self.until(f"{name} is there", lambda: self.called(name))
-        for each in found:
-            os.kill(each, signal.SIGKILL)
+        signal_all(found, signal.SIGKILL)
         self.killed[name] += len(found)
 
     def called(self, name: str) -> list[int]:
@@ -124,11 +124,12 @@ class Mailboxes(KillCase):
     # --- locks
 
     def locks(self) -> dict[Path, int]:
-        """Those of maildirs, and the file that each is."""
+        """Those of the maildirs, and the file that each is."""
         found = {}
-        for each in (self.bar.folder / "mail").rglob("dovecot-uidlist.lock"):
+        for user in ("bob", "carol"):
+            path = self.bar.folder / "mail" / BAR / user / "Maildir" / "dovecot-uidlist.lock"
             with contextlib.suppress(FileNotFoundError):
-                found[each] = each.stat().st_ino
+                found[path] = path.stat().st_ino
         return found
 
     def has_stale_lock(self) -> bool:
@@ -139,19 +140,20 @@ class Mailboxes(KillCase):
         return bool(before.items() & self.locks().items())
 
     def stop_with_lock(self) -> bool:
-        """Whether those who deliver stand still, and one of them has a lock."""
+        """Whether those who deliver stand still, and one of them has a lock. There is always something to deliver."""
+        if len(self.sent) == self.many:
+            self.hand_in(self.letter_of(1))
+            self.many += 1
         deliver = self.called("lmtp")
-        end = time.monotonic() + 0.2
+        end = time.monotonic() + 0.1
         while not self.locks():
             if time.monotonic() > end:
                 return False
-        for number in (signal.SIGSTOP, signal.SIGCONT):
-            for each in deliver:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(each, number)
-            if number is signal.SIGSTOP and self.has_stale_lock():
-                return True
-        return False
+        signal_all(deliver, signal.SIGSTOP)
+        is_caught = self.has_stale_lock()
+        if not is_caught:
+            signal_all(deliver, signal.SIGCONT)
+        return is_caught
 
     # --- who looks
 
@@ -170,3 +172,10 @@ class Mailboxes(KillCase):
             return Mailbox(self.bar, user)
         except (imaplib.IMAP4.error, OSError):
             return None
+
+
+def signal_all(processes: list[int], number: signal.Signals) -> None:
+    """Those that are still there."""
+    for each in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, number)

@@ -32,6 +32,7 @@ class KillCase(TroubleCase):
         self.unsure: list[bytes] = []
         self.killed: Counter[str] = Counter()
         self.octets = 0
+        self.many = MANY
 
     # --- what is sent
 
@@ -43,10 +44,10 @@ class KillCase(TroubleCase):
         return b"".join(with_attachments(head, TEXT, *files))
 
     def stream(self) -> threading.Thread:
-        """Hand in messages until `MANY` were taken, beside what the test does meanwhile."""
+        """Hand in messages until `many` were taken, beside what the test does meanwhile."""
 
         def work() -> None:
-            while len(self.sent) < MANY:
+            while len(self.sent) < self.many:
                 self.hand_in(self.letter_of(len(self.sent)))
 
         thread = threading.Thread(target=work, daemon=True)
@@ -74,7 +75,7 @@ class KillCase(TroubleCase):
             self.until(f"{count} were sent", lambda count=count: len(self.sent) >= count)  # type: ignore[misc]
             yield
         sending.join(60)
-        self.assertEqual(len(self.sent), MANY)
+        self.assertEqual(len(self.sent), self.many)
 
     # --- who dies
 
@@ -105,7 +106,7 @@ class KillCase(TroubleCase):
         told = f"{what}, {times} times" + "".join(f"; {n} more by {who}" for who, (n, most) in more.items() if most)
         print(f"{told}; {len(self.unsure)} of which the sender did not hear; died: {dict(self.killed)}")
         taken = sum(self.accepted(self.foo, each) > 0 for each in self.unsure)
-        self.note(told, 2 * (MANY + taken), sum(map(len, copies.values())), self.octets)
+        self.note(told, 2 * (self.many + taken), sum(map(len, copies.values())), self.octets)
 
     def recipients(self, name: str) -> int:
         """How many recipients a queue file of the recipients' Postfix has."""
