@@ -67,7 +67,7 @@ interop: dev ## Strangers against rrsd: OAuth, JOSE, HTTP and DNS software in pi
 	    else echo "npm is missing: apt install nodejs npm" >&2; fi
 	$(BIN)/python -m tests.interop $(INTEROP)
 
-mail: dev ## Real mail servers with rrsd between them, as root (MAIL=passage for some)
+mail: dev ## Real mail servers with rrsd between them, as root (MAIL=passage for some, RRSD_MAIL_SIZE=200MiB)
 	$(BIN)/python -m tests.mail $(MAIL)
 
 crash: dev ## The store's promises after a crash at every call (KILLS=1000 kills real processes; CRASH=--help)

@@ -25,8 +25,8 @@ class Sealed(WayInCase):
         self.own = Sealer("bar.test", "s7")
         self.forwarder = Sealer(key=signing.rsa_key(3072))
         super().setUp()
-        self.zone = {OURS: self.own.record, self.forwarder.name: self.forwarder.record}
-        self.world.zones.publish(self.forwarder.name, "TXT", self.forwarder.record)
+        self.zone = {OURS: self.own.record(), self.forwarder.name: self.forwarder.record()}
+        self.world.zones.publish(self.forwarder.name, "TXT", self.forwarder.record())
 
     @override
     def change(self, settings: Settings) -> Settings:
@@ -78,12 +78,12 @@ class Sealed(WayInCase):
     def test_key_that_cannot_be_had(self) -> None:
         """Of whoever sealed before: the mail server keeps the message until it can be."""
         raw = self.forwarder.seal(self.signed())
-        self.world.zones.publish(self.forwarder.name, "TXT", self.forwarder.record, verdict=Verdict.TEMPORARY)
+        self.world.zones.publish(self.forwarder.name, "TXT", self.forwarder.record(), verdict=Verdict.TEMPORARY)
         for _ in range(2):
             self.assertEqual(self.deliver(raw)[0] // 100, 4)
             self.world.advance(60)
         self.assertEqual((self.inbox.kept, self.bar.trail.of("deliver")[-1]["outcome"]), ([], "held"))
-        self.world.zones.publish(self.forwarder.name, "TXT", self.forwarder.record)
+        self.world.zones.publish(self.forwarder.name, "TXT", self.forwarder.record())
         self.assertEqual(self.deliver(raw), [250])
         self.assertEqual(verdict(self.inbox.kept[0][1], self.zone), ("pass", 2))
 
@@ -104,7 +104,7 @@ class SealedInTheMailbox(MailboxCase):
         self.placeholders(1)
         self.until_swapped()
         (kept,) = self.imap.all()
-        self.assertEqual(verdict(kept.raw, {OURS: Sealer().record}), ("pass", 1))
+        self.assertEqual(verdict(kept.raw, {OURS: Sealer().record()}), ("pass", 1))
 
 
 class Mistakes(WayInCase):

@@ -1,6 +1,7 @@
 """kill -9 in the moment between the next server's yes and ours, and at any other: every message arrives once, whole."""
 
 import os
+import shutil
 import signal
 import threading
 
@@ -168,6 +169,26 @@ class WayIn(CrashCase):
             "kill -9 of the recipient's rrsd between Dovecot's 250 and its own",
             (CAROL, first, ()), (DAVE, second, (self.attachment(1),)),
         )  # fmt: skip
+
+    def test_no_home(self) -> None:
+        """A user's first message makes the home folder, too late for Dovecot to remember it there: it comes twice. The
+        second one is remembered."""
+        home = self.bar.folder / "mail" / BAR / "dave"
+        shutil.rmtree(home, ignore_errors=True)
+        way = self.between(self.bar, "inbound_next", "lmtp")
+        sent = []
+        for _ in range(2):
+            way.withhold(Part.REPLY, 1)
+            sent.append(self.plain(DAVE))
+            self.held(way, 1)
+            self.assertTrue(home.exists())
+            self.kill(self.bar)
+            way.relent()
+            self.revive(self.bar)
+            self.settle(90)
+        self.assertEqual([self.copies(DAVE, each)[0] for each in sent], [2, 1])
+        self.assertIn(f"{home}/.dovecot.lda-dupes) failed: No such file", (self.bar.folder / "dovecot.log").read_text())
+        self.note("the same for a user without a home folder, whose first message comes twice", 2, 3, 0)
 
     def test_own_script(self) -> None:
         """The same where the user has a script of their own, which files the message elsewhere."""

@@ -77,16 +77,13 @@ class Large(AttachmentCase):
             return digest_of(after(box.pieces(uid), mark))
 
     def _watch(self, end: threading.Event) -> None:
-        """What each process of ours has had resident at most, and all servers on the disk."""
-        number = 0
-        while not end.wait(0.1):
+        """What each process of ours has had resident at most, which the kernel remembers, and all servers on the disk."""
+        while not end.wait(1.0):
             for host in (self.foo, self.bar):
                 assert host.daemon is not None
                 for each in family(host.daemon.pid):
                     self._look(f"{host.name} {each.name}", each.pid)
-            if number % 10 == 0:
-                self.most = max(self.most, _used(self.hosts.folder))
-            number += 1
+            self.most = max(self.most, _used(self.hosts.folder))
 
     def _look(self, name: str, pid: int) -> None:
         try:

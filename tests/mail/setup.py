@@ -112,7 +112,7 @@ class Check(MailCase):
         self.send(self.message(attached(os.urandom(2_000_000)), more=MIXED))
         self.settle()
         (message,) = self.inbox(BOB)
-        self.assertEqual(verdict(message, {seal.name: seal.record}), ("pass", 1))
+        self.assertEqual(verdict(message, {seal.name: seal.record()}), ("pass", 1))
         self.did("a completed message sealed by ARC; dkimpy finds that it holds", 1, [message])
 
     def _restart(self, daemon: Daemon, selector: str) -> None:

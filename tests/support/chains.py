@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.core import signing
-from tests.support.dkims import SIGNED, record_of
+from tests.support.dkims import SIGNED, Signer
 
 _METHOD = re.compile(r"([a-z]+)=([a-z]+)")
 
@@ -50,22 +50,12 @@ class _Reader:
 
 
 @define
-class Sealer:
+class Sealer(Signer):
     """Somebody who forwards, and seals what passes."""
 
     domain: str = "list.test"
     selector: str = "arc"
     key: Any = field(factory=signing.rsa_key)
-
-    @property
-    def name(self) -> str:
-        """Where the key is."""
-        return f"{self.selector}._domainkey.{self.domain}"
-
-    @property
-    def record(self) -> str:
-        """What is there."""
-        return record_of(self.key)
 
     @property
     def pem(self) -> bytes:

@@ -44,7 +44,7 @@ class ArcCase(SynchronousTestCase):
         pem = signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         self.key = arc.read_sealing_key(OURS, "s1", pem)
         self.signed = signer.sign(RAW)
-        self.zone = {each.name: each.record for each in (self.list, self.other)} | {self.key.name: self.key.record}
+        self.zone = {each.name: each.record() for each in (self.list, self.other)} | {self.key.name: self.key.record}
 
     def judged(self, raw: bytes) -> Chain:
         """The chain of a message, its keys asked for first."""
@@ -143,15 +143,15 @@ class Chains(ArcCase):
         """A chain of one holds, whatever was put on top afterwards, and not with another's key."""
         raw = b"Received: from x\r\n" + self.list.seal(self.signed)
         self.assertEqual(self.judged(raw), Chain(1, Validation.PASS))
-        self.zone[self.list.name] = self.other.record
+        self.zone[self.list.name] = self.other.record()
         self.assertEqual(self.judged(raw), Chain(1, Validation.FAIL))
 
     def test_keys_that_are_none(self) -> None:
         """No record, two, one that is bogus, weak, revoked or of another kind: it does not hold."""
         raw = self.list.seal(self.signed)
-        weak, bad = Sealer(key=signing.rsa_key(1024)), answer(self.list.record, Verdict.BOGUS)
-        ed25519, other = record_of(signing.ED_KEY), self.list.record.replace("k=rsa", "k=rsa; h=sha1")
-        for found in (answer(""), bad, answer(weak.record), answer(ed25519), answer(other), answer("v=DKIM1; p=")):
+        weak, bad = Sealer(key=signing.rsa_key(1024)), answer(self.list.record(), Verdict.BOGUS)
+        ed25519, other = record_of(signing.ED_KEY), self.list.record().replace("k=rsa", "k=rsa; h=sha1")
+        for found in (answer(""), bad, answer(weak.record()), answer(ed25519), answer(other), answer("v=DKIM1; p=")):
             self.assertEqual(judge_chain(raw, {self.list.name: found}), Chain(1, Validation.FAIL))
 
     def test_keys_that_cannot_be_had(self) -> None:
