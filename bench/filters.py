@@ -36,6 +36,7 @@ from rrsd.drivers.store.settings import Settings as Stored
 from rrsd.roles.mail.flow.dispatch import Dispatch
 from rrsd.roles.mail.flow.inbound import Inbound
 from rrsd.roles.mail.flow.ledger import Ledger
+from rrsd.roles.mail.flow.lost import Lost
 from rrsd.roles.mail.flow.mailboxes import ToMailboxes, Turns
 from rrsd.roles.mail.flow.outbound import Outbound
 from rrsd.roles.mail.settings import Settings as Mail
@@ -75,7 +76,7 @@ def serve(ports: Sequence[int], folder: str) -> None:
         for port, is_lmtp in zip(ports[:2], (False, True), strict=True):
             endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", ports[2])
             relay = Relay(endpoint, "us.test", timers, Settings(), is_lmtp)
-            receiver: Receiver = _inbound(relay) if is_lmtp else _outbound(relay, store, timers)
+            receiver: Receiver = _inbound(relay, timers) if is_lmtp else _outbound(relay, store, timers)
             offer = Offer("us.test", is_lmtp=is_lmtp, has_xforward=True)
             factory = smtp_factory(offer, receiver, Settings(), reactor, Nursery().spawn)
             reactor.listenTCP(port, factory, interface="127.0.0.1")
@@ -84,10 +85,11 @@ def serve(ports: Sequence[int], folder: str) -> None:
     reactor.run()
 
 
-def _inbound(relay: Relay) -> Inbound:
+def _inbound(relay: Relay, timers: Timers) -> Inbound:
     """For messages that are no placeholders."""
     none, audit = cast(Any, None), Nowhere()
-    mailboxes = ToMailboxes(relay, audit, Turns(DeferredLock), "+")
+    lost = Lost(contents=None, timers=timers, audit=audit, patience=Mail().doubt_wait, delimiters="+")
+    mailboxes = ToMailboxes(relay, audit, Turns(DeferredLock), lost, "+")
     return Inbound(mailboxes=mailboxes, placeholders=none, places=DeferredSemaphore(16), audit=audit, most=1 << 22)
 
 

@@ -32,6 +32,7 @@ from rrsd.drivers.tls.reload import read_file
 from rrsd.roles.mail.flow.authors import Authors
 from rrsd.roles.mail.flow.handover import Handover
 from rrsd.roles.mail.flow.inbound import Inbound
+from rrsd.roles.mail.flow.lost import Lost
 from rrsd.roles.mail.flow.mailboxes import ToMailboxes, Turns
 from rrsd.roles.mail.flow.placeholders import Placeholders
 from rrsd.roles.mail.flow.swap import Swapper
@@ -150,7 +151,12 @@ def build_way_in(means: Means, people: People, retrieving: Retrieving, relay: Re
     """
     pulls = pulls_of(means, people, retrieving)
     turns = Turns(lambda: Patient(DeferredLock(), means.effects.timers))
-    mailboxes = ToMailboxes(relay, means.audit, turns, means.settings.mail.recipient_delimiter or "")
+    boxes, delimiters = _boxes(means), means.settings.mail.recipient_delimiter or ""
+    lost = Lost(
+        contents=boxes, timers=means.effects.timers, audit=means.audit, patience=means.settings.mail.doubt_wait,
+        delimiters=delimiters,
+    )  # fmt: skip
+    mailboxes = ToMailboxes(relay, means.audit, turns, lost, delimiters)
     placeholders = _placeholders(means, people, pulls, mailboxes)
     flusher = Flusher(
         command=command_of("[mail] flush", means.settings.mail.flush or ""),
@@ -165,24 +171,29 @@ def build_way_in(means: Means, people: People, retrieving: Retrieving, relay: Re
     mail = means.settings.mail
     most = min(mail.most_placeholder, means.settings.rra.most_message)
     places = DeferredSemaphore(MOST_LOOKED_AT)
-    swapping = _swapping(means, pulls)
+    swapping = None if boxes is None else _swapping(means, pulls, boxes)
     if swapping is not None:
         retrieving.feed.watchers.append(_watcher(swapping.swapper.ended))
     inbound = Inbound(mailboxes=mailboxes, placeholders=placeholders, places=places, audit=means.audit, most=most)
     return WayIn(inbound, flusher, swapping)
 
 
-def _swapping(means: Means, pulls: AgentPulls) -> Swapping | None:
-    imap, effects = means.settings.imap, means.effects
+def _boxes(means: Means) -> Mailboxes | None:
+    """The users' mailboxes; None where nobody says how to enter them."""
+    imap = means.settings.imap
     if imap.endpoint is None:
         return None
-    bell = Bell(effects.reactor)
     most = means.settings.rra.most_message
-    mailboxes = Mailboxes(imap_endpoint(means), effects.timers, imap, most, lambda: _password(imap.password))
+    return Mailboxes(imap_endpoint(means), means.effects.timers, imap, most, lambda: _password(imap.password))
+
+
+def _swapping(means: Means, pulls: AgentPulls, boxes: Mailboxes) -> Swapping:
+    effects = means.effects
+    bell = Bell(effects.reactor)
     swapper = Swapper(
         holds=means.store.holds,
         pulls=pulls,
-        mailboxes=AccountMailboxes(mailboxes, pulls.subjects),
+        mailboxes=AccountMailboxes(boxes, pulls.subjects),
         timers=effects.timers,
         audit=means.audit,
         service=_service(means),

@@ -10,9 +10,8 @@ from rrsd.cli.output import parse_size, size
 
 WANTED = 5 << 30
 VARIABLE = "RRSD_MAIL_SIZE"
-COPIES = 6
-"""Of the attachment, at most, at the same time: a blob in each domain, and base64 of it in the queue of the sender and,
-twice, at Dovecot."""
+COPIES = 5
+"""Of the attachment, at most, at the same time: a blob in each domain, and base64 of it twice at Dovecot."""
 RESERVE = 2 << 30
 """For everything else that is on the disk meanwhile."""
 _LEAST = 16 << 20

@@ -10,6 +10,7 @@ imap.lost = 5                                     # the fifth command never come
 import re
 from base64 import b64decode
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from attrs import define, field
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
@@ -25,6 +26,7 @@ EVERY = r"(\Answered \Flagged \Deleted \Seen \Draft \*)"
 
 _APPEND = re.compile(rb'APPEND ("(?:[^"\\]|\\.)*"|\S+) \(([^)]*)\) ("[^"]*") \{([0-9]+)\}$')
 _STORE = re.compile(rb"UID STORE ([0-9]+) (?:\(UNCHANGEDSINCE ([0-9]+)\) )?(\+?)FLAGS(\.SILENT)? \(([^)]*)\)$")
+_SEARCH = re.compile(rb"UID SEARCH (?:SINCE (\S+) )?HEADER (\S+) (.+)$")
 _PARTIAL = re.compile(rb"BODY\.PEEK\[\](?:<0\.([0-9]+)>)?")
 
 
@@ -245,8 +247,11 @@ class Session(Protocol):
 
     def _uid_search(self, _: bytes, command: bytes) -> str:
         assert self._here is not None
-        header, value = command.split(b" ", 4)[3], unquote(command.split(b" ", 4)[4]).encode()
-        found = [each.uid for each in self._here.messages if value in header_of(each.raw, header)]
+        asked = _SEARCH.match(command)
+        assert asked is not None, command
+        header, value, day = asked[2], unquote(asked[3]).encode(), day_of((asked[1] or b"1-Jan-1970").decode())
+        recent = [each for each in self._here.messages if day_of(each.date.strip('"').split(" ")[0]) >= day]
+        found = [each.uid for each in recent if value in header_of(each.raw, header)]
         self.say("* SEARCH{}\r\n".format("".join(f" {uid}" for uid in found)).encode())
         return "OK done"
 
@@ -320,6 +325,11 @@ def told(message: Kept, what: bytes) -> bytes:
         part = message.raw if found[1] is None else message.raw[: int(found[1])]
         said.append(b"BODY[]%s {%d}\r\n%s" % (b"" if found[1] is None else b"<0>", len(part), part))
     return b"(" + b" ".join(said) + b")"
+
+
+def day_of(text: str) -> datetime:
+    """The day that a date of IMAP names (RFC 3501 9)."""
+    return datetime.strptime(text, "%d-%b-%Y").replace(tzinfo=UTC)
 
 
 def header_of(raw: bytes, name: bytes) -> bytes:

@@ -5,6 +5,7 @@ A complete message is known by its first line, which delivery never leaves first
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from attrs import define, field
 from twisted.internet.endpoints import connectProtocol
@@ -15,6 +16,7 @@ from rrsd.core.values.addresses import Address
 from rrsd.core.values.digests import Digest
 from rrsd.drivers.imap.answers import folder_of, words_in
 from rrsd.drivers.imap.client import Client, Talk
+from rrsd.drivers.imap.finding import Delivered, is_in
 from rrsd.drivers.imap.folder import MOST_TRACE, Complete, Folder, Wanted
 from rrsd.drivers.imap.responses import quoted
 from rrsd.drivers.imap.settings import Settings
@@ -51,6 +53,22 @@ class Mailboxes:
                 raise Unsupported("the IMAP server has no UIDPLUS, so that nothing can be swapped safely")
             wanted, has_condstore = Wanted(message_id, *placeholder), b"CONDSTORE" in words
             return await self._rounds(lambda name: Folder(talk, name, wanted, has_condstore), talk, complete)
+        finally:
+            talk.client.fail(Unavailable("the conversation is over"))
+
+    async def has(self, recipient: Address, name: str, value: str, path: str) -> bool:
+        """Whether a folder of the recipient has a message, of these days, with the field `name` of this value on top
+        that was delivered to the address `path`. Folders that cannot be opened have none.
+
+        Refuses with Forbidden, Unavailable, and Malformed for what cannot be asked.
+        """
+        wanted, talk = Delivered(name, value, path), await self._enter(recipient)
+        try:
+            for folder in (await self._folders(talk))[0]:
+                with suppress(Forbidden):
+                    if await is_in(talk, folder, wanted, self.timers.now()):
+                        return True
+            return False
         finally:
             talk.client.fail(Unavailable("the conversation is over"))
 

@@ -9,10 +9,11 @@ from rrsd.core.values.settings import key
 
 @frozen
 class Settings:
-    """Section `[imap]`. Without an endpoint no placeholder is swapped in a mailbox."""
+    """Section `[imap]`. Without an endpoint no placeholder is swapped in a mailbox, and none is asked what it has."""
 
     endpoint: str | None = key(
-        "The IMAP server of the mailboxes, as a client endpoint; there delivered placeholders become complete.",
+        "The IMAP server of the mailboxes, as a client endpoint; there delivered placeholders become complete, and a "
+        "mailbox that died before it said yes is asked what it has.",
         None,
         example="tcp:127.0.0.1:143",
     )

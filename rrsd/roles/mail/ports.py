@@ -299,6 +299,16 @@ class Mailboxes(Protocol):
         ...
 
 
+class Contents(Protocol):
+    """What is in the users' mailboxes."""
+
+    async def has(self, recipient: Address, name: str, value: str, path: str) -> bool:
+        """Whether the recipient has a message of these days with the field `name` of this value on top that was
+        delivered to the address `path`; refuses with Unavailable while that cannot be asked, Forbidden or Malformed
+        when it never can."""
+        ...
+
+
 class Names(Protocol):
     """What DNS says."""
 

@@ -120,7 +120,7 @@ class HandoverCase(SynchronousTestCase):
         """The reply."""
         timers = Timers(Clock(), lambda: NOW.timestamp())
         journal: Any = None
-        mailboxes = ToMailboxes(self.next, journal, Turns(DeferredLock), "+")
+        mailboxes = ToMailboxes(self.next, journal, Turns(DeferredLock), journal, "+")
         handover = Handover(next=mailboxes, pulls=self.agent, holds=self.rows, timers=timers, service="bar.test")
         envelope = Envelope("bar.test", ReversePath("alice@foo.test"), (ForwardPath(str(BOB)),))
         message = Arrived(envelope, RAW, parse_placeholder(RAW), digest_of(RAW), "4A", None)

@@ -41,7 +41,7 @@ class Drain:
 def inbound_of(next: Drain) -> Inbound:
     """A way in on which nothing is a placeholder, and nothing is to be written down."""
     nobody: Any = None
-    mailboxes = ToMailboxes(next, nobody, Turns(DeferredLock), "+")
+    mailboxes = ToMailboxes(next, nobody, Turns(DeferredLock), nobody, "+")
     return Inbound(mailboxes=mailboxes, placeholders=nobody, places=DeferredSemaphore(1), audit=nobody, most=MOST)
 
 

@@ -12,7 +12,8 @@ from attrs import define, evolve, field
 
 from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
-from rrsd.core.values.envelopes import Envelope, Reply
+from rrsd.core.values.envelopes import LOST, Envelope, Reply
+from rrsd.roles.mail.flow.lost import Lost
 from rrsd.roles.mail.holding import BUSY
 from rrsd.roles.mail.offering import field_of, mailboxes_of
 from rrsd.roles.mail.ports import Audit, Places, Relay
@@ -66,20 +67,33 @@ class ToMailboxes:
     next: Relay
     audit: Audit
     turns: Turns
+    lost: Lost
     delimiters: str
     _busy: set[tuple[Digest, str]] = field(factory=set, init=False)
 
     async def send(self, envelope: Envelope, key: Digest | None, message: AsyncIterator[bytes]) -> tuple[Reply, ...]:
-        """What it says about each recipient; refuses as the relay."""
-        top = field_of(key)
-        if not top:
+        """What it says about each recipient; refuses as the relay. Who has the message from before is not given it."""
+        if key is None:
             return await self.next.send(envelope, message)
+        fates = await self.lost.fates(key, envelope)
+        left = tuple(each for each, fate in zip(envelope.recipients, fates, strict=True) if fate is None)
+        said = iter(await self._give(evolve(envelope, recipients=left), key, message) if left else ())
+        return tuple(next(said) if fate is None else fate for fate in fates)
+
+    async def _give(self, envelope: Envelope, key: Digest, message: AsyncIterator[bytes]) -> tuple[Reply, ...]:
+        """Give it to them; of whom nothing is heard after its end, that is remembered."""
+        top = field_of(key)
         if envelope.sender.size is not None:
             envelope = evolve(envelope, sender=evolve(envelope.sender, size=envelope.sender.size + len(top)))
         held: list[str] = []
+        replies = (LOST,) * len(envelope.recipients)
         try:
-            return await self.next.send(envelope, self._topped(top, envelope, message, held))
+            replies = await self.next.send(envelope, self._topped(top, envelope, message, held))
+            return replies
         finally:
+            for each, reply in zip(envelope.recipients, replies, strict=True):
+                if held and reply == LOST:
+                    self.lost.note(key, each.path)
             self.turns.leave(held)
 
     async def alone(
