@@ -41,8 +41,9 @@ def compose(means: Means) -> Composition:
     doors.watchers.append(contacts.changed)
     people = build_people(means, contacts.heard)
     delivery = build_delivery(means, people)
-    serving = build_serving(means, people, None if delivery is None else delivery.notices, contacts)
-    retrieving = build_retrieving(means, people, contacts)
+    notices = None if delivery is None else delivery.notices
+    serving = build_serving(means, people, notices, contacts)
+    retrieving = build_retrieving(means, people, contacts, notices)
 
     async def reload(decided: Callable[[Sequence[str]], None]) -> Sequence[str]:
         return doors.reload(decided)

@@ -79,11 +79,14 @@ def build_delivery(means: Means, people: People) -> Delivery | None:
         ours=settings.domain.name,
         outbox=means.store.outbox,
         grants=means.store.grants,
+        received=means.store.facts,
         subjects=people.members,
         ledger=_ledger(means),
         timers=effects.timers,
         audit=means.audit,
         ring=bell.ring,
+        most=settings.mail.most_notices,
+        most_domain=settings.mail.most_notices_domain,
     )
     return Delivery(notices, bell)
 

@@ -63,9 +63,11 @@ class AgentPulls:
     timers: Timers
     subjects: Subjects
 
-    async def accept(self, raw: bytes, recipient: Address, granted: Address | None = None) -> None:
+    async def accept(
+        self, raw: bytes, recipient: Address, granted: Address | None = None, *, is_proved: bool = False
+    ) -> None:
         """Pull what the placeholder stands for; refuses as `Acceptance.accept`."""
-        await self.acceptance.accept(raw, (recipient,), granted=granted)
+        await self.acceptance.accept(raw, (recipient,), granted=granted, is_proved=is_proved)
 
     async def progress(self, recipient: Address, digest: Digest) -> Progress:
         """How far it is; refuses with Unknown."""

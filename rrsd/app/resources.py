@@ -6,6 +6,7 @@ from attrs import frozen
 
 from rrsd.app.means import Means
 from rrsd.app.people import People
+from rrsd.app.telling import notifier_of, waits_of
 from rrsd.core.values.networks import network_of
 from rrsd.roles.rra.acceptance import Acceptance
 from rrsd.roles.rra.contacts import BURST, REFILL, Contacts, Waker
@@ -15,6 +16,7 @@ from rrsd.roles.rra.flow import Puller
 from rrsd.roles.rra.health import Health
 from rrsd.roles.rra.live import Transfers
 from rrsd.roles.rra.mailbox import Posting, Reader
+from rrsd.roles.rra.notifier import Notifier
 from rrsd.roles.rra.operate import Operations
 from rrsd.roles.rra.receipts import Receipts
 from rrsd.roles.rra.restore import Restorer
@@ -173,6 +175,7 @@ class _Parts:
             audit=self.means.audit,
             settings=self.means.settings.rra,
             contacts=self.contacts,
+            waits=waits_of(self.means),
         )
 
     def waker(self, scheduler: Scheduler) -> Waker:
@@ -210,11 +213,12 @@ class _Parts:
             timers=self.means.effects.timers,
         )
 
-    def agent(self, scheduler: Scheduler, receipts: Receipts, work: Nursery) -> Agent:
+    def agent(self, scheduler: Scheduler, receipts: Receipts, notifier: Notifier, work: Nursery) -> Agent:
         return Agent(
             scheduler=scheduler,
             receipts=receipts,
             waker=self.waker(scheduler),
+            notifier=notifier,
             transfers=scheduler.puller.transfers,
             feed=scheduler.feed,
             queue=self.means.store.queue,
@@ -224,8 +228,8 @@ class _Parts:
         )
 
 
-def build_retrieving(means: Means, people: People, contacts: Contacts) -> Retrieving:
-    """The Resource Retrieval Agent of the domain."""
+def build_retrieving(means: Means, people: People, contacts: Contacts, notices: Notices | None) -> Retrieving:
+    """The Resource Retrieval Agent of the domain; without `notices` nobody hears of what is late or lost."""
     parts, effects = _Parts(means, people, contacts), means.effects
     outbox, work = Bell(effects.reactor), Nursery()
     feed = Feed(lambda: Bell(effects.reactor))
@@ -233,11 +237,13 @@ def build_retrieving(means: Means, people: People, contacts: Contacts) -> Retrie
     puller = parts.puller(delegations, Transfers(effects.timers))
     scheduler = parts.scheduler(puller, outbox, feed, work)
     acceptance, operations = parts.acceptance(scheduler), parts.operations(scheduler, delegations)
+    notifier = notifier_of(means, scheduler.health, notices)
+    feed.watchers.append(notifier.changed)
     return Retrieving(
         acceptance,
         operations,
         parts.reader(operations),
         Posting(acceptance),
         feed,
-        parts.agent(scheduler, parts.receipts(delegations, outbox, scheduler.is_busy), work),
+        parts.agent(scheduler, parts.receipts(delegations, outbox, scheduler.is_busy), notifier, work),
     )

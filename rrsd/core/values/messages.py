@@ -85,7 +85,11 @@ class Arrival(StrEnum):
 
 @frozen
 class Message:
-    """A message in a recipient's mailbox: the envelope recipient, and the stored placeholder under `raw`."""
+    """A message in a recipient's mailbox: the envelope recipient, and the stored placeholder under `raw`.
+
+    `is_answerable` is whether the sender's address was proved when it came, and reports about it may go there. `look`
+    is when somebody looks whether anything has to be said of it although nothing has happened.
+    """
 
     message: str
     recipient: Address
@@ -97,6 +101,8 @@ class Message:
     raw: Digest
     raw_size: int
     parts: tuple["Part", ...] = field(default=())
+    is_answerable: bool = False
+    look: Instant | None = None
 
 
 @frozen

@@ -23,6 +23,7 @@ from rrsd.drivers.store.sql.clients import Clients
 from rrsd.drivers.store.sql.database import Database, FileDatabase
 from rrsd.drivers.store.sql.engine import Engine
 from rrsd.drivers.store.sql.epoch import Epoch
+from rrsd.drivers.store.sql.facts import Facts
 from rrsd.drivers.store.sql.grants import Grants
 from rrsd.drivers.store.sql.holds import Holds
 from rrsd.drivers.store.sql.links import Links
@@ -66,6 +67,7 @@ class Store:
     replays: Replays = field(init=False)
     clients: Clients = field(init=False)
     revocations: Revocations = field(init=False)
+    facts: Facts = field(init=False)
     grants: Grants = field(init=False)
     holds: Holds = field(init=False)
     links: Links = field(init=False)
@@ -105,6 +107,7 @@ class Store:
         self.replays = Replays(self._engine, self._now)
         self.clients = Clients(self._engine)
         self.revocations = Revocations(self._engine, self._now)
+        self.facts = Facts(self._engine)
         self.grants = Grants(self._engine, self._vault.is_stored)
         self.holds = Holds(self._engine, self._now)
         self.links = Links(self._engine)

@@ -1,19 +1,24 @@
 """What is to be done with a placeholder on its way in: pure decisions."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 
 from rrsd.core.refusals import Malformed
 from rrsd.core.values.addresses import Address, parse_address
 from rrsd.core.values.envelopes import Reply
-from rrsd.core.values.holds import Progress, Stand
+from rrsd.core.values.holds import Hold, Progress, Stand
+from rrsd.core.values.instants import Instant
 from rrsd.roles.mail.settings import GiveUp, Settings
 
 MARK = b"message/external-body"
 """What every placeholder has in it; a type written in another way is no mark of ours, and the message passes."""
 MOST_REASON = 200
+RETRIES = timedelta(hours=2)
+"""Within which the mail server tries what it keeps once more; Postfix does within 4000 s."""
+ON_ITS_WAY = timedelta(minutes=10)
+"""Between a message's pulls and its hold, at most."""
 
 _END_OF_HEADER = b"\r\n\r\n"
 _MULTIPART = re.compile(rb"^content-type[ \t]*:[ \t\r\n]*multipart/", re.IGNORECASE | re.MULTILINE)
@@ -69,6 +74,15 @@ def queue_of(forwarded: Mapping[str, str]) -> str:
     return name if _QUEUE.fullmatch(name) else ""
 
 
+def is_sent_by(path: str, author: Address) -> bool:
+    """Whether a message of that reverse path comes from its author's own domain; one that has none, or came through
+    somebody else's hands, does not."""
+    try:
+        return parse_address(path).domain == author.domain
+    except Malformed:
+        return False
+
+
 def original_of(raw: bytes) -> Address | None:
     """Whom the mail server says that it was sent to, before it expanded aliases; None when it does not.
 
@@ -103,6 +117,15 @@ def bounced(progress: Progress) -> Reply:
     reason = "".join(each if each.isascii() and each.isprintable() else "?" for each in progress.reason)
     text = f"{progress.failed} attachments cannot be retrieved from the sender's domain: {reason[:MOST_REASON]}"
     return Reply(550, "5.6.0", (text,))
+
+
+def bounce_of(holds: Sequence[Hold], received: Instant, now: Instant, max_hold: timedelta) -> bool | None:
+    """Whether the sender of a message that failed has got a bounce, where bounces are wanted; None while the mail
+    server has it, or may have it, and will hear of the failure when it comes again."""
+    if any(hold.stand is Stand.BOUNCED for hold in holds):
+        return True
+    coming = any(hold.stand is Stand.HELD and now - hold.since < max_hold + RETRIES for hold in holds)
+    return None if coming or (not holds and now - received < ON_ITS_WAY) else False
 
 
 def flush_arguments(command: tuple[str, ...], queue: str) -> tuple[str, ...]:

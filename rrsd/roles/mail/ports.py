@@ -190,9 +190,12 @@ class Restored(Protocol):
 class Pulls(Protocol):
     """The domain's agent, which retrieves what placeholders stand for. A placeholder goes by its digest."""
 
-    async def accept(self, raw: bytes, recipient: Address, granted: Address | None = None) -> None:
+    async def accept(
+        self, raw: bytes, recipient: Address, granted: Address | None = None, *, is_proved: bool = False
+    ) -> None:
         """Pull what it stands for, for this recipient, from now on whatever happens: durable when this returns. What
         was accepted before stays as it is. `granted` is the address that it was sent to, where that is another one.
+        `is_proved` is whether its author has sent it, and may be told what becomes of it.
         Refuses with Malformed, TooLarge, Unknown, Forbidden or NoSpace."""
         ...
 
@@ -226,6 +229,14 @@ class Outbox(Protocol):
         """Remember it, durably when this returns; False when its key was there before, whatever became of it."""
         ...
 
+    async def has(self, key: str) -> bool:
+        """Whether there was one of that key, whatever became of it."""
+        ...
+
+    async def counted(self, recipient: Address, since: Instant, most: int) -> tuple[int, int]:
+        """How many of a kind were taken since then for that address, and for its domain; each at most `most`."""
+        ...
+
     async def due(self, now: Instant, most: int) -> Sequence[Notice]:
         """At most `most` whose time has come."""
         ...
@@ -240,6 +251,14 @@ class Outbox(Protocol):
 
     async def end(self, key: str) -> None:
         """It is over; its text is forgotten, its key is not."""
+        ...
+
+
+class Received(Protocol):
+    """Messages that came to us."""
+
+    async def answerable(self, number: int) -> Address | None:
+        """The sender of the message with that number, if their address was proved; None otherwise."""
         ...
 
 

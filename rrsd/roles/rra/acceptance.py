@@ -11,11 +11,13 @@ from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Job, Priority, State
 from rrsd.core.values.messages import Arrival, Attachment, Message, Part, Placeholder
 from rrsd.core.values.resources import Blob
+from rrsd.core.wire.answering import is_answerable
 from rrsd.core.wire.mime import parse_placeholder
 from rrsd.roles.rra import rules
 from rrsd.roles.rra.contacts import Contacts
 from rrsd.roles.rra.ports import Audit, Bell, Blobs, Queue, Subjects, Timers
 from rrsd.roles.rra.settings import Settings
+from rrsd.roles.rra.telling import Waits, first_look
 
 MOST_NAMED = 10
 """Recipients of a refused message that stand in the trail."""
@@ -33,6 +35,8 @@ class Acceptance:
     audit: Audit
     settings: Settings
     contacts: Contacts
+    waits: Waits | None = None
+    """When somebody is told about what was accepted; None where nobody can be."""
 
     async def accept(
         self,
@@ -40,6 +44,7 @@ class Acceptance:
         recipients: Sequence[Address],
         author: Address | None = None,
         granted: Address | None = None,
+        is_proved: bool | None = None,
     ) -> tuple[Message, ...]:
         """The message as it is in each recipient's mailbox, pulls queued, all of it on disk.
 
@@ -48,6 +53,8 @@ class Acceptance:
 
         An address with an extension stands for its user's mailbox, and the pull is made in its name. `granted` is the
         address that it was sent to, where the mail server says that it is another one: an alias of theirs.
+        `is_proved` is whether its sender's address was proved; None where nobody looked, and only our own users are
+        taken at their word.
 
         Raises:
             Malformed: it is no message that can be read.
@@ -57,13 +64,18 @@ class Acceptance:
             NoSpace: it could not be stored; it may be offered again.
         """
         try:
-            return await self._accept_all(raw, recipients, author, granted)
+            return await self._accept_all(raw, recipients, author, granted, is_proved)
         except Refusal as refusal:
             self._refuse(recipients, len(raw), refusal)
             raise
 
     async def _accept_all(
-        self, raw: bytes, recipients: Sequence[Address], author: Address | None, granted: Address | None
+        self,
+        raw: bytes,
+        recipients: Sequence[Address],
+        author: Address | None,
+        granted: Address | None,
+        is_proved: bool | None,
     ) -> tuple[Message, ...]:
         if len(raw) > self.settings.most_message:
             raise TooLarge("message")
@@ -75,10 +87,12 @@ class Acceptance:
         for recipient in recipients:
             await self.subjects.require_active(recipient)
         accounts = {recipient: await self.subjects.account(recipient) for recipient in recipients}
+        is_believed = is_proved if is_proved is not None else _is_ours(placeholder.sender, recipients[0], author)
+        is_told = is_believed and is_answerable(raw, placeholder.sender)
         blob = await self.blobs.put(raw)
         try:
             accepted = [
-                await self._accept(placeholder, blob, account, granted or recipient)
+                await self._accept(placeholder, blob, account, granted or recipient, is_told=is_told)
                 for recipient, account in accounts.items()
             ]
             fresh = tuple(each for each in accepted if each is not None)
@@ -89,10 +103,11 @@ class Acceptance:
             self.bell.ring()
 
     async def _accept(
-        self, placeholder: Placeholder, raw: Blob, recipient: Address, subject: Address
+        self, placeholder: Placeholder, raw: Blob, recipient: Address, subject: Address, *, is_told: bool
     ) -> Message | None:
         now = self.timers.now()
-        message = message_of(placeholder, raw, recipient, now)
+        look = first_look(now, self.waits, is_answerable=is_told) if self.waits and placeholder.attachments else None
+        message = evolve(message_of(placeholder, raw, recipient, now), is_answerable=is_told, look=look)
         granted = subject if subject != recipient else None
         jobs = [
             evolve(self._job(message, index, each, now), granted=granted)
@@ -136,6 +151,11 @@ class Acceptance:
             due=now,
             not_after=attachment.expires,
         )
+
+
+def _is_ours(sender: Address, recipient: Address, author: Address | None) -> bool:
+    """Whether the sender is of the recipients' domain, and not somebody else's invention."""
+    return sender.domain == recipient.domain and author in (None, sender)
 
 
 def message_of(placeholder: Placeholder, raw: Blob, recipient: Address, now: Instant) -> Message:

@@ -11,6 +11,7 @@ from rrsd.roles.rra.contacts import Waker
 from rrsd.roles.rra.feed import Feed, news_of
 from rrsd.roles.rra.leftovers import partials
 from rrsd.roles.rra.live import Transfers
+from rrsd.roles.rra.notifier import Notifier
 from rrsd.roles.rra.ports import Blobs, Queue, Timers
 from rrsd.roles.rra.receipts import Receipts
 from rrsd.roles.rra.scheduler import Scheduler
@@ -32,6 +33,7 @@ class Agent:
     scheduler: Scheduler
     receipts: Receipts
     waker: Waker
+    notifier: Notifier
     transfers: Transfers
     feed: Feed
     queue: Queue
@@ -49,6 +51,7 @@ class Agent:
             (self.scheduler.run, "pull queue"),
             (self.receipts.run, "receipts"),
             (self.waker.run, "wake-ups"),
+            (self.notifier.run, "notices about attachments"),
             (self._tell, "news"),
             (self._check, "self-check"),
             (self._pace, "slow transfers"),

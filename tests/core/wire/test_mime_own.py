@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+from typing import Any
 
 from attrs import evolve
 from hypothesis import given
@@ -48,3 +49,33 @@ class Messages(SynchronousTestCase):
             evolve(NOTICE, text="\ud800"),
         ):
             self.assertRaises(Malformed, render_notice_message, notice, FOO, NOW)
+
+
+REPORT = "Reporting-MTA: dns; foo.test\n\nAction: failed\nStatus: 5.6.6\n"
+
+
+class Reports(SynchronousTestCase):
+    """For programs (RFC 3464)."""
+
+    def test_parts(self) -> None:
+        """Words, fields, and which message it is about."""
+        notice = evolve(NOTICE, report=REPORT, kind="failed", message_id="1@bar.test")
+        message: Any = email.message_from_bytes(render_notice_message(notice, FOO, NOW), policy=email.policy.default)
+        self.assertEqual((message["In-Reply-To"], message["References"]), ("<1@bar.test>", "<1@bar.test>"))
+        kinds = [part.get_content_type() for part in message.walk()]
+        wanted = ["multipart/report", "text/plain", "message/delivery-status", "text/plain", "text/plain"]
+        self.assertEqual(kinds, [*wanted, "text/rfc822-headers"])
+        self.assertEqual(message.get_payload()[1].get_payload()[1]["Status"], "5.6.6")
+
+    def test_without_a_name(self) -> None:
+        """A Message-ID that no line can hold is left out."""
+        for message_id in ("", "x" * 901):
+            notice = evolve(NOTICE, report=REPORT, kind="failed", message_id=message_id)
+            message = email.message_from_bytes(render_notice_message(notice, FOO, NOW), policy=email.policy.default)
+            self.assertIsNone(message["References"])
+            self.assertEqual(len(message.get_payload()), 2)
+
+    def test_fields_that_are_none(self) -> None:
+        """A report has fields and empty lines, of ASCII."""
+        for report in ("Action", "Action:\n", "Action: x\ny\n", "--=_b: x\n", "Action: é\n", "Action: x\r\n"):
+            self.assertRaises(Malformed, render_notice_message, evolve(NOTICE, report=report), FOO, NOW)

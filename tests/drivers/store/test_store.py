@@ -16,6 +16,7 @@ from tests.drivers.store import (
     bytes_contract,
     deadlines_contract,
     deposits_contract,
+    facts_contract,
     holds_contract,
     links_contract,
     people_contract,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rrsd.roles.idp import ports as idp
     from rrsd.roles.mail import ports as mail
     from rrsd.roles.rra import ports as rra
+    from rrsd.roles.rra.notifier import Facts
     from rrsd.roles.rs import ports as rs
     from rrsd.roles.sts import ports as sts
 
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     granted: mail.Granted = store.grants
     queue: rra.Queue = store.queue
     mailbox: rra.Mailbox = store.mailbox
+    facts: Facts = store.facts
+    received: mail.Received = store.facts
     blobs: rra.Blobs = store.blobs
     deposits: mail.Deposits = store.deposits
     spools: mail.Spools = store.spools
@@ -101,6 +105,14 @@ class MemoryHoldsTests(_InMemory, holds_contract.HoldsContract):
 
 class DiskHoldsTests(_OnDisk, holds_contract.HoldsContract):
     """Held placeholders, on disk."""
+
+
+class MemoryFactsTests(_InMemory, facts_contract.FactsContract):
+    """What has happened to messages, in memory."""
+
+
+class DiskFactsTests(_OnDisk, facts_contract.FactsContract):
+    """What has happened to messages, on disk."""
 
 
 class MemoryLinksTests(_InMemory, links_contract.LinksContract):

@@ -44,7 +44,9 @@ class Agent:
 
     refusal: Refusal | None = None
 
-    async def accept(self, raw: bytes, recipient: Address, granted: Address | None = None) -> None:
+    async def accept(
+        self, raw: bytes, recipient: Address, granted: Address | None = None, *, is_proved: bool = False
+    ) -> None:
         """Nothing to do."""
 
     async def progress(self, recipient: Address, digest: Digest) -> Progress:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from attrs import define, evolve, field
 
-from rrsd.core.refusals import Expired, Forbidden, Malformed, NoSpace, Refusal, Unavailable, Unknown
+from rrsd.core.refusals import Expired, Forbidden, Malformed, NoSpace, Refusal, TooMany, Unavailable, Unknown
 from rrsd.core.values.addresses import Address, parse_address, parse_domain
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.envelopes import Envelope, Fate, Offer, Reply
@@ -19,7 +19,8 @@ from rrsd.runtime.bell import Bell
 from rrsd.runtime.loops import Nursery
 from tests.support.domains import FlowCase, Journal, Ledger, clock_at, now, timers_of
 
-ALICE, BOB = parse_address("alice@foo.test"), parse_address("bob@bar.test")
+ALICE, BOB, CAROL = (parse_address(f"{each}.test") for each in ("alice@foo", "bob@bar", "carol@post"))
+DAVE = parse_address("dave@post.test")
 YES = Reply(250, "2.0.0", ("kept",))
 
 
@@ -64,6 +65,14 @@ class Users:
             raise Unknown("user")
 
 
+class Senders:
+    """carol wrote message 7, and proved it."""
+
+    async def answerable(self, number: int) -> Address | None:
+        """As the store says it."""
+        return CAROL if number == 7 else None
+
+
 class NoticesCase(FlowCase):
     """foo.test's outbox."""
 
@@ -82,7 +91,8 @@ class NoticesCase(FlowCase):
         )  # fmt: skip
         self.notices = Notices(
             ours=parse_domain("foo.test"), outbox=self.store.outbox, grants=self.ledger, subjects=Users(),
-            ledger=passing, timers=timers, audit=self.journal, ring=self.ring,
+            received=Senders(), ledger=passing, timers=timers, audit=self.journal, ring=self.ring, most=3,
+            most_domain=5,
         )  # fmt: skip
         self.notice = Notice("k", BOB, "Code", "text", now() + timedelta(minutes=10), "1@foo.test", ALICE)
 
@@ -133,6 +143,37 @@ class Sending(NoticesCase):
             self.ledger.kept = [dead]
             self.refuse_now(self.notices.send(evolve(self.notice, key="l")), Forbidden)
         self.assertEqual(self.rings, 1)
+
+    def test_sender_of_a_message_that_came(self) -> None:
+        """Only the one that proved to have sent it."""
+        notice = evolve(self.notice, recipient=CAROL, about=7, kind="failed")
+        self.run_now(self.notices.send(notice))
+        for changes in ({"about": 8}, {"recipient": BOB}):
+            self.refuse_now(self.notices.send(evolve(notice, key="l", **changes)), Forbidden)
+        self.assertEqual(self.rings, 1)
+
+    def test_no_more_than_so_many(self) -> None:
+        """Three a day for one address, five for one domain elsewhere; what was taken already is no other one."""
+        notice = evolve(self.notice, recipient=CAROL, about=7, kind="failed")
+        for number in (1, 2, 3):
+            self.run_now(self.notices.send(evolve(notice, key=f"{number}")))
+        self.run_now(self.notices.send(evolve(notice, key="3")))
+        self.refuse_now(self.notices.send(evolve(notice, key="4")), TooMany)
+        for number in (5, 6):
+            self.run_now(self.store.outbox.add(evolve(notice, key=f"{number}", recipient=DAVE), now()))
+        self.clock.advance(86401)
+        for number in (7, 8):
+            self.run_now(self.notices.send(evolve(notice, key=f"{number}")))
+        for number in (9, 10, 11):
+            self.run_now(
+                self.store.outbox.add(evolve(notice, key=f"{number}", recipient=DAVE), self.notices.timers.now())
+            )
+        self.refuse_now(self.notices.send(evolve(notice, key="12")), TooMany)
+        own = evolve(notice, recipient=ALICE)
+        for number in (13, 14, 15):
+            self.run_now(self.notices.send(evolve(own, key=f"{number}")))
+        self.refuse_now(self.notices.send(evolve(own, key="16")), TooMany)
+        self.run_now(self.notices.send(evolve(own, key="17", kind="")))
 
     def test_unfit(self) -> None:
         """What cannot be written is not kept."""

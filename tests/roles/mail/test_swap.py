@@ -32,7 +32,9 @@ class Agent:
 
     how: Progress | Refusal = field(factory=lambda: Progress(0, size=len(RAW)))
 
-    async def accept(self, raw: bytes, recipient: Address, granted: Address | None = None) -> None:
+    async def accept(
+        self, raw: bytes, recipient: Address, granted: Address | None = None, *, is_proved: bool = False
+    ) -> None:
         """Nothing."""
 
     async def progress(self, recipient: Address, digest: Digest) -> Progress:

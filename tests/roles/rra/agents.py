@@ -15,20 +15,24 @@ from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.instants import instant
 from rrsd.core.values.jobs import Change, HistoryRow, Job, State
 from rrsd.core.values.messages import Arrival, Message, Part
+from rrsd.core.values.notices import Plight
 from rrsd.core.wire.fields import ni_path
 from rrsd.drivers.store.memory import MemoryStore
 from rrsd.roles.rra.acceptance import Acceptance
 from rrsd.roles.rra.contacts import BURST, REFILL, Contacts, Waker
 from rrsd.roles.rra.delegations import Delegations
+from rrsd.roles.rra.explain import explain
 from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.flow import Puller
 from rrsd.roles.rra.health import Health
 from rrsd.roles.rra.live import Transfers
+from rrsd.roles.rra.notifier import Notifier
 from rrsd.roles.rra.operate import Operations
 from rrsd.roles.rra.receipts import Receipts
 from rrsd.roles.rra.scheduler import Scheduler
 from rrsd.roles.rra.service import Agent
 from rrsd.roles.rra.settings import Settings
+from rrsd.roles.rra.telling import Waits
 from rrsd.runtime.awaits import deferred_of
 from rrsd.runtime.bell import Bell
 from rrsd.runtime.flights import Flights
@@ -48,6 +52,15 @@ from tests.roles.rra.peers import (
 from tests.roles.rra.samples import NOW, job
 
 T = TypeVar("T")
+WAITS = Waits(timedelta(hours=4), timedelta(hours=24))
+
+
+class NoBounces:
+    """The mail server tells nobody anything."""
+
+    async def bounced(self, plight: Plight) -> bool | None:
+        """No."""
+        return False
 
 
 @define(eq=False, slots=False)
@@ -110,10 +123,15 @@ class Desk:
             contacts=self.contacts, queue=self.queue, health=self.health, timers=self.timers, bell=self.bell,
             outbox=self.outbox, budget=RateLimit(1 / REFILL.total_seconds(), BURST, self.clock),
         )  # fmt: skip
+        self.notifier = Notifier(
+            facts=self.store.facts, notices=None, bounces=NoBounces(), waits=WAITS,
+            explain=lambda job: explain(job, None, self.timers.now()), ours=HOME, timers=self.timers,
+            bell=Bell(self.clock), audit=self.trail,
+        )  # fmt: skip
         self.agent = Agent(
             waker=self.waker,
-            scheduler=self.scheduler, receipts=self.receipts, transfers=self.transfers, feed=self.feed,
-            queue=self.queue, blobs=self.store.blobs, timers=self.timers, nursery=self.nursery,
+            scheduler=self.scheduler, receipts=self.receipts, notifier=self.notifier, transfers=self.transfers,
+            feed=self.feed, queue=self.queue, blobs=self.store.blobs, timers=self.timers, nursery=self.nursery,
         )  # fmt: skip
 
     def start(self) -> None:

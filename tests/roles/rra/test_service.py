@@ -29,7 +29,7 @@ class Loops(SynchronousTestCase):
     def test_start_and_stop(self) -> None:
         """Seven loops; after the stop none is left, and no timer of theirs."""
         self.desk.start()
-        self.assertEqual(len(self.desk.nursery), 7)
+        self.assertEqual(len(self.desk.nursery), 8)
         self.desk.stop()
         self.assertEqual((len(self.desk.nursery), self.desk.clock.getDelayedCalls()), (0, []))
 

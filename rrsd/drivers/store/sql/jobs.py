@@ -8,7 +8,7 @@ from rrsd.core.values.addresses import Address
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Change, Counts, HistoryRow, Job, State
 from rrsd.core.values.peers import Origin
-from rrsd.drivers.store.sql import turns
+from rrsd.drivers.store.sql import facts, turns
 from rrsd.drivers.store.sql.engine import Connection
 from rrsd.drivers.store.sql.picking import WAITING, add_history
 from rrsd.drivers.store.sql.rows import (
@@ -129,6 +129,7 @@ def change(connection: Connection, changes: Sequence[Change]) -> None:
         if rows and connection.executemany(statement, rows).rowcount != len(rows):
             raise Conflict("a job is not in the state that it was in")
     add_history(connection, [_explained(one) for one in changes])
+    facts.note(connection, changes)
     receipts = [(one.job.job, one.at.timestamp()) for one in changes if one.receipt]
     if receipts:
         connection.executemany(_ADD_RECEIPT, receipts)

@@ -13,12 +13,12 @@ from rrsd.core.values.jobs import Job, State
 from rrsd.core.values.messages import Arrival, Message, Part
 from rrsd.drivers.store.sql import jobs as job_rows
 from rrsd.drivers.store.sql.engine import Connection, Engine
-from rrsd.drivers.store.sql.rows import UNREADABLE, Row, address_of, instant_of
+from rrsd.drivers.store.sql.rows import UNREADABLE, Row, address_of, instant_of, maybe_seconds
 
 _MESSAGE = "number, message, recipient, sender, message_id, subject, date, received, raw, raw_size"
 _ADD = f"""
-INSERT OR IGNORE INTO messages ({_MESSAGE.removeprefix("number, ")}, recipient_key)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT OR IGNORE INTO messages ({_MESSAGE.removeprefix("number, ")}, recipient_key, answerable, look)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _PART = "position, job, digest, size, media_type, filename, arrival, explanation"
 _ADD_PART = f"INSERT INTO parts (number, {_PART}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -61,6 +61,7 @@ def accept(connection: Connection, message: Message, jobs: Sequence[Job]) -> Mes
     row = (
         message.message, str(message.recipient), str(message.sender), message.message_id, message.subject,
         message.date, message.received.timestamp(), message.raw.raw, message.raw_size, message.recipient.key,
+        message.is_answerable, maybe_seconds(message.look),
     )  # fmt: skip
     added = connection.execute(_ADD, row)
     if not added.rowcount:

@@ -6,17 +6,23 @@ from typing import Any
 from attrs import frozen
 from twisted.logger import Logger
 
+from rrsd.core.values.addresses import Address
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.notices import Notice
 from rrsd.drivers.store.sql.engine import Connection, Engine
 from rrsd.drivers.store.sql.rows import UNREADABLE, Row, address_of, instant_of
 
-_COLUMNS = "key, recipient, subject, text, expires, message_id, sender, made, tries"
-_ADD = f"INSERT OR IGNORE INTO notices ({_COLUMNS}, due) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"
+_COLUMNS = "key, recipient, subject, text, expires, message_id, sender, made, tries, kind, about, report"
+_ADD = f"""
+INSERT OR IGNORE INTO notices ({_COLUMNS}, due, told, domain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)
+"""
+_HAS = "SELECT 1 FROM notices WHERE key = ?"
+_TO_ONE = "SELECT count(*) FROM (SELECT 1 FROM notices WHERE kind != '' AND told = ? AND made > ? LIMIT ?)"
+_TO_DOMAIN = "SELECT count(*) FROM (SELECT 1 FROM notices WHERE kind != '' AND domain = ? AND made > ? LIMIT ?)"
 _DUE = f"SELECT {_COLUMNS} FROM notices WHERE due <= ? ORDER BY due LIMIT ?"
 _NEXT = "SELECT min(due) FROM notices WHERE due < ''"  # text is never a time
 _LATER = "UPDATE notices SET due = ?, tries = tries + 1 WHERE key = ?"
-_END = "UPDATE notices SET due = NULL, text = '' WHERE key = ?"
+_END = "UPDATE notices SET due = NULL, text = '', report = '' WHERE key = ?"
 _SWEEP = "DELETE FROM notices WHERE made < ? AND due IS NULL"
 KEPT = 30 * 86400.0
 """Seconds for which the key of one that has ended is remembered."""
@@ -35,7 +41,8 @@ class Outbox:
         at = now.timestamp()
         row = (
             notice.key, str(notice.recipient), notice.subject, notice.text, notice.expires.timestamp(),
-            notice.message_id, str(notice.sender or ""), at, at,
+            notice.message_id, str(notice.sender or ""), at, notice.kind, notice.about, notice.report, at,
+            notice.recipient.key, notice.recipient.domain.name,
         )  # fmt: skip
 
         def add(connection: Connection) -> bool:
@@ -43,6 +50,21 @@ class Outbox:
             return connection.execute(_ADD, row).rowcount == 1
 
         return await self._engine.write(add)
+
+    async def has(self, key: str) -> bool:
+        """Whether there was one of that key, whatever became of it."""
+        return await self._engine.read(lambda connection: connection.execute(_HAS, (key,)).fetchone() is not None)
+
+    async def counted(self, recipient: Address, since: Instant, most: int) -> tuple[int, int]:
+        """How many of a kind were taken since then for that address, and for its domain; each at most `most`."""
+
+        def count(connection: Connection) -> tuple[int, int]:
+            bounds = (since.timestamp(), most)
+            (one,) = connection.execute(_TO_ONE, (recipient.key, *bounds)).fetchone()
+            (domain,) = connection.execute(_TO_DOMAIN, (recipient.domain.name, *bounds)).fetchone()
+            return one, domain
+
+        return await self._engine.read(count)
 
     async def due(self, now: Instant, most: int) -> Sequence[Notice]:
         """At most `most` whose time has come; one whose row is damaged ends, is named in the log, and holds up none."""
@@ -91,8 +113,11 @@ class Outbox:
 
 
 def _notice(row: Row) -> Notice:
-    key, text = str(row[0]), row[3]
-    if not isinstance(text, str) or not isinstance(row[8], int):
+    key, text, report = str(row[0]), row[3], row[11]
+    if not isinstance(text, str) or not isinstance(report, str) or not isinstance(row[8], int):
         raise TypeError("no text, or no number of tries")
     sender = address_of(row[6]) if row[6] else None
-    return Notice(key, address_of(row[1]), row[2], text, instant_of(row[4]), row[5], sender, instant_of(row[7]), row[8])
+    return Notice(
+        key, address_of(row[1]), row[2], text, instant_of(row[4]), row[5], sender, instant_of(row[7]), row[8], row[9],
+        row[10], report,
+    )  # fmt: skip

@@ -41,6 +41,10 @@ UPDATE jobs SET state = 'leased', due = NULL, condition = '', attempts = attempt
 WHERE job IN (SELECT value FROM json_each(?))
 """
 _SET_ASIDE = "UPDATE jobs SET state = 'quarantined', due = NULL WHERE job = ?"
+_LOOK = """
+UPDATE messages SET look = ?, facts = facts + 1
+WHERE (recipient_key, message) IN (SELECT lower(recipient), message FROM jobs WHERE job = ?)
+"""
 _NEXT_EPOCH = """
 INSERT INTO fetches (origin, digest, epoch, validator) VALUES (?, ?, 1, '')
 ON CONFLICT (origin, digest) DO UPDATE SET epoch = epoch + 1 RETURNING number, epoch, validator
@@ -118,6 +122,7 @@ def lease(connection: Connection, picked: Iterable[int], now: Instant) -> tuple[
             job = job_of(connection.execute(_FIND, (number,)).fetchone())
         except Damaged as damage:
             connection.execute(_SET_ASIDE, (number,))
+            connection.execute(_LOOK, (at, number))
             damaged.append(number)
             history.append((number, at, "ready", "quarantined", "damaged", damage.detail))
             continue

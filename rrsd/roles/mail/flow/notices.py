@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from attrs import define
 
-from rrsd.core.refusals import Expired, Forbidden, Refusal
+from rrsd.core.refusals import Expired, Forbidden, Refusal, TooMany
 from rrsd.core.values.addresses import Domain
 from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import digest_of
@@ -14,40 +14,52 @@ from rrsd.core.values.instants import Instant
 from rrsd.core.values.notices import Notice
 from rrsd.core.wire.mime_own import render_notice_message
 from rrsd.roles.mail.flow.ledger import DONE, Ledger
-from rrsd.roles.mail.ports import Audit, Granted, Outbox, Subjects, Timers
+from rrsd.roles.mail.ports import Audit, Granted, Outbox, Received, Subjects, Timers
 from rrsd.roles.mail.replies import joined, reply_of
 from rrsd.roles.mail.rules import message_key
 
 FIRST_WAIT = timedelta(seconds=15)
 LONGEST_WAIT = timedelta(hours=1)
 MOST_AT_ONCE = 100
+A_DAY = timedelta(days=1)
 IDENT = "NOTICE"
 """What stands for a queue's name before ours, in the name that the next server is told."""
 
 
 @define(eq=False, kw_only=True)
 class Notices:
-    """The outbox at work. `ring` wakes whoever calls `deliver`."""
+    """The outbox at work. `ring` wakes whoever calls `deliver`.
+
+    Of notices that nobody asked for `most` go to one address in a day, and `most_domain` to one domain elsewhere.
+    """
 
     ours: Domain
     outbox: Outbox
     grants: Granted
+    received: Received
     subjects: Subjects
     ledger: Ledger
     timers: Timers
     audit: Audit
     ring: Callable[[], None]
+    most: int
+    most_domain: int
 
     async def send(self, notice: Notice) -> None:
         """Take the notice; it is durable when this returns, and the same key again changes nothing.
 
         Raises:
-            Forbidden: the address is neither that of a user of ours nor named by a live grant.
+            Forbidden: the address is neither that of a user of ours, nor named by a live grant, nor the proved sender
+                of the message that the notice is about.
+            TooMany: the address, or its domain, had enough of them today.
             Malformed: the notice cannot be written as a message.
             NoSpace: it cannot be kept.
         """
         now = self.timers.now()
+        if notice.kind and await self.outbox.has(notice.key):
+            return
         await self._require_known(notice, now)
+        await self._require_few(notice, now)
         render_notice_message(notice, self.ours, now)
         if await self.outbox.add(notice, now):
             self.ring()
@@ -64,11 +76,25 @@ class Notices:
         if notice.recipient.domain == self.ours:
             await self._require_user(notice)
             return
+        if notice.about:
+            if await self.received.answerable(notice.about) != notice.recipient:
+                raise Forbidden("a notice to a sender that nothing proves")
+            return
         grants = (
             await self.grants.addressed(notice.message_id, notice.sender, notice.recipient) if notice.sender else ()
         )
         if not any(not grant.withdrawn and now < grant.not_after for grant in grants):
             raise Forbidden("a notice to an address that nothing proves")
+
+    async def _require_few(self, notice: Notice, now: Instant) -> None:
+        if not notice.kind:
+            return
+        most = max(self.most, self.most_domain)
+        one, domain = await self.outbox.counted(notice.recipient, now - A_DAY, most)
+        if one >= self.most:
+            raise TooMany(f"{one} notices to this address within a day")
+        if notice.recipient.domain != self.ours and domain >= self.most_domain:
+            raise TooMany(f"{domain} notices to this domain within a day")
 
     async def _require_user(self, notice: Notice) -> None:
         try:

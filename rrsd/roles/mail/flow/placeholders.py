@@ -131,7 +131,7 @@ class Placeholders:
         doubt = author if isinstance(author, Refusal) else None
         if doubt is None:
             try:
-                await self.handover.pulls.accept(message.raw, case.address, self._granted(message))
+                await self._accept(message, case.address, self._granted(message))
             except NOT_FOR_PULLING as refusal:
                 doubt = refusal
         if doubt is not None:
@@ -156,7 +156,12 @@ class Placeholders:
         try:
             await pulls.progress(recipient, message.digest)
         except Unknown:
-            await pulls.accept(message.raw, recipient, granted)
+            await self._accept(message, recipient, granted)
+
+    async def _accept(self, message: Arrived, recipient: Address, granted: Address | None) -> None:
+        """Pull it; its author, whom DKIM proved, is told what becomes of it if they sent it themselves."""
+        is_proved = holding.is_sent_by(message.envelope.sender.path, message.placeholder.sender)
+        await self.handover.pulls.accept(message.raw, recipient, granted, is_proved=is_proved)
 
     def _waited(self, case: Case) -> timedelta:
         return timedelta() if case.hold is None else self.handover.timers.now() - case.hold.since
