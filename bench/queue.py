@@ -24,12 +24,14 @@ from bench.acceptance import accept
 from bench.arena import BEGIN, Arena, done, message_of, origin_of
 from bench.figures import Sheet, in_one_table, shown
 from rrsd.core.values.addresses import Address, Domain
-from rrsd.core.values.instants import Instant
+from rrsd.core.values.instants import Instant, instant
 from rrsd.core.values.jobs import Job
-from rrsd.drivers.store.memory import MemoryStore
+from rrsd.drivers.store.blobs.space import Space
+from rrsd.drivers.store.memory import MemoryFiles, MemoryStore
 from rrsd.drivers.store.sql.database import FileDatabase
 from rrsd.drivers.store.sql.engine import Engine
 from rrsd.drivers.store.sql.queue import Queue
+from rrsd.drivers.store.sql.room import Room
 from rrsd.roles.rra.picker import Picker
 from rrsd.roles.rra.scheduler import Scheduler
 from rrsd.runtime.workers import InlineWorkers
@@ -39,6 +41,7 @@ HOME = Domain("bar.test")
 PARTS = ("scale", "isolation", "politeness")
 SINGLE, PICKS, BATCH = 2_000, 2_000, 100
 DAY = 86_400.0
+_BOUNDLESS = 1 << 62
 
 
 @frozen
@@ -131,7 +134,8 @@ def opened(folder: Path) -> tuple[Engine, Queue]:
     """The queue in the folder, every commit synced."""
     engine = Engine(FileDatabase(str(folder / "queue.sqlite")), InlineWorkers(), InlineWorkers())
     done(engine.start())
-    return engine, Queue(engine, lambda digest: False)
+    space = Space(MemoryFiles(lambda: instant(0), _BOUNDLESS), "", 0)
+    return engine, Queue(engine, lambda digest: False, space, Room(space))
 
 
 def start(folder: Path) -> list[tuple[str, float, str]]:

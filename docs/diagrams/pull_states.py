@@ -50,7 +50,9 @@ WAITING = (State.DEFERRED, State.NEEDS_AUTH, State.NO_SPACE)
 FROM_ANYWHERE = ("held", "cancelled")
 """Events that lead from every open state: one arrow from the frame around these states stands for all."""
 IN_LINE = (State.NEW, State.READY, *WAITING)
-"""States in which a pull ends with the last attempt at its sender, which another pull may have made."""
+UNTRIED = ("expired", "no_space")
+"""States in which a pull ends with the last attempt at its sender, which another pull may have made, or waits for room
+before an attempt: events that no arrow stands for."""
 
 WIDTH, HEIGHT, HALF_W, HALF_H = 1440, 780, 92, 26
 FRAME = (20, 95, 810, 610)  # left, top, right, bottom
@@ -62,7 +64,7 @@ def transitions() -> dict[tuple[State, State], list[str]]:
     """The events of each arrow, in the table's order; what leads from anywhere is drawn once."""
     found: dict[tuple[State, State], list[str]] = defaultdict(list)
     for (before, event), after in TABLE.items():
-        if event not in FROM_ANYWHERE and not (event == "expired" and before in IN_LINE):
+        if event not in FROM_ANYWHERE and not (event in UNTRIED and before in IN_LINE):
             found[before, after].append(event)
     return found
 

@@ -234,6 +234,10 @@ class AmnesiacFiles:
         """As `Files.free`."""
         return _CAPACITY
 
+    def total(self, path: str) -> int:
+        """As `Files.total`."""
+        return _CAPACITY
+
     # --- content
 
     def open(self, path: str) -> int:

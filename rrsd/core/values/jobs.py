@@ -141,6 +141,36 @@ class Lease:
 
 
 @frozen
+class Shortage:
+    """A job that was not leased, for there is no room: `condition` is "quota" or "space", `needed` the bytes that are
+    still to come, `free` how many its user, or the disk, has left for it, `most` how many that could ever be."""
+
+    job: Job
+    condition: str
+    needed: int
+    free: int
+    most: int
+
+
+@frozen
+class Taken:
+    """The jobs that were leased, their bytes set apart, and those for which there is no room."""
+
+    leases: tuple[Lease, ...]
+    short: tuple[Shortage, ...] = ()
+
+
+@frozen
+class Holding:
+    """What a user's pulls take up: bytes that have come or are set apart (`reserved` of them), and the user's own
+    quota, None where the domain's holds, 0 where there is none."""
+
+    held: int = 0
+    reserved: int = 0
+    quota: int | None = None
+
+
+@frozen
 class Candidate:
     """A job that may run, as the picker knows it; `recipient` is the text of the address, `due` since when it waits,
     `deadline` when its time is over."""
@@ -253,10 +283,14 @@ class Adjustment:
 
 @frozen
 class Counts:
-    """The queue in numbers: jobs by state, and bytes still to come."""
+    """The queue in numbers: jobs by state, and bytes still to come; bytes that users hold, each counted alone, those
+    that are set apart on the disk and not written, and those that are still free."""
 
     by_state: dict[State, int] = field(factory=dict)
     bytes_waiting: int = 0
+    held: int = 0
+    reserved: int = 0
+    free: int = 0
 
 
 @frozen

@@ -138,6 +138,10 @@ class MemoryFiles:
         """As `Files.free`."""
         return self.capacity - sum(len(node.data) for node in set(self.nodes.values()))
 
+    def total(self, path: str) -> int:
+        """As `Files.total`."""
+        return self.capacity
+
 
 class MemoryStore(Store):
     """A store that ends with its process and does everything at once, on the caller's thread."""

@@ -34,6 +34,7 @@ from rrsd.drivers.store.sql.passages import Passages
 from rrsd.drivers.store.sql.queue import Queue
 from rrsd.drivers.store.sql.replays import Replays
 from rrsd.drivers.store.sql.revocations import Revocations
+from rrsd.drivers.store.sql.room import Room
 from rrsd.drivers.store.sql.users import Users
 from rrsd.runtime.workers import Workers
 
@@ -113,7 +114,7 @@ class Store:
         self.links = Links(self._engine)
         self.outbox = Outbox(self._engine)
         self.passages = Passages(self._engine, self._now)
-        self.queue = Queue(self._engine, self._vault.is_stored)
+        self.queue = Queue(self._engine, self._vault.is_stored, self._space, Room(self._space))
         self.mailbox = Mailbox(self._engine)
 
     async def start(self) -> None:

@@ -201,6 +201,19 @@ class Fair:
         heapreplace(person.heap, (flow.served, flow.number, flow))
         heapreplace(ring.heap, (person.served, person.number, person))
 
+    def refund(self, each: Candidate, now: Instant) -> None:
+        """It was taken and could not run after all: its share is as if it had not been."""
+        rank, cost = rank_of(each, now), float(max(each.size, LEAST_COST))
+        ring, person = self._classes[rank], self._people.get((rank, each.recipient))
+        flow = self._flows.get((rank, each.recipient, each.origin, each.size > SMALL))
+        if person is None or flow is None:
+            return
+        for node, floor in ((ring, self._floor), (person, ring.floor), (flow, person.floor)):
+            node.served = max(floor, node.served - cost / node.weight)
+        for parent in (person, ring):
+            parent.heap[:] = [(node.served, number, node) for _, number, node in parent.heap]
+            heapify(parent.heap)
+
     def _forget(self, each: Candidate) -> None:
         del self._known[each.job]
         jobs = self._by_origin[each.origin]

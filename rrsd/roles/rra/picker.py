@@ -1,7 +1,7 @@
 """Brings what could run from the disk into the fair order, and picks from it what a free slot gets."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import timedelta
 
 from attrs import define, field, frozen
@@ -113,6 +113,12 @@ class Picker:
             return
         if self.health.closed_until(job.origin, now) is None and not self.health.is_half_open(job.origin):
             self.fair.add([_candidate(job, job.priority, job.due or now)], now)
+
+    def give_back(self, picked: Iterable[Candidate], kept_out: Container[int], now: Instant) -> None:
+        """Those of what was picked that had no room have cost nobody their share."""
+        for each in picked:
+            if each.job in kept_out:
+                self.fair.refund(each, now)
 
     # --- picking
 

@@ -1,11 +1,11 @@
 """What the Resource Retrieval Agent needs from outside."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
 from rrsd.core.values.addresses import Address, Domain
-from rrsd.core.values.calls import Answer, Call, Event
+from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import (
@@ -21,11 +21,17 @@ from rrsd.core.values.jobs import (
     Looked,
     PendingReceipt,
     State,
+    Taken,
 )
 from rrsd.core.values.messages import Message
 from rrsd.core.values.peers import Certificate, Introduction, Origin
-from rrsd.core.values.resources import Blob, Checkpoint
+from rrsd.core.values.resources import Checkpoint
 from rrsd.core.values.tokens import Kind, VerifiedAccess
+from rrsd.roles.rra.ports_bytes import Blobs as Blobs
+from rrsd.roles.rra.ports_bytes import Partial as Partial
+from rrsd.roles.rra.ports_bytes import Remote as Remote
+from rrsd.roles.rra.ports_bytes import Reply as Reply
+from rrsd.roles.rra.ports_bytes import Sink as Sink
 
 
 class Queue(Protocol):
@@ -64,12 +70,25 @@ class Queue(Protocol):
         never two with one digest, none whose digest is in `busy`; interactive first, then by `due`."""
         ...
 
-    async def probe(self, origin: Origin, now: Instant, busy: frozenset[Digest]) -> Sequence[Lease]:
-        """As `lease`, but one: the smallest of the next 64, of equal ones that whose deadline is first."""
+    async def probe(self, origin: Origin, now: Instant, busy: frozenset[Digest]) -> Sequence[int]:
+        """The number of the job to probe the origin with: of the next 64 the smallest, of equal ones that whose
+        deadline is first; none when none is due."""
         ...
 
-    async def take(self, jobs: Sequence[int], now: Instant) -> Sequence[Lease]:
-        """Those of the jobs that still wait and are due, LEASED as by `lease`; the caller minds digests."""
+    async def take(self, jobs: Sequence[int], now: Instant, quota: int) -> Taken:
+        """Those of the jobs that still wait and are due, LEASED as by `lease`; the caller minds digests. In the same
+        transaction the bytes that are still to come are set apart, on the disk and of what each user may hold (`quota`
+        bytes unless the user has a quota of their own; 0 is no limit), until the job is LEASED no more. Where they do
+        not fit the job is left as it is. Refuses with NoSpace where the disk does not answer."""
+        ...
+
+    async def make_room(self, now: Instant, quota: int) -> int:
+        """Wake (event "woken") those that wait for room, condition "quota" or "space", that there is now, a bounded
+        number; how many."""
+        ...
+
+    async def recount(self) -> Sequence[tuple[str, int, int]]:
+        """Count again what every user holds, and correct what was noted: who, what was noted, what it is."""
         ...
 
     async def next_due(self, now: Instant) -> Instant | None:
@@ -98,6 +117,10 @@ class Queue(Protocol):
 
     async def jobs(self, state: State | None, origin: Origin | None, after: int, most: int) -> Sequence[Job]:
         """Jobs by number, those after `after`."""
+        ...
+
+    async def begun(self, after: int, most: int) -> Sequence[Job]:
+        """Jobs that were leased and may still be, by number, those after `after`."""
         ...
 
     async def fetch(self, origin: Origin, digest: Digest) -> Fetch:
@@ -191,112 +214,6 @@ class Mailbox(Protocol):
 
     async def message(self, recipient: Address, message: str) -> Message:
         """One of them; refuses with Unknown, also when it is another recipient's."""
-        ...
-
-
-class Partial(Protocol):
-    """The growing file of one lease. Written in order; hashing and disk work happen off the reactor."""
-
-    @property
-    def offset(self) -> int:
-        """How many bytes were given to `write` since byte 0, the resumed ones included."""
-        ...
-
-    @property
-    def written(self) -> int:
-        """How many bytes are in the file, readable by `follow`."""
-        ...
-
-    def write(self, data: bytes) -> Awaitable[None] | None:
-        """Take the next bytes. None: go on; an awaitable: pause until it fires. It refuses with NoSpace."""
-        ...
-
-    async def finish(self, digest: Digest, size: int) -> Blob:
-        """Drain, compare, fsync, give the final name without replacing, fsync the folder. Refuses with Damaged when
-        length or digest differ (nothing gets a name then), NoSpace when the disk fails."""
-        ...
-
-    async def close(self) -> None:
-        """Drain and keep what is there for the next lease."""
-        ...
-
-    async def discard(self) -> None:
-        """Remove the file of this lease."""
-        ...
-
-
-class Blobs(Protocol):
-    """Bytes under their digests, and those on their way."""
-
-    async def find(self, digest: Digest) -> Blob:
-        """The blob; refuses with Unknown."""
-        ...
-
-    async def put(self, data: bytes) -> Blob:
-        """Store small bytes; durable when this returns. Refuses with NoSpace."""
-        ...
-
-    def read(self, digest: Digest, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes [start, end) in blocks, read ahead off the reactor."""
-        ...
-
-    async def partial(
-        self, lease: Lease, size: int, committed: Callable[[Checkpoint], Awaitable[None]]
-    ) -> tuple[Partial, Checkpoint | None]:
-        """Open the lease's own file with `size` bytes reserved, resuming from the earlier epoch's one: cut back to
-        the newest checkpoint
-        whose prefix digest still holds (second value; None when nothing held). Every 8 MiB or 2 s of writing the
-        file is synced and
-        then `committed` awaited. Refuses with NoSpace."""
-        ...
-
-    def follow(self, partial: Partial, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes [start, end) of a partial that are written already."""
-        ...
-
-    async def sweep(self, live: frozenset[str]) -> int:
-        """Remove partial files that no fetch refers to; names as `partial_name` gives them; how many."""
-        ...
-
-
-class Sink(Protocol):
-    """Where a body goes."""
-
-    def write(self, data: bytes) -> Awaitable[None] | None:
-        """Take the next bytes; an awaitable means: pause until it fires."""
-        ...
-
-
-class Reply(Protocol):
-    """A response whose body has not been read."""
-
-    @property
-    def status(self) -> int: ...
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """By lower-case name; repeated ones joined by ", "."""
-        ...
-
-    async def pour(self, sink: Sink, most: int) -> int:
-        """Send the body into `sink`; how many bytes. Refuses with Unavailable when it stalls (60 s idle), breaks or is
-        shorter than announced, TooLarge (connection aborted) past `most`; what the sink refuses passes through."""
-        ...
-
-    async def abort(self) -> None:
-        """Give the rest up and close the connection."""
-        ...
-
-
-class Remote(Protocol):
-    """The way out, with the agent's client certificate."""
-
-    async def ask(self, call: Call) -> Answer:
-        """The whole small answer; refuses with Unavailable, Forbidden (guard), TooLarge beyond 64 KiB."""
-        ...
-
-    async def fetch(self, call: Call) -> Reply:
-        """The answer's head; refuses with Unavailable or Forbidden (guard)."""
         ...
 
 

@@ -43,6 +43,7 @@ TABLE: Mapping[tuple[State, str], State] = {
     **{(state, "due"): State.READY for state in _WAITING},
     **{(state, "woken"): State.READY for state in _WAITING},
     **{(state, "hurried"): State.READY for state in (State.NEW, State.READY, *_WAITING)},
+    **{(state, "no_space"): State.NO_SPACE for state in (State.NEW, State.READY, *_WAITING)},
     **{(state, "held"): State.HELD for state in UNFINISHED if state is not State.HELD},
     **{(state, "cancelled"): State.CANCELLED for state in UNFINISHED},
     **{(state, "expired"): State.EXPIRED for state in (State.NEW, State.READY, *_WAITING)},

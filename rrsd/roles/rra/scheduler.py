@@ -14,6 +14,7 @@ from rrsd.core.refusals import Refusal
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Change, Lease, State
 from rrsd.core.values.peers import Origin
+from rrsd.roles.rra.admission import Admission
 from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.flow import Puller
 from rrsd.roles.rra.health import PAUSE, Health
@@ -46,6 +47,7 @@ class Scheduler:
     picker: Picker = field(init=False)
     settling: Settling = field(init=False)
     wishes: Wishes = field(init=False)
+    admission: Admission = field(init=False)
     _lanes: dict[Origin, Lane] = field(factory=dict, init=False)
     _seats: dict[int, tuple[Lane, Seat]] = field(factory=dict, init=False)
     _probing: int = field(default=0, init=False)
@@ -65,6 +67,7 @@ class Scheduler:
             feed=self.feed,
             audit=self.audit,
         )
+        self.admission = Admission(settling=self.settling, quota=settings.quota)
         self.wishes = Wishes(settling=self.settling, house=self.house, lanes=self._lanes, seats=self._seats)
 
     async def recover(self) -> int:
@@ -129,7 +132,8 @@ class Scheduler:
         lane = self._lanes.setdefault(origin, Lane())
         if lane.running or self._room <= 0:
             return
-        for lease in await self.queue.probe(origin, now, frozenset(lane.held)):
+        probes = await self.queue.probe(origin, now, frozenset(lane.held))
+        for lease in (await self.admission.take(probes, now)).leases:
             self._run(lane, lease, self.house.seat(lease.job, is_unproved=True))
 
     async def _start(self, picks: Sequence[Pick], now: Instant) -> None:
@@ -138,13 +142,14 @@ class Scheduler:
             return
         seats = {pick.candidate.job: pick.seat for pick in picks}
         try:
-            leases = await self.queue.take([pick.candidate.job for pick in picks], now)
+            taken = await self.admission.take([pick.candidate.job for pick in picks], now)
         except BaseException:
             self._free(seats.values())
             self.picker.fair.add([pick.candidate for pick in picks], now)
             raise
         runs = []
-        for lease in leases:
+        self.picker.give_back([pick.candidate for pick in picks], {short.job.job for short in taken.short}, now)
+        for lease in taken.leases:
             lane, seat = self._lanes.setdefault(lease.job.origin, Lane()), seats.pop(lease.job.job)
             lane.add([lease])
             if seat is not None:

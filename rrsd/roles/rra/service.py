@@ -7,6 +7,7 @@ from typing import Any
 from attrs import define, field
 from twisted.logger import Logger
 
+from rrsd.roles.rra.admission import LOOK_EVERY
 from rrsd.roles.rra.contacts import Waker
 from rrsd.roles.rra.feed import Feed, news_of
 from rrsd.roles.rra.leftovers import partials
@@ -56,6 +57,7 @@ class Agent:
             (self._check, "self-check"),
             (self._pace, "slow transfers"),
             (self._sweep, "partial files"),
+            (self._make_room, "room"),
         ):
             self.nursery.spawn(self._tended(work, name), name)
 
@@ -78,6 +80,11 @@ class Agent:
             for number in await self.queue.stuck():
                 advice = "rra: pull {number} waits for nothing; run: rrsctl pulls retry-now {number}"
                 self._log.critical(advice, number=number)
+            for who, noted, held in await self.queue.recount():
+                self._log.critical(
+                    "rra: {noted} bytes were noted for {who}, who holds {held}; that is corrected",
+                    who=who, noted=noted, held=held,
+                )  # fmt: skip
             lost = await self.scheduler.wishes.reclaim()
             if lost:
                 self._log.critical("rra: {number} pulls were leased and nobody worked on them", number=lost)
@@ -87,6 +94,11 @@ class Agent:
         while True:
             await self.timers.sleep(PACE_EVERY)
             await self.scheduler.wishes.slow_down()
+
+    async def _make_room(self) -> None:
+        while True:
+            await self.scheduler.admission.make_room()
+            await self.timers.sleep(LOOK_EVERY)
 
     async def _sweep(self) -> None:
         """Files of transfers that no pull will ever continue are removed."""

@@ -18,6 +18,10 @@ class Settings:
     active: int = key("Transfers at once, all destinations together.", 256)
     active_per_destination: int = key("Transfers at once from one resource server, at most; it begins with 4.", 16)
     active_per_recipient: int = key("Transfers at once for one recipient.", 8)
+    quota: Size = key(
+        "Bytes of attachments that each user may hold, arriving ones included; 0 is no limit (rrsctl users set-quota).",
+        Size(0),
+    )
     lifetime: timedelta = key("How long a pull is tried before it expires.", timedelta(days=7))
     notify_recipient_after: timedelta = key(
         "When a recipient is told by mail that attachments have not arrived yet; 0s tells recipients nothing, not even "

@@ -153,14 +153,17 @@ class QueueContract(StoreCase):
     def test_take(self) -> None:
         """What was chosen is leased as long as it waits and is due."""
         numbers = self.accepted(job(A), job(B, 1), with_due(job(C, 2), 60))
-        leases = self.done(self.store.queue.take([numbers[1], numbers[2], 99], NOW))
+        leases = self.done(self.store.queue.take([numbers[1], numbers[2], 99], NOW, 0)).leases
         self.assertEqual([lease.job.index for lease in leases], [1])
-        self.assertEqual(self.done(self.store.queue.take(numbers[:2], NOW))[0].job.index, 0)
+        self.assertEqual(self.done(self.store.queue.take(numbers[:2], NOW, 0)).leases[0].job.index, 0)
 
     def test_probe(self) -> None:
         """The smallest goes first; of equal ones the one that ends first."""
         self.accepted(evolve(job(A), size=9), evolve(job(B, 1), size=5), evolve(job(C, 2), size=5, deadline=later(60)))
-        order = [self.done(self.store.queue.probe(RS, NOW, frozenset()))[0].job.index for _ in range(3)]
+        order = []
+        for _ in range(3):
+            found = self.done(self.store.queue.probe(RS, NOW, frozenset()))
+            order += [each.job.index for each in self.done(self.store.queue.take(found, NOW, 0)).leases]
         self.assertEqual(order, [2, 1, 0])
         self.assertEqual(self.done(self.store.queue.probe(RS, NOW, frozenset())), [])
 

@@ -4,6 +4,7 @@ from collections.abc import Coroutine, Sequence
 from errno import EEXIST, EIO, ENOSPC, EOPNOTSUPP
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import Deferred
 
 from rrsd.core.refusals import Conflict, NoSpace, Unknown
@@ -99,7 +100,7 @@ class StreamTests(StoreCase):
     def begun(self, size: int, checkpoints: tuple[Checkpoint, ...] = (), epoch: int = 1) -> "Deferred[Stream]":
         """A stream of zeros."""
         digest = digest_of(bytes(size))
-        lease = Lease(job(digest), Fetch(RS, digest, epoch, "", checkpoints))
+        lease = Lease(evolve(job(digest), epoch=epoch), Fetch(RS, digest, epoch, "", checkpoints))
 
         async def open_it() -> Stream:
             partial, _ = await self.store.blobs.partial(lease, size, self.committed)

@@ -33,6 +33,7 @@ PLANS = {
     "state": (jobs._LIST_STATE, ("new", 0, 5), "jobs_state (state=? AND job>?)"),
     "wake": (jobs._SLEEPING_AT, ("o", None), "jobs_waiting (origin=?)"),
     "references": (references._REFERENCED, (b"digest", 0.0), "COVERING INDEX parts_digest (digest=?)"),
+    "begun": (jobs._BEGUN, (0, 5), "jobs USING INTEGER PRIMARY KEY (rowid>?)"),
     "recover": (jobs._RECOVER, (0.0,), "jobs_state (state=?)"),
 }
 

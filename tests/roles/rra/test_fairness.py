@@ -52,6 +52,19 @@ class Order(SynchronousTestCase):
             self.fair.add(many(200, 1000 * (rank + 1), priority=priority), NOW)
         self.assertEqual(self.bytes_of(130, "priority"), {INTERACTIVE: 80, NORMAL: 40, BULK: 10})
 
+    def test_what_could_not_run_costs_nobody_their_share(self) -> None:
+        """Whoever's resource of a terabyte has no room is as next as before; ageing meanwhile changes nothing."""
+        self.fair.add([evolve(PLAIN, size=1 << 40), *many(10, 2)], NOW)
+        self.fair.add(many(20, 100, recipient="carol"), NOW)
+        huge = self.fair.take(open_to_all)
+        assert huge is not None
+        self.fair.refund(huge, NOW)
+        self.assertEqual(self.bytes_of(10, "recipient"), {"bob": 5, "carol": 5})
+        self.fair.age(NOW)
+        self.fair.refund(evolve(huge, recipient="dave"), NOW)
+        self.fair.refund(evolve(huge, origin=THERE), NOW)
+        self.assertEqual(self.bytes_of(10, "recipient"), {"bob": 5, "carol": 5})
+
     def test_interactive_comes_at_once(self) -> None:
         """However much others had and whatever they are owed, who waits at a screen is next."""
         self.fair.add(many(100), NOW)

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from rrsd.core.refusals import Unavailable
 from rrsd.core.values.jobs import State
 from rrsd.core.values.resources import Checkpoint
+from rrsd.roles.rra import leftovers
 from rrsd.roles.rra.feed import MOST_NEWS, News
 from rrsd.runtime.awaits import deferred_of
 from tests.roles.rra.agents import Desk
@@ -27,11 +28,25 @@ class Loops(SynchronousTestCase):
         self.addCleanup(self.desk.close)
 
     def test_start_and_stop(self) -> None:
-        """Seven loops; after the stop none is left, and no timer of theirs."""
+        """Nine loops; after the stop none is left, and no timer of theirs."""
         self.desk.start()
-        self.assertEqual(len(self.desk.nursery), 8)
+        self.assertEqual(len(self.desk.nursery), 9)
         self.desk.stop()
         self.assertEqual((len(self.desk.nursery), self.desk.clock.getDelayedCalls()), (0, []))
+
+    def test_the_sweep_keeps_the_file_of_a_pull_that_moves_meanwhile(self) -> None:
+        """A pull is woken while the sweep asks what is still wanted: its bytes are not taken for leftovers."""
+        self.desk.accept(*files(3), state=State.NO_SPACE, attempts=1, due=None, condition="space")
+        self.patch(leftovers, "AT_ONCE", 1)
+        begun = self.desk.store.queue.begun
+
+        async def slow(after: int, most: int) -> object:
+            self.desk.rewrite(after % 3 + 1, state=State.READY, due=self.desk.timers.now())
+            return await begun(after, most)
+
+        self.desk.queue.whole = _Moving(self.desk.store.queue, slow)
+        live = self.desk.result(leftovers.partials(self.desk.queue))
+        self.assertEqual(len(live), 3)
 
     def test_a_loop_that_ends_unexpectedly_begins_again(self) -> None:
         """A defect is in the log once, and the queue goes on a little later."""
@@ -209,3 +224,13 @@ class Following(SynchronousTestCase):
         self.assertIsNone(self.desk.transfers.take_wish(99))
         self.transfer.interrupted = True
         self.assertRaises(Unavailable, self.transfer.require_wanted)
+
+
+class _Moving:
+    """A queue in which something happens whenever somebody asks what was begun."""
+
+    def __init__(self, queue: object, begun: object) -> None:
+        self.queue, self.begun = queue, begun
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.queue, name)

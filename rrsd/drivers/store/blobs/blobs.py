@@ -17,6 +17,7 @@ from rrsd.drivers.store.blobs.reading import blocks, read_span
 from rrsd.drivers.store.blobs.resume import Opened, open_partial
 from rrsd.drivers.store.blobs.shield import shielded
 from rrsd.drivers.store.blobs.small import Small, Writer
+from rrsd.drivers.store.blobs.space import Key
 from rrsd.drivers.store.sql.engine import Connection, Engine
 from rrsd.drivers.store.sql.references import chunks_of, remove_unreferenced
 
@@ -70,18 +71,20 @@ class Blobs:
         self, lease: Lease, size: int, committed: Callable[[Checkpoint], Awaitable[None]]
     ) -> tuple[Stream | Small, Checkpoint | None]:
         """The lease's own transfer, and the checkpoint from which it goes on; refuses with NoSpace."""
+        key = (lease.job.job, lease.job.epoch)
         if size <= self._small and not lease.fetch.checkpoints:
-            if not self._desk.space.likely(size):
-                await self._desk.workers.run(self._desk.space.check, size)
-            small = Small(self._writer, self._desk.vault.final(lease.fetch.digest))
-            return small, None
-        return await shielded(self._stream(lease.fetch, size, committed))
+            if not self._desk.space.try_hold(key, size):
+                await self._desk.workers.run(self._desk.space.hold, key, size)
+            return Small(self._writer, key, self._desk.vault.final(lease.fetch.digest)), None
+        return await shielded(self._stream(lease.fetch, key, size, committed))
 
-    async def _stream(self, fetch: Fetch, size: int, committed: Committed) -> tuple[Stream, Checkpoint | None]:
+    async def _stream(
+        self, fetch: Fetch, key: Key, size: int, committed: Committed
+    ) -> tuple[Stream, Checkpoint | None]:
         name = partial_name(fetch)
         self._open.add(name)
         try:
-            opened = await self._desk.workers.run(self._open_partial, fetch, size, frozenset(self._open))
+            opened = await self._desk.workers.run(self._open_partial, fetch, key, size, frozenset(self._open))
         except BaseException:
             self._open.discard(name)
             raise
@@ -91,7 +94,7 @@ class Blobs:
             self._desk.vault.partial(name),
             opened.descriptor,
             committed,
-            max(0, size - start),
+            key,
             opened.running,
             start,
             self._desk.vault.final(fetch.digest),
@@ -99,12 +102,12 @@ class Blobs:
         )
         return stream, opened.checkpoint
 
-    def _open_partial(self, fetch: Fetch, size: int, writing: frozenset[str]) -> Opened:
+    def _open_partial(self, fetch: Fetch, key: Key, size: int, writing: frozenset[str]) -> Opened:
         with refusing("partial file"):
             opened = open_partial(self._desk.vault, fetch, writing)
         start = opened.checkpoint.offset if opened.checkpoint else 0
         try:
-            self._desk.space.promise(max(0, size - start))
+            self._desk.space.hold(key, max(0, size - start))
         except NoSpace:
             with suppress(OSError):  # the sweep takes away what stays
                 self._desk.vault.files.close(opened.descriptor)

@@ -100,6 +100,10 @@ class Files(Protocol):
         """Bytes that may still be written to the disk of the folder."""
         ...
 
+    def total(self, path: str) -> int:
+        """Bytes that the disk of the folder could hold if it were empty."""
+        ...
+
 
 class DiskFiles:
     """The files of the operating system."""
@@ -199,6 +203,11 @@ class DiskFiles:
         """As `Files.free`."""
         disk = os.statvfs(path)
         return disk.f_bavail * disk.f_frsize
+
+    def total(self, path: str) -> int:
+        """As `Files.total`."""
+        disk = os.statvfs(path)
+        return disk.f_blocks * disk.f_frsize
 
 
 @contextmanager

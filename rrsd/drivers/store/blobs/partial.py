@@ -16,7 +16,7 @@ from rrsd.core.values.resources import CHUNK, Blob, Checkpoint
 from rrsd.drivers.store.blobs.files import refusing
 from rrsd.drivers.store.blobs.lanes import Lane
 from rrsd.drivers.store.blobs.shield import shielded
-from rrsd.drivers.store.blobs.space import Space
+from rrsd.drivers.store.blobs.space import Key, Space
 from rrsd.drivers.store.blobs.vault import Vault
 from rrsd.runtime.workers import Workers
 
@@ -49,7 +49,7 @@ class Stream:
     _path: str
     _descriptor: int
     _committed: Committed
-    _reserved: int
+    _key: Key
     _running: "hashlib._Hash"
     offset: int
     _final: str
@@ -130,9 +130,7 @@ class Stream:
     def _put(self, blocks: list[bytes]) -> None:
         with refusing("write of a transfer"):
             self._desk.vault.files.write(self._descriptor, blocks, self._writing.done)
-        size = sum(map(len, blocks))
-        self._desk.space.release(min(size, self._reserved))
-        self._reserved -= min(size, self._reserved)
+        self._desk.space.spend(self._key, sum(map(len, blocks)))
 
     def _sync(self) -> None:
         with refusing("sync of a transfer"):
@@ -278,4 +276,4 @@ class Stream:
             with refusing("end of a transfer"):
                 self._desk.vault.files.close(self._descriptor)
         finally:
-            self._desk.space.release(self._reserved)
+            self._desk.space.let_go([self._key])

@@ -12,7 +12,7 @@ from rrsd.core.values.digests import Digest
 from rrsd.core.values.resources import CHUNK, Blob
 from rrsd.drivers.store.blobs.files import refusing
 from rrsd.drivers.store.blobs.nameless import NO_NAMELESS
-from rrsd.drivers.store.blobs.space import Space
+from rrsd.drivers.store.blobs.space import Key, Space
 from rrsd.drivers.store.blobs.vault import Vault
 from rrsd.runtime.workers import Workers
 
@@ -26,8 +26,8 @@ class Writer:
     space: Space
     _numbers: "count[int]" = field(factory=count, init=False)
 
-    def store(self, blocks: Sequence[bytes], digest: Digest | None, size: int) -> Blob:
-        """The durable blob of the blocks.
+    def store(self, blocks: Sequence[bytes], digest: Digest | None, size: int, held: int = 0) -> Blob:
+        """The durable blob of the blocks; `held` bytes are set apart for them.
 
         Raises:
             Damaged: they are not `size` bytes with that digest; nothing was written.
@@ -39,7 +39,7 @@ class Writer:
         found = Digest(running.digest())
         if sum(map(len, blocks)) != size or (digest is not None and found != digest):
             raise Damaged(f"not the {size} bytes of {digest}")
-        self.space.check(size)
+        self.space.check(size - held)
         with refusing("blob"):
             self._write(blocks, found, size)
         return Blob(found, size, (found,) if size <= CHUNK else ())
@@ -69,6 +69,7 @@ class Small:
     """A transfer of a known small size. Nothing of it is durable before `finish`: the next lease starts again."""
 
     _writer: Writer
+    _key: Key
     _final: str
     offset: int = field(default=0, init=False)
     written: int = field(default=0, init=False)
@@ -94,7 +95,8 @@ class Small:
             raise Conflict("the transfer is over")
         self._open = False
         blocks, self._blocks = self._blocks, []
-        blob = await self._writer.workers.run(self._writer.store, blocks, digest, size)
+        blob = await self._writer.workers.run(self._writer.store, blocks, digest, size, size)
+        self._writer.space.spend(self._key, size)
         self.written = size
         return blob
 
@@ -102,6 +104,7 @@ class Small:
         """Forget the bytes: fetching so few again costs less than keeping them."""
         self._open = False
         self._blocks = []
+        self._writer.space.let_go([self._key])
 
     async def discard(self) -> None:
         """Forget the bytes."""

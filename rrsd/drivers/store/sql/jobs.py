@@ -34,6 +34,10 @@ _LIST = f"SELECT {JOB} FROM jobs WHERE job > ? ORDER BY job LIMIT ?"
 _LIST_STATE = f"SELECT {JOB} FROM jobs WHERE state = ? AND job > ? ORDER BY job LIMIT ?"
 _LIST_ORIGIN = f"SELECT {JOB} FROM jobs WHERE origin = ? AND job > ? ORDER BY job LIMIT ?"
 _LIST_BOTH = f"SELECT {JOB} FROM jobs WHERE origin = ? AND state = ? AND job > ? ORDER BY job LIMIT ?"
+_BEGUN = f"""
+SELECT {JOB} FROM jobs WHERE job > ? AND attempts > 0
+    AND +state IN ('new', 'ready', 'leased', 'deferred', 'needs_auth', 'no_space', 'held') ORDER BY job LIMIT ?
+"""
 _CHANGE = """
 UPDATE jobs SET state = ?, priority = ?, due = ?, condition = ?, retries = ?, attempts = ?, restarts = ?,
     blame = ?, evidence = ?, stored = ?, held = ?
@@ -113,6 +117,11 @@ def listed(connection: Connection, state: State | None, origin: Origin | None, a
     elif state is not None:
         statement, chosen = _LIST_STATE, (state.value,)
     return list(_readable(connection.execute(statement, (*chosen, after, most))))
+
+
+def begun(connection: Connection, after: int, most: int) -> list[Job]:
+    """Those that were leased and may still be, by number; rows that cannot be read are left out."""
+    return list(_readable(connection.execute(_BEGUN, (after, most))))
 
 
 def _readable(rows: Iterable[Row]) -> Iterable[Job]:

@@ -1,7 +1,7 @@
 """Which jobs run next. Every statement here is a walk along an index, whatever the length of the queue."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from attrs import evolve
 
@@ -112,8 +112,11 @@ def _pick_beyond(
         connection.executemany(_ADD_BUSY, [(digest,) for _, digest in rows])
 
 
-def lease(connection: Connection, picked: Iterable[int], now: Instant) -> tuple[list[Lease], list[int]]:
-    """The picked jobs, LEASED; a row that cannot be read is set aside, named, and keeps nobody else waiting."""
+def lease(
+    connection: Connection, picked: Iterable[int], now: Instant, keeps_out: Callable[[Job], bool] = lambda job: False
+) -> tuple[list[Lease], list[int]]:
+    """The picked jobs, LEASED, but for those that are kept out; a row that cannot be read is set aside, named, and
+    keeps nobody else waiting."""
     leases, damaged = [], []
     history: list[Row] = []
     at = now.timestamp()
@@ -125,6 +128,8 @@ def lease(connection: Connection, picked: Iterable[int], now: Instant) -> tuple[
             connection.execute(_LOOK, (at, number))
             damaged.append(number)
             history.append((number, at, "ready", "quarantined", "damaged", damage.detail))
+            continue
+        if keeps_out(job):
             continue
         if job.state is not State.READY:
             history.append((number, at, job.state.value, "ready", "due", ""))

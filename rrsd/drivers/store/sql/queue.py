@@ -1,6 +1,6 @@
 """The durable pull queue (scheduler semantics 5.1, 5.2)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from attrs import evolve, frozen
@@ -17,19 +17,25 @@ from rrsd.core.values.jobs import (
     Counts,
     Fetch,
     HistoryRow,
+    Holding,
     Job,
     Lease,
     Looked,
     PendingReceipt,
+    Shortage,
     State,
+    Taken,
 )
 from rrsd.core.values.messages import Message
 from rrsd.core.values.peers import Origin
 from rrsd.core.values.resources import Checkpoint
-from rrsd.drivers.store.sql import contacts, healths, mailbox, outbox, picking, transfers, turns
+from rrsd.drivers.store.blobs.space import Key, Space
+from rrsd.drivers.store.sql import contacts, healths, mailbox, outbox, picking, room, transfers, turns
 from rrsd.drivers.store.sql import jobs as rows
 from rrsd.drivers.store.sql.engine import Connection, Engine
+from rrsd.drivers.store.sql.room import Room
 
+_COUNT_AT_ONCE = 50  # users per look
 _WAKE_AT_ONCE = 2000  # jobs per transaction, so that nobody waits long behind a wake-up
 
 
@@ -41,6 +47,8 @@ class Queue:
 
     _engine: Engine
     _is_stored: Callable[[Digest], bool]
+    _space: Space
+    _room: Room
 
     async def accept(self, message: Message, jobs: Sequence[Job]) -> Message | None:
         """Store the message and its jobs, or None when this recipient has this message."""
@@ -83,13 +91,38 @@ class Queue:
         """Up to `most` due jobs of the origin, LEASED from now on."""
         return await self._lease(lambda connection: picking.pick(connection, origin, most, now, busy), now)
 
-    async def probe(self, origin: Origin, now: Instant, busy: frozenset[Digest]) -> Sequence[Lease]:
-        """The smallest of the next due jobs of the origin, LEASED from now on."""
-        return await self._lease(lambda connection: picking.probe(connection, origin, now, busy), now)
+    async def probe(self, origin: Origin, now: Instant, busy: frozenset[Digest]) -> Sequence[int]:
+        """The number of the smallest of the next due jobs of the origin; none when none is due."""
+        return await self._engine.write(lambda connection: picking.probe(connection, origin, now, busy))
 
-    async def take(self, jobs: Sequence[int], now: Instant) -> Sequence[Lease]:
-        """Those of the jobs that still wait and are due, LEASED from now on."""
-        return await self._lease(lambda connection: picking.chosen(connection, jobs, now), now)
+    async def take(self, jobs: Sequence[int], now: Instant, quota: int) -> Taken:
+        """Those of the jobs that still wait and are due, LEASED from now on while there is room for them."""
+        taken: list[Key] = []
+
+        def take(connection: Connection) -> tuple[list[Lease], list[int], list[Shortage]]:
+            taking, short, here = self._room.taking(connection, quota), list[Shortage](), set[int]()
+            taken.clear()
+
+            def keeps_out(job: Job) -> bool:
+                if self._is_stored(job.digest):
+                    here.add(job.job)
+                lack = taking.short(job, job.job in here)
+                taken[:] = taking.keys
+                if lack is not None:
+                    short.append(lack)
+                return lack is not None
+
+            chosen = picking.chosen(connection, jobs, now)
+            leases, damaged = picking.lease(connection, chosen, now, keeps_out)
+            return [evolve(each, here=each.job.job in here) for each in leases], damaged, short
+
+        try:
+            leases, damaged, short = await self._engine.write(take)
+        except BaseException:
+            self._space.let_go(taken)
+            raise
+        self._tell_damage(damaged)
+        return Taken(tuple(leases), tuple(short))
 
     async def _lease(self, pick: Callable[[Connection], list[int]], now: Instant) -> Sequence[Lease]:
         def take(connection: Connection) -> tuple[list[Lease], list[int]]:
@@ -97,12 +130,15 @@ class Queue:
             return [evolve(each, here=self._is_stored(each.job.digest)) for each in leases], damaged
 
         leases, damaged = await self._engine.write(take)
+        self._tell_damage(damaged)
+        return leases
+
+    def _tell_damage(self, damaged: Sequence[int]) -> None:
         for number in damaged:
             self._log.error(
                 "store: the row of pull {number} is damaged and was set aside; ask the sender to send it again",
                 number=number,
             )
-        return leases
 
     async def next_due(self, now: Instant) -> Instant | None:
         """When the next destination's time comes after `now`."""
@@ -111,6 +147,7 @@ class Queue:
     async def change(self, changes: Sequence[Change]) -> None:
         """Write all of them or none; refuses with Conflict."""
         await self._engine.write(lambda connection: rows.change(connection, changes))
+        self._space.let_go((each.job.job, each.job.epoch) for each in changes if each.before is State.LEASED)
 
     async def checkpoint(self, lease: Lease, validator: str, checkpoint: Checkpoint) -> None:
         """Add a durable checkpoint; refuses with Conflict when the epoch has moved on."""
@@ -134,6 +171,10 @@ class Queue:
         """Jobs by number, those after `after`."""
         return await self._engine.read(lambda connection: rows.listed(connection, state, origin, after, most))
 
+    async def begun(self, after: int, most: int) -> Sequence[Job]:
+        """Jobs that were leased and may still be, by number, those after `after`."""
+        return await self._engine.read(lambda connection: rows.begun(connection, after, most))
+
     async def fetch(self, origin: Origin, digest: Digest) -> Fetch:
         """The shared transfer."""
         return await self._engine.read(lambda connection: transfers.find(connection, origin, digest))
@@ -144,7 +185,9 @@ class Queue:
 
     async def counts(self) -> Counts:
         """The queue in numbers."""
-        return await self._engine.read(rows.counts)
+        counts = await self._engine.read(rows.counts)
+        held = await self._engine.read(room.total)
+        return evolve(counts, held=held, reserved=self._space.promised, free=max(0, self._space.free))
 
     async def stuck(self) -> Sequence[int]:
         """Jobs that wait for nothing."""
@@ -174,6 +217,31 @@ class Queue:
             return rows.wake(connection, jobs, now)
 
         return await self._engine.write(wake)
+
+    async def make_room(self, now: Instant, quota: int) -> int:
+        """Wake those that wait for room that there is now; how many."""
+        if not await self._engine.read(self._room.is_wanted):
+            return 0
+        return await self._engine.write(lambda connection: self._room.make(connection, quota, now))
+
+    async def holdings(self) -> Mapping[str, Holding]:
+        """What everybody holds, by the key of the address."""
+        return await self._engine.read(room.holdings)
+
+    async def set_quota(self, address: Address, quota: int | None) -> None:
+        """The user's own quota, 0 for none, None for the domain's."""
+        await self._engine.write(lambda connection: room.set_quota(connection, address, quota))
+
+    async def recount(self) -> Sequence[tuple[str, int, int]]:
+        """Count again what everybody holds, and correct it: who, what was noted, what it is."""
+        found, after = list[tuple[str, int, int]](), ""
+        while True:
+            wrong, after = await self._engine.read(partial(room.miscounted, after=after, most=_COUNT_AT_ONCE))
+            for recipient, _, _ in wrong:
+                await self._engine.write(partial(room.correct, recipient=recipient))
+            found += wrong
+            if not after:
+                return found
 
     async def breakers(self, kind: str) -> Sequence[Breaker]:
         """The saved breakers of a kind."""

@@ -1,0 +1,115 @@
+"""What the Resource Retrieval Agent needs from outside to take and keep bytes."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Protocol
+
+from rrsd.core.values.calls import Answer, Call
+from rrsd.core.values.digests import Digest
+from rrsd.core.values.jobs import Lease
+from rrsd.core.values.resources import Blob, Checkpoint
+
+
+class Partial(Protocol):
+    """The growing file of one lease. Written in order; hashing and disk work happen off the reactor."""
+
+    @property
+    def offset(self) -> int:
+        """How many bytes were given to `write` since byte 0, the resumed ones included."""
+        ...
+
+    @property
+    def written(self) -> int:
+        """How many bytes are in the file, readable by `follow`."""
+        ...
+
+    def write(self, data: bytes) -> Awaitable[None] | None:
+        """Take the next bytes. None: go on; an awaitable: pause until it fires. It refuses with NoSpace."""
+        ...
+
+    async def finish(self, digest: Digest, size: int) -> Blob:
+        """Drain, compare, fsync, give the final name without replacing, fsync the folder. Refuses with Damaged when
+        length or digest differ (nothing gets a name then), NoSpace when the disk fails."""
+        ...
+
+    async def close(self) -> None:
+        """Drain and keep what is there for the next lease."""
+        ...
+
+    async def discard(self) -> None:
+        """Remove the file of this lease."""
+        ...
+
+
+class Blobs(Protocol):
+    """Bytes under their digests, and those on their way."""
+
+    async def find(self, digest: Digest) -> Blob:
+        """The blob; refuses with Unknown."""
+        ...
+
+    async def put(self, data: bytes) -> Blob:
+        """Store small bytes; durable when this returns. Refuses with NoSpace."""
+        ...
+
+    def read(self, digest: Digest, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes [start, end) in blocks, read ahead off the reactor."""
+        ...
+
+    async def partial(
+        self, lease: Lease, size: int, committed: Callable[[Checkpoint], Awaitable[None]]
+    ) -> tuple[Partial, Checkpoint | None]:
+        """Open the lease's own file with `size` bytes reserved, resuming from the earlier epoch's one: cut back to
+        the newest checkpoint
+        whose prefix digest still holds (second value; None when nothing held). Every 8 MiB or 2 s of writing the
+        file is synced and
+        then `committed` awaited. Refuses with NoSpace."""
+        ...
+
+    def follow(self, partial: Partial, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes [start, end) of a partial that are written already."""
+        ...
+
+    async def sweep(self, live: frozenset[str]) -> int:
+        """Remove partial files that no fetch refers to; names as `partial_name` gives them; how many."""
+        ...
+
+
+class Sink(Protocol):
+    """Where a body goes."""
+
+    def write(self, data: bytes) -> Awaitable[None] | None:
+        """Take the next bytes; an awaitable means: pause until it fires."""
+        ...
+
+
+class Reply(Protocol):
+    """A response whose body has not been read."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By lower-case name; repeated ones joined by ", "."""
+        ...
+
+    async def pour(self, sink: Sink, most: int) -> int:
+        """Send the body into `sink`; how many bytes. Refuses with Unavailable when it stalls (60 s idle), breaks or is
+        shorter than announced, TooLarge (connection aborted) past `most`; what the sink refuses passes through."""
+        ...
+
+    async def abort(self) -> None:
+        """Give the rest up and close the connection."""
+        ...
+
+
+class Remote(Protocol):
+    """The way out, with the agent's client certificate."""
+
+    async def ask(self, call: Call) -> Answer:
+        """The whole small answer; refuses with Unavailable, Forbidden (guard), TooLarge beyond 64 KiB."""
+        ...
+
+    async def fetch(self, call: Call) -> Reply:
+        """The answer's head; refuses with Unavailable or Forbidden (guard)."""
+        ...
