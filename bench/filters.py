@@ -39,6 +39,7 @@ from rrsd.roles.mail.flow.ledger import Ledger
 from rrsd.roles.mail.flow.lost import Lost
 from rrsd.roles.mail.flow.mailboxes import ToMailboxes, Turns
 from rrsd.roles.mail.flow.outbound import Outbound
+from rrsd.roles.mail.flow.partly import Partly
 from rrsd.roles.mail.settings import Settings as Mail
 from rrsd.runtime.loops import Nursery
 from rrsd.runtime.timers import Timers
@@ -97,7 +98,13 @@ def _outbound(relay: Relay, store: Store, timers: Timers) -> Outbound:
     """For messages of strangers it needs the relay and the ledger, which is on the disk."""
     none, domain, audit = cast(Any, None), parse_domain("foo.test"), Nowhere()
     ledger = Ledger(
-        next=relay, passages=store.passages, doubts=none, timers=timers, audit=audit, patience=Mail().doubt_wait
+        next=relay,
+        passages=store.passages,
+        doubts=none,
+        timers=timers,
+        audit=audit,
+        patience=Mail().doubt_wait,
+        partly=Partly(timers),
     )
     dispatch = Dispatch(
         ledger=ledger, writer=none, grants=none, passages=store.passages, links=none,

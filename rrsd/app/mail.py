@@ -16,7 +16,7 @@ from rrsd.app.resources import Retrieving
 from rrsd.core.refusals import Malformed, Unavailable
 from rrsd.core.values.calls import Event
 from rrsd.core.wire.milter import MilterSession
-from rrsd.core.wire.smtp_server import Offer
+from rrsd.core.wire.smtp_server import Offer, Refuses, refuses_nobody
 from rrsd.drivers.smtp.listening import Bounded, Fault
 from rrsd.drivers.smtp.milter import milter_factory
 from rrsd.drivers.smtp.oracle import Oracle, Unasked
@@ -27,6 +27,7 @@ from rrsd.roles.mail.flow.dispatch import Dispatch
 from rrsd.roles.mail.flow.ledger import Ledger
 from rrsd.roles.mail.flow.notices import Notices
 from rrsd.roles.mail.flow.outbound import Outbound
+from rrsd.roles.mail.flow.partly import Partly
 from rrsd.roles.mail.flow.prequeue import Prequeue, Ways
 from rrsd.roles.mail.flow.reinjection import Reinjection
 from rrsd.roles.mail.flow.screen import Screen
@@ -104,7 +105,8 @@ def build_mail(
     loops: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
     if mail.outbound is not None:
         outbound = _outbound(means, people, links)
-        doors.append((mail.outbound, _listener(means, outbound, work, is_lmtp=False)))
+        refuses = outbound.dispatch.ledger.partly.refuses
+        doors.append((mail.outbound, _listener(means, outbound, work, is_lmtp=False, refuses=refuses)))
         if mail.prequeue is not None:
             doors.append((mail.prequeue, _listener(means, _prequeue(means, outbound), work, is_lmtp=False)))
     if mail.inbound is not None:
@@ -156,7 +158,7 @@ def _ledger(means: Means) -> Ledger:
     store.passages.life = mail.remembered
     return Ledger(
         next=relay_to(means, mail.outbound_next, is_lmtp=False), passages=store.passages, doubts=_doubts(means),
-        timers=timers, audit=means.audit, patience=mail.doubt_wait,
+        timers=timers, audit=means.audit, patience=mail.doubt_wait, partly=Partly(timers),
     )  # fmt: skip
 
 
@@ -189,12 +191,14 @@ def relay_to(means: Means, description: str, *, is_lmtp: bool) -> Relay:
     return Relay(endpoint, name, means.effects.timers, means.settings.smtp, is_lmtp)
 
 
-def _listener(means: Means, receiver: Receiver, work: Nursery, *, is_lmtp: bool) -> Bounded[Any]:
+def _listener(
+    means: Means, receiver: Receiver, work: Nursery, *, is_lmtp: bool, refuses: Refuses = refuses_nobody
+) -> Bounded[Any]:
     mail = means.settings.mail
     # Dovecot's LMTP has no DSN, and what it cannot report must not be promised; the way out hands DSN on.
     offer = Offer(
         str(means.settings.domain.name), is_lmtp=is_lmtp, has_dsn=not is_lmtp, has_xforward=True,
-        most_size=mail.most_message, most_recipients=mail.most_recipients,
+        most_size=mail.most_message, most_recipients=mail.most_recipients, refuses=refuses,
     )  # fmt: skip
     fault = _fault(means, "lmtp" if is_lmtp else "smtp")
     return smtp_factory(offer, receiver, means.settings.smtp, means.effects.reactor, work.spawn, fault)

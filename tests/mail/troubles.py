@@ -3,6 +3,7 @@ outside."""
 
 import contextlib
 import functools
+import re
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -203,7 +204,7 @@ class MailServersInTrouble(TroubleCase):
     def test_spool_is_full(self) -> None:
         """The sender's mail server has no room for what the filter hands back: 452, and the message stays."""
         head, files = self.film()
-        with self._without_room():
+        with self._reinjection("queue_minfree", "900000000000000"):
             self.post(head, files)
             self.until("it was told 452", lambda: "452" in str(self.foo.queue()))
             self.assertEqual(self.inbox(BOB), [])
@@ -211,10 +212,11 @@ class MailServersInTrouble(TroubleCase):
         self.arrived(head, files, "the spool of the sender's mail server is full when the filter hands back")
 
     @contextlib.contextmanager
-    def _without_room(self) -> Iterator[None]:
-        name = f"127.0.0.1:{self.foo.ports['reinject']}/inet/queue_minfree"
+    def _reinjection(self, parameter: str, value: str) -> Iterator[None]:
+        """The sender's Postfix takes messages back with this parameter."""
+        name = f"127.0.0.1:{self.foo.ports['reinject']}/inet/{parameter}"
         reload = functools.partial(run, "postfix", "-c", str(self.foo.etc), "reload")
-        self.foo.postconf("-P", f"{name}=900000000000000")
+        self.foo.postconf("-P", f"{name}={value}")
         reload()
         self.pause(1.0)
         try:
@@ -222,6 +224,23 @@ class MailServersInTrouble(TroubleCase):
         finally:
             self.foo.postconf("-PX", name)
             reload()
+
+    def test_one_recipient_is_refused(self) -> None:
+        """When the filter hands back: the others have it, once, and the sender is told of this one alone."""
+        access = self.foo.folder / "access"
+        access.write_text(f"{CAROL} REJECT not her\n")
+        head, files = self.film()
+        with self._reinjection("smtpd_recipient_restrictions", f"check_recipient_access,texthash:{access},permit"):
+            self.post(head, files, BOB, CAROL)
+            self.settle()
+        size = self.require_whole(BOB, head, files)
+        self.assertEqual(self.inbox(CAROL), [])
+        with Mailbox(self.foo, "alice") as box:
+            (report,) = [box.message(uid) for uid in box.find("Undelivered")[self.reports :]]
+        failed = re.findall(rb"Final-Recipient: rfc822; ?(\S+)", report)
+        self.assertEqual(failed, [CAROL.encode()])
+        self.assertIn(b"not her", report)
+        self.note("one recipient refused when the filter hands back: the other has it, one report", 1, 1, size)
 
     def test_twice(self) -> None:
         """The same message handed in twice: two mails, both whole, and its bytes are pulled once."""

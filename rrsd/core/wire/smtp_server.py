@@ -13,6 +13,14 @@ from rrsd.core.values.envelopes import Body, Envelope, ForwardPath, Reply, Rever
 from rrsd.core.wire import smtp
 from rrsd.core.wire.smtp_data import CRLF, Unstuffing, require_lines
 
+Refuses: TypeAlias = Callable[[Mapping[str, str], ReversePath, ForwardPath], Reply | None]
+"""What a recipient is refused with, by what XFORWARD said, the sender and the recipient; None who is taken."""
+
+
+def refuses_nobody(forwarded: Mapping[str, str], sender: ReversePath, recipient: ForwardPath) -> Reply | None:
+    """Whoever is to get the message is known with the message."""
+    return None
+
 
 @frozen
 class Offer:
@@ -25,6 +33,7 @@ class Offer:
     most_size: int = 2**40
     most_recipients: int = 1000
     most_errors: int = 20
+    refuses: Refuses = refuses_nobody
 
 
 @frozen
@@ -223,6 +232,9 @@ class ServerSession:
         recipient = smtp.parse_rcpt(argument, is_utf8=self._sender.is_utf8)
         if not self.offer.has_dsn and (recipient.notify or recipient.original):
             raise Unsupported("parameter that is not offered")
+        refusal = self.offer.refuses(self._forwarded, self._sender, recipient)
+        if refusal is not None:
+            return self._say(refusal)
         self._recipients.append(recipient)
         return self._say(Reply(250, "2.1.5", ("ok",)))
 

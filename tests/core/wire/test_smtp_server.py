@@ -1,5 +1,6 @@
 """Conversations with an SMTP or LMTP server that has no sockets."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import given
@@ -47,6 +48,22 @@ class Transactions(SynchronousTestCase):
         self.assertEqual(codes(made), [250, 250, 250, 354])
         self.assertEqual(made.answer([GOOD]), [])
         self.assertEqual(bytes(made.out), b"250 2.0.0 kept\r\n")
+
+    def test_refused_recipient(self) -> None:
+        """Whoever listens may refuse one by what was said before; the others get the message."""
+        asked: list[tuple[str, str, str]] = []
+
+        def refuses(forwarded: Mapping[str, str], sender: ReversePath, recipient: ForwardPath) -> Reply | None:
+            asked.append((forwarded.get("IDENT", ""), sender.path, recipient.path))
+            return Reply(550, "5.7.1", ("no",)) if recipient.path == "bob@bar.test" else None
+
+        made = session(refuses=refuses, has_xforward=True)
+        begin = BEGIN.replace(b"MAIL", b"XFORWARD IDENT=4A\r\nMAIL") + b"RCPT TO:<carol@bar.test>\r\n"
+        events = made.receive(begin + b"DATA\r\nx\r\n.\r\n")
+        assert isinstance(events[0], Began)
+        self.assertEqual([each.path for each in events[0].envelope.recipients], ["carol@bar.test"])
+        self.assertEqual(codes(made), [250, 250, 250, 550, 250, 354])
+        self.assertEqual(asked, [("4A", "alice@foo.test", each) for each in ("bob@bar.test", "carol@bar.test")])
 
     def test_nothing_is_read_while_a_message_waits(self) -> None:
         """The next transaction begins when the last one has its reply."""

@@ -14,6 +14,7 @@ from rrsd.core.values.resources import Grant
 from rrsd.drivers.store.memory import MemoryStore
 from rrsd.roles.mail.flow.ledger import Ledger as Passing
 from rrsd.roles.mail.flow.notices import Notices
+from rrsd.roles.mail.flow.partly import Partly
 from rrsd.roles.mail.service import Delivery
 from rrsd.runtime.bell import Bell
 from rrsd.runtime.loops import Nursery
@@ -87,7 +88,7 @@ class NoticesCase(FlowCase):
         self.known = Known()
         passing = Passing(
             next=self.server, passages=self.store.passages, doubts=self.known, timers=timers, audit=self.journal,
-            patience=timedelta(minutes=15),
+            patience=timedelta(minutes=15), partly=Partly(timers),
         )  # fmt: skip
         self.notices = Notices(
             ours=parse_domain("foo.test"), outbox=self.store.outbox, grants=self.ledger, subjects=Users(),

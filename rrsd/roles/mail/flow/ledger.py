@@ -16,6 +16,7 @@ from rrsd.core.values.digests import Digest
 from rrsd.core.values.envelopes import Envelope, Fate, ForwardPath, Offer, Reply
 from rrsd.core.values.instants import Instant
 from rrsd.roles.mail.flow.lines import line_of, not_taken
+from rrsd.roles.mail.flow.partly import Partly
 from rrsd.roles.mail.offering import delivery_name
 from rrsd.roles.mail.ports import Audit, Doubts, Passages, Relay, Timers
 from rrsd.roles.mail.replies import joined, reply_of
@@ -48,6 +49,7 @@ class Ledger:
     timers: Timers
     audit: Audit
     patience: timedelta
+    partly: Partly
     _busy: set[tuple[Digest, str]] = field(factory=set, init=False)
     _began: Instant = field(init=False)
 
@@ -112,6 +114,7 @@ class Ledger:
         with Unavailable when that cannot be written.
         """
         replies = await self.attempt(key, envelope, content, is_last=is_last)
+        self.partly.note(envelope, replies)
         if not all(reply.is_good for reply in replies):
             self.audit.record(not_taken(line, joined(replies)))
         return replies

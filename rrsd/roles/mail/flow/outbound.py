@@ -62,8 +62,10 @@ class Outbound:
             header = read_header(section, self.ours) if section else None
             blocks = joined_blocks([begin], message)
             if header is not None:
-                return (await self._take(envelope, header, blocks),)
-            return (await self._pass(envelope, passing_key(envelope, begin), blocks),)
+                reply = await self._take(envelope, header, blocks)
+            else:
+                reply = await self._pass(envelope, passing_key(envelope, begin), blocks)
+            return (self.dispatch.ledger.partly.reply(envelope, reply),)
         except Refusal as refusal:
             return (turn_away(self.audit, line_of("refused", envelope, envelope.recipients, header), refusal),)
 
