@@ -21,7 +21,7 @@ from rrsd.core.values.policies import Action, Attribute, Entity, Question
 from rrsd.core.values.resources import Grant
 from rrsd.drivers.policy.engine import Engine, Explanation
 from rrsd.drivers.policy.settings import Settings
-from rrsd.roles.rs.flow.permission import MOST_ASKED, Asked, question, sort_grants
+from rrsd.roles.rs.flow.permission import MOST_ASKED, Asked, question, renewing, sort_grants
 from rrsd.roles.sts import permission as sts
 from rrsd.roles.sts.clients import Client
 
@@ -45,6 +45,14 @@ class Clients(Protocol):
     async def find(self, name: str) -> Client | None:
         """The client, None when there is none."""
         ...
+
+
+AT_THE_RS = (Action.RETRIEVE, Action.QUERY, Action.ACKNOWLEDGE, Action.RENEW)
+
+
+def _about(action: Action, asked: Asked, grant: Grant) -> Question:
+    more = renewing(grant, grant.not_after) if action is Action.RENEW else {}
+    return question(action, asked, grant, more)
 
 
 class Clock(Protocol):
@@ -75,10 +83,10 @@ class PolicyDesk:
     async def _retrieval(self, given: Mapping[str, object]) -> Mapping[str, object]:
         _only(given, _RETRIEVAL)
         subject, digest = parse_address(_text(given, "user")), parse_digest(_digest(_text(given, "resource")))
-        action = _choice(given, "action", tuple(Action)[:3], Action.RETRIEVE)
+        action = _choice(given, "action", AT_THE_RS, Action.RETRIEVE)
         asked = self._asked(subject, given)
         live, ended = sort_grants(await self.store.grants.naming(digest, subject), None, asked.now)
-        seen = [self._look(question(action, asked, grant), grant, asked.now) for grant in (live or ended)[:MOST_ASKED]]
+        seen = [self._look(_about(action, asked, grant), grant, asked.now) for grant in (live or ended)[:MOST_ASKED]]
         answer = "410" if ended and not live else "200"
         return _report(seen, answer, "403", self._note(asked, bool(live or ended)), f"{action} {digest.ni}")
 

@@ -26,6 +26,7 @@ from rrsd.roles.rs.flow.admission import Gate, Record
 from rrsd.roles.rs.flow.links import Sharing
 from rrsd.roles.rs.flow.permission import Permission
 from rrsd.roles.rs.flow.proofs import Proofs
+from rrsd.roles.rs.flow.renewals import Renewals
 from rrsd.roles.rs.flow.senders import Senders
 from rrsd.roles.rs.flow.strangers import Strangers
 from rrsd.roles.rs.ports import Notices
@@ -43,6 +44,7 @@ class Serving:
 
     gate: Gate
     strangers: Strangers
+    renewals: Renewals
     senders: Senders
     sharing: Sharing
     collection: Collection
@@ -64,6 +66,15 @@ def build_serving(means: Means, people: People, notices: Notices | None, contact
     return Serving(
         Gate(rs, rates, audit),
         Strangers(proofs, store.grants, store.blobs, timers, record, permission),
+        Renewals(
+            settings=rs,
+            proofs=proofs,
+            grants=store.grants,
+            timers=timers,
+            record=record,
+            permission=permission,
+            rates=RateLimit(rs.renewals / 60, rs.renewals, effects.reactor),
+        ),
         senders,
         _sharing(means, record, notices),
         Collection(rs, store.blobs, store.uploads, timers, Nursery()),

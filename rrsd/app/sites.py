@@ -41,7 +41,10 @@ def public_site(
     """What the world sees."""
     resource_metadata = _resource_metadata(settings)
     mounts = [
-        Mount(StrangersPages(resource_metadata, serving.gate, serving.strangers).routes.resource(), STRANGERS_PATHS),
+        Mount(
+            StrangersPages(resource_metadata, serving.gate, serving.strangers, serving.renewals).routes.resource(),
+            STRANGERS_PATHS,
+        ),
         Mount(LinkPages(serving.gate, serving.sharing).routes.resource(), (PATH,)),
         Mount(
             SendersPages(resource_metadata, serving.gate, serving.senders).routes.resource(),
@@ -72,7 +75,7 @@ def _resource_metadata(settings: Settings) -> str:
     return f"{settings.rs.origin}/.well-known/oauth-protected-resource"
 
 
-STRANGERS_PATHS = ("/.well-known/ni/sha-256", "/rrs/chunks/sha-256", "/rrs/receipts")
+STRANGERS_PATHS = ("/.well-known/ni/sha-256", "/rrs/chunks/sha-256", "/rrs/receipts", "/rrs/renewals")
 
 
 def _mailbox(settings: Settings, effects: Effects, people: People, retrieving: Retrieving) -> MailboxPages:

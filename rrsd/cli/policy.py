@@ -13,7 +13,7 @@ from rrsd.drivers.policy.settings import Settings
 
 METHODS = ("dane", "webfinger", "dns-txt", "issuer")
 STRENGTHS = ("dnssec", "tls", "issuer", "weak")
-ACTIONS = ("retrieve", "query", "acknowledge")
+ACTIONS = ("retrieve", "query", "acknowledge", "renew")
 EVIDENCES = ("impersonation", "access token", "delegation")
 
 

@@ -9,7 +9,7 @@ _NEEDED = {
     "fetch": ("per_host",),
     "idp": ("attempts_per_address", "attempts_per_user", "password_passes", "password_threads"),
     "sts": ("longest_chain", "exchanges_per_second", "failures_per_address", "inactive_per_client"),
-    "rs": ("collect_most", "concurrent", "concurrent_all", "rate", "burst", "unproven"),
+    "rs": ("collect_most", "concurrent", "concurrent_all", "rate", "burst", "unproven", "renewals"),
     "api": ("concurrent", "concurrent_all", "rate", "burst", "unproven"),
     "rra": ("active", "active_per_destination"),
 }

@@ -32,6 +32,7 @@ anyone      GET     /rrs/code
 delegation  GET     /.well-known/ni/sha-256/<name>
 delegation  GET     /rrs/chunks/sha-256/<name>
 delegation  POST    /rrs/receipts
+delegation  POST    /rrs/renewals
 grant       POST    /authorize
 grant       POST    /introspect
 grant       POST    /revoke
@@ -96,6 +97,7 @@ status      GET     /ready
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 MEDIA_TYPES = {
     "/rrs/receipts": "application/jose",
+    "/rrs/renewals": JSON,
     "/api/uploads": JSON,
     "/api/outgoing": JSON,
     "/api/messages": "message/rfc822",

@@ -70,6 +70,11 @@ STRANGERS: dict[str, Any] = {
         "/rrs/receipts": {
             "post": _operation({}, requestBody={"required": True, "content": {"application/jose": {"schema": _TEXT}}}),
         },
+        "/rrs/renewals": {
+            "post": _operation(
+                {}, requestBody={"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+            ),
+        },
         "/token": {
             "post": _operation({}, requestBody=_form(_EXCHANGE)),
         },

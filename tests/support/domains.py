@@ -329,6 +329,17 @@ class Ledger:
     async def receipted_all(self, grants: Sequence[Grant], at: Instant) -> None:
         self.kept = [evolve(each, receipted=at) if each in grants else each for each in self.kept]
 
+    async def renew(self, ends: Sequence[tuple[Grant, Instant]]) -> Sequence[Grant]:
+        later = {(grant.message_id, grant.digest, grant.recipient): until for grant, until in ends}
+        named = [(each, later.get((each.message_id, each.digest, each.recipient))) for each in self.kept]
+        self.kept = [
+            evolve(each, not_after=until, promised=each.promised or each.not_after)
+            if until is not None and until > each.not_after
+            else each
+            for each, until in named
+        ]
+        return [each for each, until in zip(self.kept, (until for _, until in named), strict=True) if until]
+
     async def sent(self, sender: Address, most: int) -> Sequence[Grant]:
         return [grant for grant in reversed(self.kept) if grant.sender == sender][:most]
 

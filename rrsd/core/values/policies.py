@@ -17,6 +17,7 @@ class Action(StrEnum):
     RETRIEVE = "retrieve"
     QUERY = "query"
     ACKNOWLEDGE = "acknowledge"
+    RENEW = "renew"
     EXCHANGE = "exchange"
 
 

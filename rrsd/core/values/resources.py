@@ -24,7 +24,8 @@ class Grant:
     """One recipient may retrieve one resource of one message until `not_after`.
 
     `withdrawn` ends it early. `receipted` is when the recipient's domain proved that it keeps its own copy,
-    `downloaded` when the recipient first had all of it through a personal link.
+    `downloaded` when the recipient first had all of it through a personal link. `promised` is the end that the sender
+    gave, where renewals have moved it since.
     """
 
     message_id: str
@@ -38,6 +39,23 @@ class Grant:
     withdrawn: bool = False
     receipted: Instant | None = None
     downloaded: Instant | None = None
+    promised: Instant | None = None
+
+
+@frozen
+class Named:
+    """One resource of one message, as a recipient knows it."""
+
+    message_id: str
+    digest: Digest
+
+
+@frozen
+class Renewal:
+    """A recipient's agent asks for these resources to be kept until then."""
+
+    until: Instant
+    named: tuple[Named, ...]
 
 
 @frozen

@@ -108,6 +108,11 @@ class Grants(Protocol):
         """`receipted` for many, in one transaction."""
         ...
 
+    async def renew(self, ends: Sequence[tuple[Grant, Instant]]) -> Sequence[Grant]:
+        """Let each last until its end, all of them in one transaction; as they are then. Those that were withdrawn, or
+        whose bytes are not here any more, stay as they are and are left out. No end becomes earlier."""
+        ...
+
     async def sent(self, sender: Address, most: int) -> Sequence[Grant]:
         """The sender's grants, newest first."""
         ...

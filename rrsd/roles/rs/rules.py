@@ -74,6 +74,15 @@ def acknowledged(grants: Sequence[Grant], receipts: Sequence[Receipt]) -> tuple[
     return marked, accepted
 
 
+End = tuple[Grant, Instant]
+
+
+def renewed_until(grant: Grant, wanted: Instant, longest: timedelta) -> Instant:
+    """The end that a renewal gives the grant: what is wanted, `longest` after the end that the sender gave at most, and
+    never earlier than it is."""
+    return max(grant.not_after, min(wanted, (grant.promised or grant.not_after) + longest))
+
+
 def require_same(receipt: Receipt, delegation: VerifiedDelegation) -> None:
     """None when the receipt speaks for whom the delegation speaks.
 

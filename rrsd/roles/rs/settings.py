@@ -15,6 +15,10 @@ class Settings:
     origin: Origin = key("the https origin that other domains fetch from", example="https://rs.foo.test")
     lifetime: timedelta = key("how long a recipient may fetch, unless the sender says otherwise", timedelta(days=7))
     longest: timedelta = key("the longest that a sender may ask for", timedelta(days=90))
+    renewal_longest: timedelta = key(
+        "how much longer recipients' agents may be given when they ask; 0s is never", timedelta(days=14)
+    )
+    renewals: int = key("such requests of one client per minute", 60)
     most_upload: Size = key("the largest resource that a user may upload", Size(50 * 2**30))
     upload_lifetime: timedelta = key("an upload that is not finished by then is forgotten", timedelta(days=2))
     most_recipients: int = key("recipients of one message", 1000)

@@ -15,7 +15,7 @@ from rrsd.core.values.addresses import parse_address, parse_client_identifier, p
 from rrsd.core.values.digests import parse_digest, parse_hex_digest, parse_ni
 from rrsd.core.values.peers import parse_issuer, parse_origin, parse_url
 from rrsd.core.values.records import Text
-from rrsd.core.values.resources import CHUNK, Blob
+from rrsd.core.values.resources import CHUNK, Blob, Named, Renewal
 from rrsd.core.values.tokens import Kind
 from rrsd.core.wire import (
     base64url,
@@ -35,6 +35,7 @@ from rrsd.core.wire import (
     oauth,
     postfix,
     receipts,
+    renewals,
     smtp,
     strictjson,
     subjects,
@@ -55,6 +56,7 @@ from tests.core.wire.worst import DOCUMENT, MESSAGE, long_jsons, long_messages
 
 _DIGEST = signing.CERTIFICATE.x5t
 _BLOB = Blob(_DIGEST, CHUNK + 1, (_DIGEST, _DIGEST))
+_RENEWAL = Renewal(signing.NOW, (Named("1@foo.test", _DIGEST), Named("2@foo.test", _DIGEST)))
 _END = signing.NOW + timedelta(seconds=300)
 _ED = keys.describe(signing.ED_KEY.public_key())
 _KEYS = {
@@ -289,6 +291,16 @@ TABLE = (
             "message_id": "1@foo.test",
         },
         again=lambda found: receipts.receipt_claims(found, signing.ORIGIN, signing.NOW),
+    ),
+    _document(
+        renewals.parse_renewal,
+        renewals.render_renewal(_RENEWAL),
+        again=renewals.render_renewal,
+    ),
+    _document(
+        renewals.parse_renewed,
+        {"renewed": [{"message_id": "1@foo.test", "resource": _DIGEST.ni, "not_after": 1_800_000_000}]},
+        call=lambda given: renewals.parse_renewed(given, _RENEWAL.named),
     ),
     Parser(
         strictjson.parse_object,

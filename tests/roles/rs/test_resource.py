@@ -31,7 +31,7 @@ class Retrieval(StrangersCase):
         super().setUp()
         self.meter = Meter()
         gate = Gate(Settings(origin=FOO.origin), self.meter, Journal())
-        self.pages = StrangersPages(METADATA, gate, self.flow)
+        self.pages = StrangersPages(METADATA, gate, self.flow, self.renewals)
         self.agent = Caller(self.pages.routes, BAR.certificate)
         self.path = ni_path(self.digest)
 

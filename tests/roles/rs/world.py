@@ -17,6 +17,7 @@ from rrsd.core.values.tokens import KeySet, VerifiedAccess
 from rrsd.roles.rs.flow.admission import Record
 from rrsd.roles.rs.flow.permission import Permission
 from rrsd.roles.rs.flow.proofs import Proofs
+from rrsd.roles.rs.flow.renewals import Renewals
 from rrsd.roles.rs.flow.strangers import Caller, Reading, Strangers, Wanted
 from rrsd.roles.rs.settings import Settings
 from tests.support.domains import (
@@ -25,6 +26,7 @@ from tests.support.domains import (
     FlowCase,
     Journal,
     Ledger,
+    Meter,
     Party,
     clock_at,
     now,
@@ -88,6 +90,16 @@ class StrangersCase(FlowCase):
         permission = Permission(POLICIES, timers)
         proofs = Proofs(settings, self.world, timers)
         self.flow = Strangers(proofs, self.ledger, self.blobs, timers, record, permission)
+        self.meter = Meter()
+        self.renewals = Renewals(
+            settings=settings,
+            proofs=proofs,
+            grants=self.ledger,
+            timers=timers,
+            record=record,
+            permission=permission,
+            rates=self.meter,
+        )
         self.digest = self.blobs.put(DATA)
         self.grant = self.granted()
 

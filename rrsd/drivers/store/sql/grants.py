@@ -13,7 +13,7 @@ from rrsd.drivers.store.sql.engine import Connection, Engine
 from rrsd.drivers.store.sql.rows import GRANT, Row, grant_of, maybe_seconds
 
 _ADD = f"""
-INSERT OR IGNORE INTO grants ({GRANT}, sender_key, recipient_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT OR IGNORE INTO grants ({GRANT}, sender_key, recipient_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _NAMING = f"SELECT {GRANT} FROM grants WHERE digest = ? AND recipient_key = ?"
 _ADDRESSED = f"SELECT {GRANT} FROM grants WHERE message_id = ? AND sender_key = ? AND recipient_key = ? ORDER BY number"
@@ -25,6 +25,11 @@ _TAKE_BACK = "DELETE FROM grants WHERE message_id = ? AND digest = ? AND recipie
 _DOWNLOADED = """
 UPDATE grants SET downloaded = ? WHERE digest = ? AND recipient_key = ? AND message_id = ? AND downloaded IS NULL
 """
+_RENEW = """
+UPDATE grants SET promised = coalesce(promised, not_after), not_after = ?1
+WHERE digest = ?2 AND recipient_key = ?3 AND message_id = ?4 AND withdrawn = 0 AND not_after < ?1
+"""
+_RENEWED = f"SELECT {GRANT} FROM grants WHERE digest = ? AND recipient_key = ? AND message_id = ? AND withdrawn = 0"
 _WITHDRAW = "UPDATE grants SET withdrawn = 1 WHERE message_id = ? AND sender_key = ? AND withdrawn = 0"
 
 
@@ -32,7 +37,8 @@ def _row(grant: Grant) -> Row:
     return (
         grant.message_id, grant.digest.raw, grant.size, str(grant.sender), str(grant.recipient),
         grant.not_after.timestamp(), grant.media_type, grant.filename, int(grant.withdrawn),
-        maybe_seconds(grant.receipted), maybe_seconds(grant.downloaded), grant.sender.key, grant.recipient.key,
+        maybe_seconds(grant.receipted), maybe_seconds(grant.downloaded), maybe_seconds(grant.promised),
+        grant.sender.key, grant.recipient.key,
     )  # fmt: skip
 
 
@@ -92,6 +98,21 @@ class Grants:
             connection.executemany(_RECEIPTED, rows)
 
         await self._engine.write(note)
+
+    async def renew(self, ends: Sequence[tuple[Grant, Instant]]) -> Sequence[Grant]:
+        """Let each last until its end, in one transaction; as they are then, without those that were withdrawn or whose
+        bytes are gone."""
+
+        def renew(connection: Connection) -> list[Grant]:
+            renewed = []
+            for grant, until in ends:
+                if self._is_stored(grant.digest):
+                    row = (grant.digest.raw, grant.recipient.key, grant.message_id)
+                    connection.execute(_RENEW, (until.timestamp(), *row))
+                    renewed += [grant_of(found) for found in connection.execute(_RENEWED, row)]
+            return renewed
+
+        return await self._engine.write(renew)
 
     async def addressed(self, message_id: str, sender: Address, recipient: Address) -> Sequence[Grant]:
         """The grants of one message to one recipient, dead ones too, as they were made."""

@@ -95,7 +95,10 @@ def _digest(raw: bytes) -> Digest:
     return Digest(raw)
 
 
-GRANT = "message_id, digest, size, sender, recipient, not_after, media_type, filename, withdrawn, receipted, downloaded"
+GRANT = (
+    "message_id, digest, size, sender, recipient, not_after, media_type, filename, withdrawn, receipted, downloaded,"
+    " promised"
+)
 """The columns of a grant, in the order of the fields of `Grant`."""
 
 
@@ -103,5 +106,5 @@ def grant_of(row: Row) -> Grant:
     """The grant in a row of `GRANT`."""
     return Grant(
         row[0], Digest(row[1]), row[2], address_of(row[3]), address_of(row[4]), instant_of(row[5]), row[6], row[7],
-        bool(row[8]), maybe_instant(row[9]), maybe_instant(row[10]),
+        bool(row[8]), maybe_instant(row[9]), maybe_instant(row[10]), maybe_instant(row[11]),
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """What policy says about the grants of a requester who was proved (protocol 4, "Policy")."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from attrs import frozen
 
@@ -14,6 +15,7 @@ from rrsd.roles.rs.flow.admission import Trace
 from rrsd.roles.rs.flow.proofs import Proved
 from rrsd.roles.rs.ports import Policies, Timers
 
+NOTHING: Mapping[str, Attribute] = MappingProxyType({})
 MOST_ASKED = 8
 """Grants of one resource to one address that policy is asked about for one request."""
 
@@ -44,7 +46,12 @@ class Asked:
     now: Instant
 
 
-def question(action: Action, asked: Asked, grant: Grant) -> Question:
+def renewing(grant: Grant, until: Instant) -> Mapping[str, Attribute]:
+    """What a question about a renewal says besides."""
+    return {"until": until, "promised": grant.promised or grant.not_after}
+
+
+def question(action: Action, asked: Asked, grant: Grant, more: Mapping[str, Attribute] = NOTHING) -> Question:
     """What policy is asked about one grant; every name and type is one of `schema.cedarschema`."""
     user: dict[str, Attribute] = {
         "address": asked.subject.key,
@@ -66,6 +73,7 @@ def question(action: Action, asked: Asked, grant: Grant) -> Question:
         "proof": {"method": asked.method, "strength": asked.strength.value},
         "issuer": str(asked.issuer),
         "size": grant.size,
+        **more,
     }
     name = f"{grant.message_id} {grant.digest.b64}"
     return Question(Entity("User", asked.subject.key, user), action, Entity("Grant", name, about), context)
@@ -112,10 +120,10 @@ class Permission:
         trace.policy = " ".join(dict.fromkeys(each.because for each in decisions))
         return [grant for grant, decision in zip(grants, decisions, strict=True) if decision.is_permitted]
 
-    def decide(self, action: Action, proved: Proved, grant: Grant) -> Decision:
+    def decide(self, action: Action, proved: Proved, grant: Grant, more: Mapping[str, Attribute] = NOTHING) -> Decision:
         """What policy says about one of them."""
         delegation, client = proved.delegation, proved.client
         asked = Asked(
             delegation.subject, client.client, client.method, client.strength, delegation.issuer, self.timers.now()
         )
-        return self.policies.decide(question(action, asked, grant))
+        return self.policies.decide(question(action, asked, grant, more))

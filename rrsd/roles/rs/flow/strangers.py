@@ -109,7 +109,7 @@ class Strangers:
             TooLarge: there are too many.
         """
         with self.record.decision("acknowledge", caller.peer) as trace:
-            proved = await self._prove(caller, trace)
+            proved = await prove_caller(self.proofs, caller, trace)
             lines = rules.split_receipts(body)
             receipts = self._receipts(lines, proved)
             digests = list(dict.fromkeys(receipt.digest for receipt in receipts))
@@ -140,15 +140,8 @@ class Strangers:
         rules.require_same(receipt, proved.delegation)
         return receipt
 
-    async def _prove(self, caller: Caller, trace: Trace) -> Proved:
-        proved = await self.proofs.prove(parse_bearer(caller.authorization), caller.certificate, caller.peer)
-        trace.who = str(proved.delegation.actor)
-        trace.subject = str(proved.delegation.subject)
-        trace.evidence = proved.evidence
-        return proved
-
     async def _permit(self, caller: Caller, action: Action, digest: Digest, trace: Trace) -> Grant:
-        proved = await self._prove(caller, trace)
+        proved = await prove_caller(self.proofs, caller, trace)
         grants = await self.grants.naming(digest, proved.delegation.subject)
         return self.permission.require(action, proved, grants, trace)
 
@@ -170,6 +163,15 @@ class Strangers:
             return await self.blobs.find(digest)
         except Unknown:
             raise Withdrawn("the bytes were collected") from None
+
+
+async def prove_caller(proofs: Proofs, caller: Caller, trace: Trace) -> Proved:
+    """Who asks, for whom, by which proof. Refuses as `Proofs.prove`."""
+    proved = await proofs.prove(parse_bearer(caller.authorization), caller.certificate, caller.peer)
+    trace.who = str(proved.delegation.actor)
+    trace.subject = str(proved.delegation.subject)
+    trace.evidence = proved.evidence
+    return proved
 
 
 def select(wanted: Wanted, size: int) -> Span | None:

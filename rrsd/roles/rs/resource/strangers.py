@@ -7,10 +7,12 @@ from twisted.web.iweb import IRequest
 
 from rrsd.core.refusals import Unsupported
 from rrsd.core.wire.chunks import render_chunks
+from rrsd.core.wire.renewals import render_renewed
 from rrsd.roles.rs.flow.admission import Gate
+from rrsd.roles.rs.flow.renewals import Renewals
 from rrsd.roles.rs.flow.strangers import Strangers
 from rrsd.roles.rs.resource.rendering import caller_of, digest_of, field_of, show, wanted_of
-from rrsd.web.bodies import read
+from rrsd.web.bodies import read, read_object
 from rrsd.web.peers import address_of
 from rrsd.web.router import Router, answer
 from rrsd.web.trail import reading
@@ -27,6 +29,7 @@ class StrangersPages:
     resource_metadata: str
     gate: Gate
     flow: Strangers
+    renewals: Renewals
 
     @routes.route("/.well-known/ni/sha-256/<name>", methods=["GET"])
     async def retrieve(self, request: IRequest, name: str) -> bytes | None:
@@ -57,6 +60,15 @@ class StrangersPages:
             request.setResponseCode(204)
             return b""
         return answer(request, {"accepted": list(accepted.jtis)}, 201 if accepted.single else 200)
+
+    @routes.route("/rrs/renewals", methods=["POST"])
+    async def renew(self, request: IRequest) -> bytes:
+        """More time for resources that could not be fetched yet: 200 and until when."""
+        with self.gate.enter(address_of(request)):
+            with reading(self.gate.audit, "renew", request):
+                document = read_object(request)
+            renewed = await self.renewals.renew(caller_of(request), document)
+        return answer(request, render_renewed(renewed))
 
 
 def _require_jose(request: IRequest) -> None:
