@@ -13,6 +13,7 @@ from rrsd.core.refusals import Damaged, NoSpace, Refusal, Unavailable, Unknown
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.jobs import Change, Job, Lease, State, partial_name
 from rrsd.core.values.resources import Checkpoint, Grant
+from tests.crash.telling import say
 from tests.crash.world import MOST_TRIES, ROOT, Traits, World
 from tests.drivers.store.samples import ALICE, BOB, CAROL, NOW, RS, job, later, message_of, upload
 
@@ -162,6 +163,21 @@ def receipts(world: World) -> None:
         world.tell("receipt", pending.job, pending.jti)
         world.insist(lambda number=pending.job: world.done(queue.receipts_sent([number], NOW)))  # type: ignore[misc]
         world.tell("receipted", pending.job)
+
+
+def notices(world: World) -> None:
+    """A pull ends without its bytes: both hear of it, each by one notice, and not before it is durable."""
+    begin(world)
+    store = world.store
+    if not world.has_told("accepted", "m1"):
+        wanted = evolve(job(digest_of(FILM), message="m1"), size=len(FILM))
+        message = evolve(message_of(wanted), raw=put(world, RAW), raw_size=len(RAW), is_answerable=True)
+        world.insist(lambda: world.done(store.queue.accept(message, [wanted])))
+        world.tell("accepted", "m1")
+    for lease in world.insist(lambda: world.done(store.queue.lease(RS, 1, NOW, frozenset()))):
+        lost = Change(evolve(lease.job, state=State.EXPIRED), "expired", NOW, State.LEASED)
+        world.insist(lambda: world.done(store.queue.change([lost])))  # noqa: B023 (called at once)
+    say(world)
 
 
 def tidy(world: World) -> None:
@@ -319,6 +335,7 @@ SCENARIOS = (
     Scenario("damaged", "a damaged blob is put aside", damaged_bytes, before=rot),
     Scenario("small", "a pull that fits into memory", one_pull),
     Scenario("late", "a message whose bytes are here already", late_pull, Traits(small=0, tick=1.0)),
+    Scenario("notices", "a pull that is lost, and who hears of it", notices),
     Scenario("bodies", "small bodies, one of them twice", small_bytes),
     Scenario("deposit-named", "the same, every file named", one_deposit, Traits(has_nameless=False), weight=20),
     Scenario("collect", "blobs that nothing refers to are collected", collected_bytes, Traits(collects=True), weight=4),

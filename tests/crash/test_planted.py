@@ -4,18 +4,26 @@ import contextlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import count
 from sqlite3 import Connection
+from typing import Any
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.values.digests import Digest, digest_of
+from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Lease
+from rrsd.core.values.notices import Notice, Plight, Said
 from rrsd.drivers.store.blobs.blobs import Blobs
 from rrsd.drivers.store.blobs.files import refusing
 from rrsd.drivers.store.blobs.partial import Stream
 from rrsd.drivers.store.blobs.small import Writer
 from rrsd.drivers.store.blobs.vault import FolderSync
 from rrsd.drivers.store.sql import database
+from rrsd.roles.rra import notifier
+from rrsd.roles.rra.letters import letter
+from rrsd.roles.rra.notifier import Notifier
 from tests.crash import scenarios
 from tests.crash.explore import Explorer, Failed, parse_replay
 from tests.crash.files import AmnesiacFiles
@@ -62,6 +70,28 @@ class Planted(SynchronousTestCase):
         for promise, scenario in (("R1", "small"), ("R2", "upload"), ("R3", "bodies")):
             with self.subTest(scenario):
                 self.finds(promise, scenario)
+
+    def test_said_comes_before_the_outbox(self) -> None:
+        """It is remembered that both were told, before the notices are anywhere."""
+        look = Notifier._look
+
+        async def early(self: Notifier, plight: Plight, now: Instant) -> None:
+            await self.facts.looked(plight, Said.RECIPIENT_FAILED | Said.SENDER_FAILED, None)
+            await look(self, plight, now)
+
+        self.patch(Notifier, "_look", early)
+        self.finds("R8", "notices")
+
+    def test_notices_have_a_key_each_time(self) -> None:
+        """The key changes with the process, so that a repeat is another notice."""
+        made = count()
+
+        def another(*given: Any) -> Notice | None:
+            notice = letter(*given)
+            return notice and evolve(notice, key=f"{notice.key} {next(made)}")
+
+        self.patch(notifier, "letter", another)
+        self.finds("R8", "notices")
 
     def test_stored_comes_before_name(self) -> None:
         """STORED is committed before the bytes have their final name."""

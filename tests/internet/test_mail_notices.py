@@ -469,6 +469,15 @@ class Bounced(NoticesCase):
         self.lose()
         self.assertEqual([to for to, _ in self.said()], [BOB, ALICE])
 
+    def test_name_that_is_damaged(self) -> None:
+        """A message whose row lost its name was never bounced under it; nobody behind it is held up."""
+        self.deliver(self.signed())
+        self.spoil("UPDATE messages SET message = 'x'")
+        self.spoil("UPDATE jobs SET state = 'expired', due = NULL")
+        self.spoil("UPDATE messages SET look = 1, facts = 1")
+        self.wait(0.1)
+        self.assertEqual([to for to, _ in self.said()], [BOB, ALICE])
+
     def test_bounce_that_never_comes(self) -> None:
         """Somebody took the message out of the mail server's queue: hours later the sender hears from us."""
         self.deliver(self.signed())

@@ -2,6 +2,7 @@
 
 from attrs import frozen
 
+from rrsd.core.refusals import Malformed
 from rrsd.core.values.digests import parse_digest
 from rrsd.core.values.notices import Plight
 from rrsd.roles.mail.holding import bounce_of
@@ -21,7 +22,10 @@ class Bounces:
         """Whether it has told the sender; None while it may still do so."""
         if self.settings.give_up is not GiveUp.BOUNCE or self.settings.inbound is None:
             return False
-        digest = parse_digest(plight.message)
+        try:
+            digest = parse_digest(plight.message)
+        except Malformed:
+            return False
         whose = {plight.recipient, *(each.job.subject for each in plight.examples)}
         holds = [hold for each in sorted(whose) for hold in await self.holds.of(each, digest)]
         return bounce_of(holds, plight.received, self.timers.now(), self.settings.max_hold)
