@@ -9,7 +9,7 @@ TESTS ?= tests
 CORED := rrsd/core/*,rrsd/roles/*/rules.py,rrsd/roles/*/flow.py,rrsd/roles/*/flow/*,rrsd/roles/rra/breakers.py,rrsd/roles/rra/deadlines.py,rrsd/roles/rra/fairness.py,rrsd/roles/rra/house.py,rrsd/roles/rra/letters.py,rrsd/roles/rra/outbox.py,rrsd/roles/rra/pace.py,rrsd/roles/rra/room.py,rrsd/roles/rra/slots.py,rrsd/roles/rra/telling.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help dev lint format types contracts test secrets cover demo demo-mail mail crash bench docs diagrams reference config clean check interop news package
+.PHONY: help dev lint format types contracts test secrets cover demo demo-mail mail crash simulate bench docs diagrams reference config clean check interop news package
 
 help: ## Say what each verb does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ mail: dev ## Real mail servers with rrsd between them, as root (MAIL=passage for
 
 crash: dev ## The store's promises after a crash at every call (KILLS=1000 kills real processes; CRASH=--help)
 	$(BIN)/python -m tests.crash $(if $(KILLS),--kills $(KILLS)) $(CRASH)
+
+simulate: dev ## Whole domains through fault plans that follow from seeds (SEEDS=100000; SEED=17 replays one; SIMULATE=--help)
+	$(BIN)/python -m tests.simulate $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) $(SIMULATE)
 
 demo: dev ## Two domains on this machine, one large message, one crash, nothing lost (DEMO_SIZE, DEMO_KEEP=1)
 	$(BIN)/rrsctl demo

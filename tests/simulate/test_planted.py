@@ -1,0 +1,98 @@
+"""The simulation finds what it is there for: each planted defect within few seeds, by the promise that it breaks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import evolve
+from twisted.trial.unittest import SynchronousTestCase
+
+from rrsd.core.values.digests import Digest
+from rrsd.core.values.instants import Instant
+from rrsd.drivers.store.blobs.blobs import Blobs
+from rrsd.drivers.store.blobs.partial import Stream
+from rrsd.drivers.store.blobs.vault import FolderSync
+from rrsd.drivers.store.sql.queue import Queue
+from rrsd.roles.rra import rules
+from rrsd.roles.rra.rules import Outcome, Planned
+from tests.simulate.disk import Files
+from tests.simulate.runner import simulate
+
+MOST_SEEDS = 60
+
+
+class Planted(SynchronousTestCase):
+    """Every test changes one thing of the daemon for the worse."""
+
+    def finds(self, *promises: str) -> None:
+        """Some seed breaks one of these promises, and none another before."""
+        for seed in range(1, MOST_SEEDS):
+            outcome = simulate(seed)
+            self.flushLoggedErrors()
+            if outcome.broken:
+                self.assertIn(outcome.broken.partition(":")[0], promises, outcome.broken)
+                return
+        self.fail(f"{MOST_SEEDS} seeds do not see it")
+
+    def test_content_is_not_synced(self) -> None:
+        """fsync does nothing."""
+        self.patch(Files, "sync", lambda self, descriptor: None)
+        self.finds("R2", "R3")
+
+    def test_folder_is_not_synced(self) -> None:
+        """A name counts as durable before its folder is synced."""
+        self.patch(FolderSync, "sync", lambda self, folder: None)
+        self.finds("R2", "R3")
+
+    def test_bytes_are_not_compared(self) -> None:
+        """What came gets its final name whatever it is."""
+        finish = Stream._finish
+
+        async def hasty(self: Stream, digest: Digest, size: int) -> Any:
+            class Right:
+                def digest(self) -> bytes:
+                    return digest.raw
+
+            self._running, self.offset = Right(), size  # type: ignore[assignment]
+            return await finish(self, digest, size)
+
+        self.patch(Stream, "_finish", hasty)
+        self.finds("R2")
+
+    def test_granted_bytes_are_collected(self) -> None:
+        """The sender's domain does not wait for receipts."""
+
+        async def collect(self: Blobs, now: Instant, grace_seconds: float, most: int) -> Sequence[Digest]:
+            vault, gone = self._desk.vault, []
+            for path, _ in [*vault.files.state.files()]:  # type: ignore[attr-defined]
+                if "/blobs/" in path:
+                    vault.files.unlink(path)
+                    gone.append(Digest(b"0" * 32))
+            return gone
+
+        self.patch(Blobs, "collect", collect)
+        self.finds("R2", "R3")
+
+    def test_pushed_back_for_ever(self) -> None:
+        """A job that a server pushed back has no next step."""
+        plan = rules._PLANS[Outcome.PUSHED_BACK]
+
+        def forgotten(*given: Any) -> Planned:
+            planned = plan(*given)
+            return evolve(planned, job=evolve(planned.job, due=None, condition=""))
+
+        self.patch(rules, "_PLANS", {**rules._PLANS, Outcome.PUSHED_BACK: forgotten})
+        self.finds("R7")
+
+    def test_restart_takes_nothing_up(self) -> None:
+        """What was leased when the daemon was killed stays leased."""
+
+        async def recover(self: Queue, now: Instant) -> int:
+            return 0
+
+        self.patch(Queue, "recover", recover)
+        self.finds("R7", "R5")
+
+    def test_a_refusal_is_final(self) -> None:
+        """A broken connection fails the pull for good."""
+        self.patch(rules, "_PLANS", {**rules._PLANS, Outcome.BROKEN: rules._failed})
+        self.finds("R8")

@@ -1,0 +1,356 @@
+"""One seed: its world is built, lives through its plan, comes to rest, and is looked at all the time."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import count
+from random import Random  # noqa: TID251 (of a seed that is printed)
+from typing import Any, TypeVar, cast
+
+from attrs import define, field
+from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
+from twisted.python.failure import Failure
+
+from rrsd.core.refusals import Refusal
+from rrsd.core.values.addresses import parse_address
+from rrsd.core.values.instants import instant
+from rrsd.roles.idp.ports import User
+from rrsd.runtime.awaits import deferred_of
+from tests.crash.files import Broken
+from tests.simulate.checks import Witness, durable, fate_wrong, overdue
+from tests.simulate.clock import Heaped
+from tests.simulate.homes import home_of
+from tests.simulate.letters import MISSING, REFUSED, Letter
+from tests.simulate.machine import Machine, Process
+from tests.simulate.network import Network
+from tests.simulate.plan import RECEIVER, USERS, Incident, Plan
+from tests.simulate.story import BEGIN, Story
+
+T = TypeVar("T")
+AGAIN = 60.0
+LOOK_EVERY = 1800.0
+MOST_STEPS = 20_000
+LEAST_TIME = 5.0
+PATIENCE = 9 * 3600.0
+"""How long after the last trouble everything must be over: a receipt waits for six hours at most, and so does a pull
+whose authorization was refused."""
+
+
+@define(eq=False)
+class World:
+    """Machines, a network, a plan."""
+
+    plan: Plan
+    clock: Heaped = field(factory=Heaped)
+    story: Story = field(init=False)
+    network: Network = field(init=False)
+    machines: dict[str, Machine] = field(factory=dict)
+    witness: Witness = field(init=False)
+    cancelled: set[tuple[str, str]] = field(factory=set)
+    broken: list[Broken] = field(factory=list)
+    dying: bool = False
+    pulls: int = 0
+    _steps: int = 0
+    _since: float = 0.0
+    _numbers: Any = field(factory=lambda: count(1))
+
+    def __attrs_post_init__(self) -> None:
+        self.clock.rightNow = float(BEGIN)
+        self.story = Story(self.clock)
+        self.network = Network(self.clock, Random(f"network of {self.plan.seed}"), self.story)
+        self.witness = Witness(list(self.plan.letters))
+        for name in (RECEIVER, *self.plan.senders):
+            random = Random(f"{name} of {self.plan.seed}")
+            host = self.network.host(name)
+            machine = Machine(home_of(name), self.network, host, random, lambda: next(self._numbers), self._heard)
+            machine.troubles.died = self._died(machine)
+            self.machines[name] = machine
+
+    @property
+    def receiver(self) -> Machine:
+        """The machine to which all letters go."""
+        return self.machines[RECEIVER]
+
+    # --- the whole life
+
+    def run(self) -> None:
+        """Live through the plan. Raises Broken."""
+        observer = cast(ILogObserver, self._logged)
+        globalLogPublisher.addObserver(observer)
+        try:
+            self._live()
+        finally:
+            globalLogPublisher.removeObserver(observer)
+            self._bury()
+
+    def _live(self) -> None:
+        for machine in self.machines.values():
+            self._boot(machine)
+            self._people(machine)
+        for each in self.plan.incidents:
+            self.clock.callLater(each.at, self._happen, each)
+        self.clock.callLater(self.plan.calm, self._calm)
+        self._until(BEGIN + self.plan.calm)
+        self._until_over(BEGIN + self.plan.calm + PATIENCE)
+        self._look()
+        self._end()
+
+    def _until(self, end: float) -> None:
+        look = self.clock.seconds() + LOOK_EVERY
+        while self.clock.step(end):
+            self.dying = False
+            self._require_time_to_pass()
+            if self.broken:
+                raise self.broken[0]
+            if self.clock.seconds() >= look:
+                look += LOOK_EVERY
+                self._look()
+
+    def _require_time_to_pass(self) -> None:
+        """Nothing may go round and round while the clock stands still (R5)."""
+        self._steps += 1
+        if self._steps < MOST_STEPS:
+            return
+        if self.clock.seconds() - self._since < LEAST_TIME:
+            raise Broken("R5", f"{MOST_STEPS} steps within {LEAST_TIME} s: something loops")
+        self._steps, self._since = 0, self.clock.seconds()
+
+    def _until_over(self, end: float) -> None:
+        while self.clock.seconds() < end and not self._is_over():
+            self._until(min(end, self.clock.seconds() + LOOK_EVERY))
+
+    def _is_over(self) -> bool:
+        settled = ("receipted", "failed", "expired", "cancelled", "quarantined")
+        jobs = durable(self.receiver).jobs
+        waits = {item.digest.b64 for letter in self.plan.letters for item in letter.items if item.kind in REFUSED}
+        return all(letter.accepted for letter in self.plan.letters) and all(
+            job.state in settled or (job.state == "needs_auth" and job.digest in waits) for job in jobs
+        )
+
+    def _end(self) -> None:
+        jobs = durable(self.receiver).jobs
+        letters = {letter.message_id: letter for letter in self.plan.letters}
+        for job in jobs:
+            was_cancelled, damaged = (job.recipient, job.digest) in self.cancelled, self.network.damaged[job.digest]
+            wrong = fate_wrong(job, letters[job.message_id], was_cancelled, damaged)
+            if wrong:
+                raise Broken("R7" if overdue([job]) else "R8", wrong)
+        self.story.say("world", f"over: {len(jobs)} pulls")
+
+    def _look(self) -> None:
+        self.witness.look(self.machines, self.receiver)
+        for machine in self.machines.values():
+            if machine.process is not None and machine.host.listen is not None:
+                stuck = self._now(machine.process.store.queue.stuck())
+                if stuck:
+                    raise Broken("R7", f"pulls wait for nothing: {stuck}")
+        process = self.receiver.process
+        if process is not None and self.receiver.host.listen is not None:
+            lanes = process.whole.retrieving.agent.scheduler._lanes.values()
+            ours = {number for lane in lanes for number in lane.held.values()}
+            lost = [job.job for job in durable(self.receiver).jobs if job.state == "leased" and job.job not in ours]
+            if lost:
+                raise Broken("R7", f"leased, and nobody works on them: {lost}")
+
+    @staticmethod
+    def _now(work: Awaitable[T]) -> T:
+        """What comes of work that does not wait."""
+        found: list[Any] = []
+        deferred_of(work).addBoth(found.append)
+        if isinstance(found[0], Failure):
+            found[0].raiseException()
+        result: T = found[0]
+        return result
+
+    # --- machines
+
+    def _boot(self, machine: Machine) -> None:
+        if machine.process is None:
+            machine.boot(lambda: self.clock.callLater(AGAIN, self._boot, machine))
+
+    def _people(self, machine: Machine) -> None:
+        assert machine.process is not None
+        for name in USERS if machine is self.receiver else ("alice",):
+            user = User(parse_address(f"{name}@{machine.name}"), "", False, instant(BEGIN))
+            self._now(machine.process.store.users.save(user))
+
+    def _died(self, machine: Machine) -> Callable[[], None]:
+        def died() -> None:
+            self.dying = True
+            self._crash(machine, machine.with_power)
+
+        return died
+
+    def _crash(self, machine: Machine, with_power: bool) -> None:
+        machine.die(with_power)
+        self.clock.callLater(machine.down, self._boot, machine)
+        self.clock.callLater(0, self._look)
+
+    def _bury(self) -> None:
+        """Nothing of this world moves any more."""
+        for machine in self.machines.values():
+            if machine.process is not None:
+                machine.process.clock.end()
+
+    def _logged(self, event: Mapping[str, Any]) -> None:
+        failure = event.get("log_failure")
+        if failure is not None and not self.dying and not failure.check(Refusal):
+            self.story.say("log", failure.getTraceback())
+            known = failure.value if isinstance(failure.value, Broken) else None
+            self.broken.append(known or Broken("log", f"an unexpected failure: {failure.getErrorMessage()}"))
+        elif event.get("log_level") is LogLevel.critical and "waits for nothing" in str(event.get("log_format")):
+            self.broken.append(Broken("R7", "the self-check found a job that waits for nothing"))
+
+    def _heard(self, machine: Machine, event: Mapping[str, Any]) -> None:
+        if event["what"] == "pull":
+            self.pulls += 1
+        if event["what"] == "pull" and event["outcome"] == "granted" and not self.dying:
+            digest = str(event["resource"]).rpartition(";")[2]
+            self.witness.stored.add((str(event["subject"]), digest))
+
+    # --- what happens
+
+    def _happen(self, incident: Incident) -> None:
+        if incident.kind != "send":
+            self.story.say("plan", str(incident))
+        _INCIDENTS[incident.kind](self, incident)
+
+    def _letter(self, incident: Incident) -> Letter:
+        place: int = incident.details["letter"] - 1
+        return self.plan.letters[place]
+
+    def send(self, incident: Incident) -> None:
+        """The sender's domain keeps and grants; then the message travels."""
+        letter, machine = self._letter(incident), self.machines[incident.where]
+        if machine.process is not None:
+            deferred_of(self._grant(letter, machine, machine.process)).addErrback(self._unexpected)
+        if letter.granted:
+            self.clock.callLater(0.5, self._deliver, letter)
+        else:
+            self.clock.callLater(AGAIN, self.send, incident)
+
+    async def _grant(self, letter: Letter, machine: Machine, process: Process) -> None:
+        now = instant(self.clock.seconds())
+        letter.written(now)
+        try:
+            for item in letter.items:
+                if item.kind != MISSING:
+                    await process.store.blobs.put(item.data)
+            await process.store.grants.add(letter.grants(now))
+        except Refusal as refusal:
+            self.story.say(machine.name, f"letter {letter.number} is not granted: {refusal}")
+            return
+        if process.alive:
+            letter.granted = True
+            self.story.say(machine.name, f"letter {letter.number} is granted")
+
+    def _deliver(self, letter: Letter) -> None:
+        process = self.receiver.process
+        if process is not None:
+            deferred_of(self._accept(letter, process)).addErrback(self._unexpected)
+        if not letter.accepted:
+            self.clock.callLater(AGAIN, self._deliver, letter)
+
+    async def _accept(self, letter: Letter, process: Process) -> None:
+        letter.deliveries += 1
+        try:
+            await process.whole.retrieving.acceptance.accept(letter.raw, letter.recipients)
+        except Refusal as refusal:
+            self.story.say(RECEIVER, f"letter {letter.number} is not taken: {refusal}")
+            return
+        if process.alive:
+            letter.accepted = True
+            self.story.say(RECEIVER, f"letter {letter.number} is taken")
+
+    def deliver_again(self, incident: Incident) -> None:
+        """The mail server did not hear the answer."""
+        letter = self._letter(incident)
+        if letter.accepted:
+            self._deliver(letter)
+
+    def _unexpected(self, failure: Failure) -> None:
+        if not self.dying:
+            self.broken.append(Broken("log", f"an unexpected failure: {failure.getTraceback()}"))
+
+    def weather(self, incident: Incident) -> None:
+        """The weather changes for a while."""
+        name, layers = str(incident.at), self.machines[incident.where].host.sky.layers
+        layers[name] = incident.details["weather"]
+        self.clock.callLater(incident.details["lasts"], lambda: layers.pop(name, None))
+
+    def crash(self, incident: Incident) -> None:
+        """The machine, or its daemon, ends: now, or at one of its next calls to the disk."""
+        machine, details = self.machines[incident.where], incident.details
+        machine.with_power, machine.down = details["power"], details["down"]
+        if "calls" in details:
+            machine.troubles.dies = details["calls"]
+        elif machine.process is not None:
+            self._crash(machine, machine.with_power)
+
+    def full(self, incident: Incident) -> None:
+        """The disk is full for a while."""
+        troubles = self.machines[incident.where].troubles
+        troubles.is_full = True
+        self.clock.callLater(incident.details["lasts"], setattr, troubles, "is_full", False)
+
+    def failing(self, incident: Incident) -> None:
+        """The disk fails now and then for a while."""
+        troubles = self.machines[incident.where].troubles
+        troubles.chance, troubles.chance_of_sync = incident.details["chance"], incident.details["sync"]
+        self.clock.callLater(incident.details["lasts"], troubles.end)
+
+    def operate(self, incident: Incident) -> None:
+        """An operator does something to one of the pulls."""
+        process = self.receiver.process
+        if process is not None:
+            deferred_of(self._act(process, incident.details)).addErrback(self._unexpected)
+
+    async def _act(self, process: Process, details: Mapping[str, Any]) -> None:
+        operations = process.whole.retrieving.operations
+        try:
+            jobs = await operations.jobs(None, None, 0, 500)
+            if not jobs:
+                return
+            job = jobs[int(details["pick"] * len(jobs))]
+            if details["verb"] == "cancel":
+                self.cancelled.add((str(job.recipient), job.digest.b64))
+            await operations.act(details["verb"], job.job)
+        except Refusal as refusal:
+            self.story.say(RECEIVER, f"{details['verb']}: {refusal}")
+
+    def withdraw(self, incident: Incident) -> None:
+        """A sender takes a message back."""
+        machine = self.machines[incident.where]
+        mine = [letter for letter in self.plan.letters if letter.sender == machine.name and letter.granted]
+        if machine.process is not None and mine:
+            letter = mine[int(incident.details["pick"] * len(mine))]
+            letter.withdrawn = True
+            taken = deferred_of(machine.process.store.grants.withdraw(letter.author, letter.message_id))
+            taken.addErrback(lambda failure: failure.trap(Refusal)).addErrback(self._unexpected)
+
+    def _calm(self) -> None:
+        """All troubles end; what an operator held is released."""
+        self.story.say("plan", "all troubles end")
+        for machine in self.machines.values():
+            machine.host.sky.layers.clear()
+            machine.troubles.is_full, machine.troubles.dies = False, None
+            machine.troubles.end()
+        self.clock.callLater(AGAIN * 15, self._release)
+
+    def _release(self) -> None:
+        process = self.receiver.process
+        if process is None:
+            self.clock.callLater(AGAIN, self._release)
+        else:
+            operations = process.whole.retrieving.operations
+            deferred_of(operations.act_on_all("release", None, None)).addErrback(self._unexpected)
+
+
+_INCIDENTS: Mapping[str, Callable[[World, Incident], None]] = {
+    "send": World.send,
+    "deliver again": World.deliver_again,
+    "weather": World.weather,
+    "crash": World.crash,
+    "full": World.full,
+    "failing": World.failing,
+    "operate": World.operate,
+    "withdraw": World.withdraw,
+}
