@@ -42,17 +42,18 @@ COLOURS = {
     "due": "#3a5fa8", "woken": "#3a5fa8", "hurried": "#3a5fa8", "leased": "#1f2933", "returned": "#6b7684",
     "restarted": "#6b7684", "stored": "#2f7d4f", "receipted": "#2f7d4f", "deferred": "#a8661b", "needs_auth": "#a8661b",
     "no_space": "#a8661b", "failed": "#a8322b", "expired": "#a8322b", "quarantined": "#a8322b", "held": "#6a4c93",
-    "released": "#6a4c93", "cancelled": "#a8322b",
+    "released": "#6a4c93", "cancelled": "#a8322b", "extended": "#6a4c93", "ranked": "#6a4c93",
 }  # fmt: skip
 """The colour of each event's arrow: forward, back, waiting, by hand, the end."""
 
 WAITING = (State.DEFERRED, State.NEEDS_AUTH, State.NO_SPACE)
-FROM_ANYWHERE = ("held", "cancelled")
+FROM_ANYWHERE = ("held", "cancelled", "expired")
 """Events that lead from every open state: one arrow from the frame around these states stands for all."""
 IN_LINE = (State.NEW, State.READY, *WAITING)
-UNTRIED = ("expired", "no_space")
-"""States in which a pull ends with the last attempt at its sender, which another pull may have made, or waits for room
-before an attempt: events that no arrow stands for."""
+UNTRIED = ("no_space",)
+"""States in which a pull may wait for room before an attempt: events that no arrow stands for."""
+STAYING = ("extended", "ranked")
+"""Events that change no state: words in the frame stand for all."""
 
 WIDTH, HEIGHT, HALF_W, HALF_H = 1440, 780, 92, 26
 FRAME = (20, 95, 810, 610)  # left, top, right, bottom
@@ -64,7 +65,7 @@ def transitions() -> dict[tuple[State, State], list[str]]:
     """The events of each arrow, in the table's order; what leads from anywhere is drawn once."""
     found: dict[tuple[State, State], list[str]] = defaultdict(list)
     for (before, event), after in TABLE.items():
-        if event not in FROM_ANYWHERE and not (event in UNTRIED and before in IN_LINE):
+        if event not in (*FROM_ANYWHERE, *STAYING) and not (event in UNTRIED and before in IN_LINE):
             found[before, after].append(event)
     return found
 
@@ -195,6 +196,14 @@ def by_hand() -> Iterator[str]:
     yield from arrow(path, ["cancelled"], (cancelled.x - HALF_W - 66, cancelled.y - 13))
     path = f"M{held.x + HALF_W},{held.y + 12} H{cancelled.x - HALF_W - 6}"
     yield from arrow(path, ["cancelled"], (cancelled.x - HALF_W - 66, cancelled.y + 13))
+    expired = BOXES[State.EXPIRED]
+    path = f"M{FRAME[2]},{expired.y} H{expired.x - HALF_W - 6}"
+    yield from arrow(path, ["expired"], ((FRAME[2] + expired.x - HALF_W) / 2 - 8, expired.y))
+    path = f"M{held.x + HALF_W},{held.y} H821 V{expired.y + 14} H{expired.x - HALF_W - 6}"
+    yield from arrow(path, ["expired"], (821, 560))
+    for line, event in enumerate(STAYING):
+        yield text(FRAME[0] + 60 + 70 * line, FRAME[1] + 28, event, 12, COLOURS[event], 'font-weight="600"')
+    yield text(FRAME[0] + 220, FRAME[1] + 28, "change no state", 11, FAINT)
 
 
 def _framed(place: Box) -> bool:

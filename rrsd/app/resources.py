@@ -203,6 +203,7 @@ class _Parts:
     def operations(self, scheduler: Scheduler, delegations: Delegations) -> Operations:
         return Operations(
             queue=self.means.store.queue,
+            books=self.means.store.books,
             scheduler=scheduler,
             transfers=scheduler.puller.transfers,
             delegations=delegations,

@@ -75,6 +75,7 @@ def _resource_metadata(settings: Settings) -> str:
     return f"{settings.rs.origin}/.well-known/oauth-protected-resource"
 
 
+QUEUE_PATHS = ("/queue", "/pulls", "/shape", "/destinations", "/deliver", "/delegations")
 STRANGERS_PATHS = ("/.well-known/ni/sha-256", "/rrs/chunks/sha-256", "/rrs/receipts", "/rrs/renewals")
 
 
@@ -116,7 +117,7 @@ def local_site(window: Window, retrieving: Retrieving, most_message: int) -> Swi
                 ("/users", "/keys", "/identity", "/policy", "/reload"),
             ),
             Mount(Register(window, retrieving.operations.audit).routes.resource(), ("/clients",)),
-            Mount(operator.routes.resource(), ("/queue", "/pulls", "/destinations", "/deliver", "/delegations")),
+            Mount(operator.routes.resource(), QUEUE_PATHS),
         )
     )
 

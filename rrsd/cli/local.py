@@ -6,13 +6,24 @@ otherwise; instants are ISO 8601 in UTC; a refusal is {"error", "reason"} with t
 ==========================================  =========================================================================
 GET /health, GET /ready                     200 {"status": "ok"} or 503
 GET /metrics                                Prometheus text
-GET /queue                                  {"by_state": {state: number}, "bytes_waiting": number}
-GET /pulls?state=&origin=&after=&most=      {"pulls": [job], "next": number or null}
-GET /destinations?name=                     {"destinations": [destination], "changes": [change]}, newest first
+GET /queue                                  {"by_state": {state: number}, "bytes_waiting": number, "rulings": [ruling]}
+POST /queue/drain, /queue/undrain           body {"reason"} -> {"rulings": [ruling]}
+GET /pulls?state=&origin=&recipient=&…      {"pulls": [job], "next": number or null, "rulings": [ruling]}; also
+                                            sender, condition, age (seconds), at_risk (1), after, most
+GET /shape?most=                            {"ages": [seconds], "rows": [{"name", "destinations", "total", "counts"}],
+                                            "total"}; the row without a name is the rest
+GET /destinations?name=                     {"destinations": [destination], "changes": [change], "rulings": [ruling]}
+POST /destinations/<verb>                   body {"name": origin, "reason", "most"} -> {"rulings": [ruling]}; verb:
+                                            pause, resume, limit; retry -> {"woken": number}; retry-issuer, without a
+                                            body, -> {"asked": boolean}
 GET /pulls/<id>                             {"job": job, "history": [row], "fetch": fetch}
-GET /pulls/<id>/explain                     {"text": sentences, "facts": {name: value}}
-POST /pulls/<id>/<act>                      {"job": job}; act: retry-now, hold, release, cancel
-POST /pulls/<act>                           body {"origin": origin, "state": state, "all": true} -> {"changed": number}
+GET /pulls/<id>/explain                     {"text": sentences, "facts": {"state", "blame", "evidence", "next",
+                                            "remedy", "waits_for": [name], "ahead", "eta", "at_risk", "successor",
+                                            "attempts": [row]}}
+POST /pulls/<id>/<act>                      body {"for": seconds, "priority"} where act needs it -> {"job": job}; act:
+                                            a row of `rrsd.roles.rra.verbs`
+POST /pulls/<act>                           body {"all": true, filters as above} -> {"jobs", "token", "seconds"}; with
+                                            "token" and "after" -> {"changed", "unchanged", "next": number or null}
 GET /users                                  {"users": [{"address", "suspended", "created"}]}
 POST /users                                 body {"address", "password"} -> {"address"}
 POST /users/<address>/password              body {"password"} -> {"address"}
@@ -43,7 +54,8 @@ POST /reload                                {"reloaded": [names]}
 
 job: the fields of `rrsd.core.values.jobs.Job` by name, and "done" (bytes here). row: "at", "before", "after", "event",
 "evidence". destination: "name", "limit" (at once), "opened", "until", "failures", "probes", "reason". change: "kind",
-"name", "at", "event", "before", "after", "until", "reason". fetch: "origin", "digest", "epoch", "validator", "offset"
+"name", "at", "event", "before", "after", "until", "reason". ruling: "kind" (drain, pause, limit), "name", "at", "who",
+"reason", "most". fetch: "origin", "digest", "epoch", "validator", "offset"
 (bytes durable). Digests are ni names. client: "name", "state", "since", "x5t" (base64url), "spki" (hex), "not_after".
 """
 
@@ -83,10 +95,22 @@ class Local:
         """Jobs by state, and bytes still to come."""
         return self._get("/queue", "count the queue")
 
-    def pulls(self, state: str = "", origin: str = "", after: int = 0, most: int = 100) -> dict[str, Any]:
-        """A page of jobs by number."""
-        given = {"state": state, "origin": origin, "after": after or "", "most": most}
-        return self._get("/pulls?" + urlencode({k: v for k, v in given.items() if v != ""}), "list pulls")
+    def pulls(self, wanted: Mapping[str, object] | None = None, after: int = 0, most: int = 100) -> dict[str, Any]:
+        """A page of the jobs that are `wanted`, by number."""
+        given = {**(wanted or {}), **({"after": after} if after else {}), "most": most}
+        return self._get(f"/pulls?{urlencode(given)}", "list pulls")
+
+    def shape(self, most: int) -> dict[str, Any]:
+        """Live jobs by destination and age."""
+        return self._get(f"/shape?most={most}", "count pulls")
+
+    def govern(self, verb: str, given: Mapping[str, object]) -> dict[str, Any]:
+        """Pause, resume, limit or probe a destination, or ask the token service."""
+        return self._post(f"/destinations/{verb}", given, f"{verb} {given.get('name', '')}".strip())
+
+    def drain(self, verb: str, reason: str = "") -> dict[str, Any]:
+        """Let nothing new start, or let it start again."""
+        return self._post(f"/queue/{verb}", {"reason": reason}, f"{verb} the queue")
 
     def destinations(self, name: str = "") -> dict[str, Any]:
         """How many pulls each destination may have at once, and why."""
@@ -100,12 +124,12 @@ class Local:
         """Why a job is where it is, and what happens next."""
         return self._get(f"/pulls/{job}/explain", f"explain pull {job}")
 
-    def act(self, job: int, act: str) -> dict[str, Any]:
-        """Change one job."""
-        return self._post(f"/pulls/{job}/{act}", {}, f"{act} pull {job}")
+    def act(self, job: int, act: str, given: Mapping[str, object]) -> dict[str, Any]:
+        """Change one job; `given` is what the verb needs."""
+        return self._post(f"/pulls/{job}/{act}", given, f"{act} pull {job}")
 
     def act_all(self, act: str, chosen: Mapping[str, object]) -> dict[str, Any]:
-        """Change every job that is `chosen`."""
+        """Change every job that is `chosen`: without a token only counted."""
         return self._post(f"/pulls/{act}", dict(chosen), f"{act} pulls")
 
     def users(self) -> dict[str, Any]:

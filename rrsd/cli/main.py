@@ -47,7 +47,7 @@ VERBS = {
     "deliver": "rrsd.cli.deliver",
     "inbox": "rrsd.cli.mailbox",
     "get": "rrsd.cli.mailbox",
-    "pulls": "rrsd.cli.pulls",
+    "pulls": "rrsd.cli.pulls.verb",
     "clients": "rrsd.cli.clients",
     "keys": "rrsd.cli.keys",
     "identity": "rrsd.cli.identity",

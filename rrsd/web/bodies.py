@@ -24,6 +24,14 @@ def read(request: IRequest, most: int) -> bytes:
     return data
 
 
+def has_body(request: IRequest) -> bool:
+    """Whether there are any bytes."""
+    content = cast(Any, request).content
+    is_empty = not content.read(1)
+    content.seek(0)
+    return not is_empty
+
+
 def read_object(request: IRequest, most: int = SMALL) -> dict[str, Any]:
     """The JSON object in the body.
 

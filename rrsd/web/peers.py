@@ -1,5 +1,7 @@
 """Who is at the other end of a request: what TLS proved, and nothing that a header claims (M-11)."""
 
+import socket
+import struct
 from itertools import islice
 from typing import Any, cast
 
@@ -61,6 +63,17 @@ def _read_chain(transport: Any, leaf: bytes) -> tuple[bytes, ...]:
         if der != leaf and len(kept) < MOST_CHAIN and sum(map(len, kept)) + len(der) <= MOST_CHAIN_BYTES:
             kept.append(der)
     return tuple(kept)
+
+
+def operator_of(request: IRequest) -> str:
+    """Who speaks through the administrator's socket: "operator", with the user's number where the kernel says it
+    (unix(7), SO_PEERCRED)."""
+    channel: Any = getattr(request, "channel", None)
+    found: Any = getattr(getattr(channel, "transport", None), "socket", None)
+    if found is None or getattr(found, "family", None) != socket.AF_UNIX:
+        return "operator"
+    _, user, _ = struct.unpack("3i", found.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return f"operator uid {user}"
 
 
 def address_of(request: IRequest) -> str:

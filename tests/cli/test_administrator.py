@@ -13,6 +13,7 @@ from typing_extensions import override
 from rrsd.cli.exits import EXITS
 from rrsd.cli.main import run, verb_of
 from rrsd.core.refusals import Conflict, NoSpace
+from rrsd.roles.rra.verbs import OF_A_JOB
 from tests.cli.doubles import Asked, Bench, Reply, Table, bench, refusal, reply, unix_daemon
 from tests.support.forgery import b64
 
@@ -118,7 +119,7 @@ class Pulls(Case):
         """Programs get the jobs as the daemon has them."""
         self.table.on("GET", "/pulls", reply({"pulls": [JOB], "next": None}))
         _, made = self.rrsctl("pulls", "list", is_json=True)
-        self.assertEqual(made.document, {"pulls": [JOB], "next": None})
+        self.assertEqual(made.document, {"pulls": [JOB], "next": None, "rulings": []})
 
     def test_empty(self) -> None:
         """An empty queue is a sentence."""
@@ -157,16 +158,114 @@ class Pulls(Case):
 
     def test_one(self) -> None:
         """A verb about one pull goes to that pull."""
-        for act in ("retry-now", "hold", "release", "cancel"):
+        needed = {"extend": ["--for", "3d"], "set-priority": ["--to", "bulk"]}
+        for act in OF_A_JOB:
             self.table.on("POST", f"/pulls/17/{act}", reply({"job": JOB}))
-            self.assertEqual(self.rrsctl("pulls", act, "17")[0], 0)
+            self.assertEqual(self.rrsctl("pulls", act, "17", *needed.get(act, []))[0], 0)
+        said = [json.loads(asked.body) for asked in self.table.asked]
+        self.assertEqual([each for each in said if each], [{"for": 3 * 86400}, {"priority": "bulk"}])
 
     def test_many(self) -> None:
         """A bulk verb says which and that all are meant."""
-        self.table.on("POST", "/pulls/hold", reply({"changed": 3}))
-        status, made = self.rrsctl("pulls", "hold", "--all", "--origin", "https://foo.test")
+        counted = reply({"jobs": 3, "token": "t", "seconds": 300})
+        steps = [reply({"changed": 2, "unchanged": 1, "next": 9}), reply({"changed": 1, "unchanged": 0, "next": None})]
+        self.table.on("POST", "/pulls/hold", [counted, *steps])
+        status, made = self.rrsctl("pulls", "hold", "--all", "--origin", "https://foo.test", given=b"y\n")
+        self.assertEqual((status, made.out.getvalue()), (0, "3 pulls held, 1 did not allow it\n"))
+        self.assertIn("about 3 pulls", made.err.getvalue())
+        wanted = {"origin": "https://foo.test", "all": True}
+        bodies = [json.loads(asked.body) for asked in self.table.asked]
+        self.assertEqual(bodies, [wanted, {**wanted, "token": "t", "after": 0}, {**wanted, "token": "t", "after": 9}])
+
+    def test_many_were_changed_before_anybody_said_yes(self) -> None:
+        """No, silence, and --json ask only; --yes TOKEN says it without a question."""
+        for given in (b"n\n", b""):
+            self.table.on("POST", "/pulls/hold", reply({"jobs": 3, "token": "t", "seconds": 300}))
+            self.assertEqual(self.rrsctl("pulls", "hold", "--all", given=given)[0], 130)
+        _, made = self.rrsctl("pulls", "hold", "--all", is_json=True)
+        self.assertEqual(made.document, {"jobs": 3, "token": "t", "seconds": 300})
+        self.assertTrue(all(b"token" not in asked.body for asked in self.table.asked))
+        self.table.on("POST", "/pulls/hold", reply({"changed": 3, "unchanged": 0, "next": None}))
+        status, made = self.rrsctl("pulls", "hold", "--all", "--yes", "t")
         self.assertEqual((status, made.out.getvalue()), (0, "3 pulls held\n"))
-        self.assertEqual(json.loads(self.table.asked[0].body), {"origin": "https://foo.test", "all": True})
+
+    def test_nobody_is_meant(self) -> None:
+        """A sentence, and no question."""
+        self.table.on("POST", "/pulls/cancel", reply({"jobs": 0, "token": "t", "seconds": 300}))
+        self.assertEqual(self.rrsctl("pulls", "cancel", "--all")[1].out.getvalue(), "no pull is meant\n")
+
+    def test_filters(self) -> None:
+        """All go into the query, an age in seconds; what is no span is refused with an example."""
+        self.table.on("GET", "/pulls", reply({"pulls": [JOB], "next": 17}))
+        words = ["--recipient", "bob@bar.test", "--sender", "foo.test", "--condition", "space", "--age", "4h"]
+        _, made = self.rrsctl("pulls", "list", *words, "--at-risk", "--most", "1")
+        self.assertEqual(
+            dict(self.query()),
+            {"recipient": "bob@bar.test", "sender": "foo.test", "condition": "space", "age": "14400", "at_risk": "1",
+             "most": "1"},
+        )  # fmt: skip
+        self.assertIn("rrsctl pulls list --after 17", made.err.getvalue())
+        status, made = self.rrsctl("pulls", "list", "--age", "soon")
+        self.assertEqual((status, "4h" in made.err.getvalue()), (os.EX_DATAERR, True))
+
+    def test_what_operators_laid_down_is_said(self) -> None:
+        """`list` says that the daemon is drained, and `destinations` who paused what and why."""
+        drained = {"kind": "drain", "name": "", "at": ROW["at"], "who": "operator uid 0", "reason": "disk"}
+        paused = {**drained, "kind": "pause", "name": "https://foo.test"}
+        limited = {**drained, "kind": "limit", "name": "https://foo.test", "most": 2}
+        self.table.on("GET", "/pulls", reply({"pulls": [], "next": None, "rulings": [drained]}))
+        said = self.rrsctl("pulls", "list")[1].err.getvalue()
+        self.assertIn("drained: nothing new starts (rrsctl pulls undrain), since 2026-11-20 12:00:00 UTC by", said)
+        self.table.on("GET", "/destinations", reply({"destinations": [], "changes": [], "rulings": [paused, limited]}))
+        said = self.rrsctl("pulls", "destinations")[1].err.getvalue()
+        self.assertIn("paused: https://foo.test (rrsctl pulls resume https://foo.test)", said)
+        self.assertIn("to 2 at once, since 2026-11-20 12:00:00 UTC by operator uid 0: disk", said)
+
+    def test_governing(self) -> None:
+        """Each goes to its own address, with its reason."""
+        for verb in ("pause", "resume", "limit", "retry", "retry-issuer"):
+            self.table.on("POST", f"/destinations/{verb}", reply({"rulings": [], "woken": 4, "asked": True}))
+        for verb in ("drain", "undrain"):
+            self.table.on("POST", f"/queue/{verb}", reply({"rulings": []}))
+        foo = "https://foo.test"
+        said = {
+            ("pause", foo, "--reason", "asked"): f"nothing more starts from {foo}",
+            ("resume", foo): f"{foo} is asked again",
+            ("limit", foo, "2"): f"at most 2 at once from {foo}",
+            ("limit", foo, "0"): f"{foo} has no limit of its own",
+            ("retry-now", "--destination", foo): "4 pulls run now; a closed one is probed",
+            ("retry-now", "--issuer"): "our token service is asked now",
+            ("drain", "--reason", "noon"): "nothing new starts",
+            ("undrain",): "pulls start again",
+        }
+        for words, text in said.items():
+            self.assertEqual(self.rrsctl("pulls", *words)[1].out.getvalue(), f"{text}\n", words)
+        bodies = [json.loads(asked.body) for asked in self.table.asked]
+        self.assertEqual(bodies[0], {"name": foo, "reason": "asked"})
+        self.assertEqual(bodies[2], {"name": foo, "most": 2, "reason": ""})
+
+    def test_shape(self) -> None:
+        """A matrix with its total first; the rest has a row."""
+        row = {"name": "https://foo.test", "destinations": 1, "total": 3, "counts": [1, 0, 2]}
+        rest = {"name": "", "destinations": 7, "total": 9, "counts": [9, 0, 0]}
+        document = {"ages": [300, 14400], "rows": [row, rest], "total": 12}
+        self.table.on("GET", "/shape", reply(document))
+        lines = self.rrsctl("pulls", "shape")[1].out.getvalue().splitlines()
+        self.assertEqual(lines[0].split(), ["FROM", "T", "5m", "4h", "4h+"])
+        self.assertEqual(lines[1].split(), ["TOTAL", "12", "10", "0", "2"])
+        self.assertEqual(lines[3].split()[:2], ["(7", "others)"])
+        self.assertEqual(self.rrsctl("pulls", "shape", is_json=True)[1].document, document)
+        self.table.on("GET", "/shape", reply({"ages": [300], "rows": [], "total": 0}))
+        self.assertEqual(self.rrsctl("pulls", "shape")[1].out.getvalue(), "nothing waits\n")
+
+    def test_explain_has_the_facts_too(self) -> None:
+        """What it waits for, when it moves, and how the last attempts ended."""
+        found = {"state": "deferred", "blame": "this host", "next": ROW["at"], "waits_for": ["drained", "time"],
+                 "ahead": 4, "eta": None, "successor": None, "attempts": [{**ROW, "event": "deferred"}]}  # fmt: skip
+        self.table.on("GET", "/pulls/17/explain", reply({"text": "It waits.", "facts": found}))
+        text = self.rrsctl("pulls", "explain", "17")[1].out.getvalue()
+        for part in ("It waits.", "drained, time", "2026-11-20 12:00:00", "deferred", "ahead"):
+            self.assertIn(part, text)
 
     def test_many_by_mistake(self) -> None:
         """Without --all nothing is changed, and a number does not go with a filter."""

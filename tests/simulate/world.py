@@ -12,7 +12,9 @@ from twisted.python.failure import Failure
 from rrsd.core.refusals import Refusal
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.instants import instant
+from rrsd.core.values.operations import Filter
 from rrsd.roles.idp.ports import User
+from rrsd.roles.rra.bulk import Bulk, Order
 from rrsd.runtime.awaits import deferred_of
 from tests.crash.files import Broken
 from tests.simulate.checks import Witness, durable, fate_wrong, overdue
@@ -306,7 +308,7 @@ class World:
     async def _act(self, process: Process, details: Mapping[str, Any]) -> None:
         operations = process.whole.retrieving.operations
         try:
-            jobs = await operations.jobs(None, None, 0, 500)
+            jobs = (await operations.jobs(Filter(), 0, 500)).jobs
             if not jobs:
                 return
             job = jobs[int(details["pick"] * len(jobs))]
@@ -340,8 +342,14 @@ class World:
         if process is None:
             self.clock.callLater(AGAIN, self._release)
         else:
-            operations = process.whole.retrieving.operations
-            deferred_of(operations.act_on_all("release", None, None)).addErrback(self._unexpected)
+            released = deferred_of(_release_all(process.whole.retrieving.operations.bulk))
+            released.addErrback(self._unexpected)
+
+
+async def _release_all(bulk: Bulk) -> None:
+    order = Order("release", Filter())
+    asked = await bulk.ask(order)
+    await bulk.carry_out(order, asked.token, 0)
 
 
 _INCIDENTS: Mapping[str, Callable[[World, Incident], None]] = {

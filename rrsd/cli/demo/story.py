@@ -17,7 +17,7 @@ from rrsd.cli.demo.trail import Told, claims_in, nine_steps, read_trail, resumed
 from rrsd.cli.downloads import Downloader
 from rrsd.cli.mailbox import find_message, part_wanted, safe_name
 from rrsd.cli.output import clean, size
-from rrsd.cli.pulls import done_of
+from rrsd.cli.pulls.looking import done_of
 from rrsd.cli.send import compose
 from rrsd.cli.session import Session
 from rrsd.cli.uploads import Stored, Uploader

@@ -67,7 +67,7 @@ class Job:
     `due` is when it may run next, None when it waits for the condition that `condition` names. `retries` is the
     back-off exponent, `attempts` counts leases. `accepted` starts the lifetime that ends at `deadline`. `at_risk` is
     when it was first seen that the time until then will not do, None as long as it will. `held` is since when somebody
-    holds it.
+    holds it. `again` is the job that had ended and that this one does over, 0 for none.
     """
 
     job: int
@@ -96,6 +96,7 @@ class Job:
     granted: Address | None = None
     at_risk: Instant | None = None
     held: Instant | None = None
+    again: int = 0
 
     @property
     def subject(self) -> Address:

@@ -1,6 +1,7 @@
 """Jobs, their history and their standing as JSON documents for the operator (pure)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import attrs
@@ -9,7 +10,9 @@ from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Adjustment, Breaker, Counts, Fetch, HistoryRow, Job
+from rrsd.core.values.operations import Ruling, ShapeRow
 from rrsd.core.values.peers import Origin
+from rrsd.roles.rra.bulk import Asked
 from rrsd.roles.rra.explain import Explanation
 from rrsd.roles.rra.operate import Shown
 
@@ -70,6 +73,12 @@ def explanation_document(explanation: Explanation) -> Document:
         "evidence": explanation.evidence,
         "next": _plain(explanation.next),
         "remedy": explanation.remedy,
+        "waits_for": list(explanation.waits_for),
+        "ahead": explanation.ahead,
+        "eta": _plain(explanation.eta),
+        "at_risk": _plain(explanation.at_risk),
+        "successor": explanation.successor or None,
+        "attempts": [history_document(row) for row in explanation.attempts],
     }
     return {"text": explanation.sentence, "facts": dict(facts)}
 
@@ -91,6 +100,35 @@ def breaker_document(breaker: Breaker, now: Instant) -> Document:
 def adjustment_document(one: Adjustment) -> Document:
     """One change of a breaker."""
     return {field.name: _plain(getattr(one, field.name)) for field in attrs.fields(Adjustment)}
+
+
+def ruling_document(ruling: Ruling) -> Document:
+    """What an operator laid down."""
+    return {
+        "kind": ruling.kind.value,
+        "name": ruling.name,
+        "at": _plain(ruling.at),
+        "who": ruling.who,
+        "reason": ruling.reason,
+        "most": ruling.most or None,
+    }
+
+
+def shape_document(rows: Sequence[ShapeRow], ages: Sequence[timedelta]) -> Document:
+    """Live jobs by destination and age; `ages` are the columns' ends in seconds, the last column has none."""
+    return {
+        "ages": [int(age.total_seconds()) for age in ages],
+        "rows": [
+            {"name": row.name, "destinations": row.destinations, "total": row.total, "counts": list(row.counts)}
+            for row in rows
+        ],
+        "total": sum(row.total for row in rows),
+    }
+
+
+def asked_document(asked: Asked) -> Document:
+    """How many an order is about, and what confirms it."""
+    return {"jobs": asked.jobs, "token": asked.token, "seconds": asked.seconds}
 
 
 def counts_document(counts: Counts) -> Document:

@@ -15,6 +15,7 @@ from rrsd.roles.rra import slots as concurrency
 from rrsd.roles.rra.ports import Queue, Timers
 from rrsd.roles.rra.rates import Rates
 from rrsd.roles.rra.rules import Outcome, Result
+from rrsd.roles.rra.rulings import LOOK_AGAIN, Rulings
 from rrsd.roles.rra.settings import Settings
 from rrsd.runtime.expiring import Expiring
 
@@ -35,6 +36,7 @@ class Health:
     settings: Settings
     chance: Callable[[], float]
     rates: Rates = field(init=False)
+    rulings: Rulings = field(factory=Rulings)
     _destinations: OrderedDict[str, Breaker] = field(factory=OrderedDict, init=False)
     _issuer: Breaker = field(factory=lambda: Breaker("sts"), init=False)
     _good: Expiring[str, bool] = field(factory=lambda: Expiring(MOST_BREAKERS), init=False)
@@ -52,6 +54,7 @@ class Health:
             self._remember(each, now)
         for each in await self.queue.breakers("issuer"):
             self._issuer = each
+        self.rulings.recall(await self.queue.rulings())
 
     def pause(self) -> None:
         """Begin nothing new for a while: this host could not store."""
@@ -59,7 +62,7 @@ class Health:
 
     def held_back(self, now: Instant) -> timedelta | None:
         """How long nothing at all may begin; None when something may."""
-        waits = []
+        waits = [LOOK_AGAIN] if self.rulings.drained is not None else []
         if self._paused is not None and self._paused > self.timers.monotonic():
             waits.append(timedelta(seconds=self._paused - self.timers.monotonic()))
         until = self._issuer.not_before
@@ -74,16 +77,20 @@ class Health:
 
     def slots(self, origin: Origin, now: Instant) -> int:
         """Transfers at once from the destination."""
-        if self.held_back(now) is not None:
+        if self.held_back(now) is not None or self.rulings.paused(origin) is not None:
             return 0
-        return min(breakers.slots(self._breaker(origin), now), self.settings.active_per_destination)
+        ruled = self.rulings.limit(origin)
+        most = self.settings.active_per_destination
+        return min(breakers.slots(self._breaker(origin), now), most, ruled.most if ruled is not None else most)
 
     def is_trusted(self, origin: Origin) -> bool:
         """Whether the destination is not on probation, so that its jobs may be leased ahead."""
         return not self.is_half_open(origin) and not self.on_probation
 
     def closed_until(self, origin: Origin, now: Instant) -> Instant | None:
-        """When the destination may be asked again if it is left alone now."""
+        """When the destination may be asked again if it is left alone now; when to look again if it is paused."""
+        if self.rulings.paused(origin) is not None:
+            return now + LOOK_AGAIN
         breaker = self._breaker(origin)
         return breaker.not_before if breakers.is_open(breaker, now) else None
 
@@ -164,6 +171,27 @@ class Health:
         if breakers.is_open(breaker, now) and breaker.opened is None:
             return None
         return self.let_probe(origin, now)
+
+    def let_issuer(self) -> bool:
+        """Let one attempt through to the STS; False if somebody asked for that in the last 10 s, or it answers."""
+        moment = self.timers.monotonic()
+        if not self.on_probation or self._woken.get(self._issuer.name, moment) is not None:
+            return False
+        self._woken.put(self._issuer.name, True, moment + breakers.WAKE_INTERVAL.total_seconds())
+        self._issuer = evolve(self._issuer, not_before=self.timers.now())
+        return True
+
+    @property
+    def issuer(self) -> Breaker | None:
+        """The breaker of the STS where it failed."""
+        return self._issuer if self.on_probation else None
+
+    @property
+    def could_not_store(self) -> Instant | None:
+        """Until when nothing begins because this host could not store."""
+        if self._paused is None or self._paused <= self.timers.monotonic():
+            return None
+        return self.timers.now() + timedelta(seconds=self._paused - self.timers.monotonic())
 
     def all(self) -> tuple[Breaker, ...]:
         """Every destination of which anything is known, and the STS when it failed."""

@@ -1,6 +1,6 @@
 """The operator's routes about pulls, and the delivery of messages by the local MTA; on the local endpoint only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from attrs import frozen
@@ -8,24 +8,39 @@ from twisted.web.iweb import IRequest
 
 from rrsd.core.refusals import Malformed
 from rrsd.core.values.addresses import parse_address
-from rrsd.core.values.jobs import State
 from rrsd.core.values.messages import Message
-from rrsd.core.values.peers import Origin, parse_origin
+from rrsd.core.values.peers import parse_origin
 from rrsd.roles.rra.acceptance import Acceptance
+from rrsd.roles.rra.bulk import Order
 from rrsd.roles.rra.documents import (
     adjustment_document,
+    asked_document,
     breaker_document,
     counts_document,
     explanation_document,
     job_document,
+    ruling_document,
+    shape_document,
     shown_document,
 )
-from rrsd.roles.rra.operate import VERBS, Operations
+from rrsd.roles.rra.operate import AGES, Operations
+from rrsd.roles.rra.questions import (
+    decoded,
+    first,
+    given_of,
+    needed_origin,
+    number_of,
+    text_of,
+    verb_of,
+    wanted_by,
+    wanted_of,
+    whole,
+)
+from rrsd.roles.rra.verbs import BY_NAME
 from rrsd.web import bodies
+from rrsd.web.peers import operator_of
 from rrsd.web.router import Router, answer
 from rrsd.web.trail import reading
-
-MOST_PAGE = 500
 
 
 @frozen
@@ -39,26 +54,72 @@ class Operator:
 
     @routes.route("/queue", methods=["GET"])
     async def queue(self, request: IRequest) -> bytes:
-        """The queue in numbers."""
-        return answer(request, counts_document(await self.operations.counts()))
+        """The queue in numbers, and what operators have laid down."""
+        counts = counts_document(await self.operations.counts())
+        rulings = [ruling_document(each) for each in self.operations.governing.rulings]
+        return answer(request, {**counts, "rulings": rulings})
+
+    @routes.route("/queue/drain", methods=["POST"])
+    async def drain(self, request: IRequest) -> bytes:
+        """Start nothing new."""
+        with reading(self.operations.audit, "operate", request):
+            await self.operations.governing.drain(text_of(_body(request).get("reason")), operator_of(request))
+        return self._rulings(request)
+
+    @routes.route("/queue/undrain", methods=["POST"])
+    async def undrain(self, request: IRequest) -> bytes:
+        """Undo it."""
+        await self.operations.governing.undrain(operator_of(request))
+        return self._rulings(request)
 
     @routes.route("/pulls", methods=["GET"])
     async def pulls(self, request: IRequest) -> bytes:
-        """A page of jobs by number."""
-        most = _number(request, b"most", 100)
-        jobs = await self.operations.jobs(
-            _state(_first(request, b"state")), _origin(_first(request, b"origin")), _number(request, b"after", 0), most
-        )
-        page = [job_document(job, await self.operations.done(job)) for job in jobs]
-        return answer(request, {"pulls": page, "next": jobs[-1].job if len(jobs) == most else None})
+        """A page of jobs by number; it may be empty and not the last one."""
+        wanted = wanted_by(request, self.operations.timers.now())
+        page = await self.operations.jobs(wanted, number_of(request, b"after", 0), number_of(request, b"most", 100))
+        shown = [job_document(job, await self.operations.done(job)) for job in page.jobs]
+        rulings = [ruling_document(each) for each in self.operations.governing.rulings]
+        return answer(request, {"pulls": shown, "next": page.next, "rulings": rulings})
+
+    @routes.route("/shape", methods=["GET"])
+    async def shape(self, request: IRequest) -> bytes:
+        """How many live jobs of each destination are how old."""
+        rows = await self.operations.shape(number_of(request, b"most", 20))
+        return answer(request, shape_document(rows, AGES))
 
     @routes.route("/destinations", methods=["GET"])
     async def destinations(self, request: IRequest) -> bytes:
         """How many pulls each destination may have at once, when it is asked again, and what led there."""
-        name, now = _first(request, b"name"), self.operations.timers.now()
+        name, now = first(request, b"name"), self.operations.timers.now()
         changes = await self.operations.adjustments(name)
         known = [breaker_document(each, now) for each in self.operations.destinations(name)]
-        return answer(request, {"destinations": known, "changes": [adjustment_document(each) for each in changes]})
+        rulings = [ruling_document(each) for each in self.operations.governing.rulings if name in ("", each.name)]
+        document = {"destinations": known, "changes": [adjustment_document(each) for each in changes]}
+        return answer(request, {**document, "rulings": rulings})
+
+    @routes.route("/destinations/<verb>", methods=["POST"])
+    async def govern(self, request: IRequest, verb: str) -> bytes:
+        """Pause, resume, limit or probe a destination; or ask our token service at once."""
+        with reading(self.operations.audit, "operate", request):
+            body, who, governing = _body(request), operator_of(request), self.operations.governing
+            if verb == "retry-issuer":
+                return answer(request, {"asked": await governing.retry_issuer(who)})
+            origin, reason = needed_origin(body.get("name")), text_of(body.get("reason"))
+            match verb:
+                case "retry":
+                    return answer(request, {"woken": await governing.retry(origin, who)})
+                case "pause":
+                    await governing.pause(origin, reason, who)
+                case "resume":
+                    await governing.resume(origin, who)
+                case "limit":
+                    await governing.limit(origin, whole(body.get("most")), reason, who)
+                case _:
+                    raise Malformed("verb: one of retry, retry-issuer, pause, resume, limit")
+        return self._rulings(request)
+
+    def _rulings(self, request: IRequest) -> bytes:
+        return answer(request, {"rulings": [ruling_document(each) for each in self.operations.governing.rulings]})
 
     @routes.route("/pulls/<int:number>", methods=["GET"])
     async def show(self, request: IRequest, number: int) -> bytes:
@@ -68,32 +129,37 @@ class Operator:
     @routes.route("/pulls/<int:number>/explain", methods=["GET"])
     async def explain(self, request: IRequest, number: int) -> bytes:
         """Why a job is where it is."""
-        return answer(request, explanation_document((await self.operations.show(number)).explanation))
+        return answer(request, explanation_document(await self.operations.explain(number)))
 
     @routes.route("/pulls/<int:number>/<verb>", methods=["POST"])
     async def act(self, request: IRequest, number: int, verb: str) -> bytes:
         """Change one job."""
         with reading(self.operations.audit, "operate", request):
-            job = await self.operations.act(_verb(verb), number)
+            given = given_of(_body(request))
+            job = await self.operations.acts.act(verb_of(verb), number, operator_of(request), given)
         return answer(request, {"job": job_document(job, await self.operations.done(job))})
 
     @routes.route("/pulls/<verb>", methods=["POST"])
     async def act_on_all(self, request: IRequest, verb: str) -> bytes:
-        """Change every job that the body chooses; it says "all" so that nobody does it by mistake."""
+        """Change every job that the body chooses. It says "all" so that nobody does it by mistake; without a token it
+        is told how many that are, and the token that confirms it."""
         with reading(self.operations.audit, "operate", request):
-            chosen = bodies.read_object(request)
-            if chosen.get("all") is not True:
-                raise Malformed("a bulk verb needs all: true")
-            state, origin = _state(_text(chosen.get("state"))), _origin(_text(chosen.get("origin")))
-            changed, unchanged = await self.operations.act_on_all(_verb(verb), state, origin)
-        return answer(request, {"changed": changed, "unchanged": unchanged})
+            body, bulk = bodies.read_object(request), self.operations.bulk
+            if body.get("all") is not True or not BY_NAME[verb_of(verb)].is_bulk:
+                raise Malformed("a bulk verb needs all: true, and is none of those that are for one pull only")
+            order = Order(verb, wanted_of(body, self.operations.timers.now()), given_of(body), whole(body.get("age")))
+            token = text_of(body.get("token"))
+            if not token:
+                return answer(request, asked_document(await bulk.ask(order)))
+            step = await bulk.carry_out(order, token, whole(body.get("after")), operator_of(request))
+        return answer(request, {"changed": step.changed, "unchanged": step.unchanged, "next": step.next})
 
     @routes.route("/delegations", methods=["POST"])
     async def delegate(self, request: IRequest) -> bytes:
         """A delegation for a user at a resource server; the answer holds it, so that nobody may keep a copy."""
         with reading(self.operations.audit, "operate", request):
             given = bodies.read_object(request)
-            user, origin = parse_address(_text(given.get("user"))), parse_origin(_text(given.get("resource")))
+            user, origin = parse_address(text_of(given.get("user"))), parse_origin(text_of(given.get("resource")))
         text = await self.operations.delegate(user, origin)
         return answer(request, {"user": str(user), "resource": str(origin), "delegation": text}, no_store=True)
 
@@ -102,7 +168,7 @@ class Operator:
         """Accept a message for its recipients."""
         with reading(self.acceptance.audit, "accept", request):
             raw = bodies.read(request, self.most_message)
-            recipients = [parse_address(_decoded(each)) for each in (request.args or {}).get(b"recipient", ())]
+            recipients = [parse_address(decoded(each)) for each in (request.args or {}).get(b"recipient", ())]
         accepted = await self.acceptance.accept(raw, recipients)
         return answer(request, {"accepted": accepted_document(accepted)})
 
@@ -115,47 +181,6 @@ def accepted_document(messages: Sequence[Message]) -> list[dict[str, object]]:
     ]
 
 
-def _first(request: IRequest, name: bytes) -> str:
-    values = (request.args or {}).get(name, [b""])
-    return _decoded(values[0])
-
-
-def _decoded(value: bytes) -> str:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        raise Malformed("query") from None
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise Malformed("filter")
-    return value
-
-
-def _number(request: IRequest, name: bytes, default: int) -> int:
-    text = _first(request, name)
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 16):
-        raise Malformed("number")
-    return max(1, min(int(text), MOST_PAGE)) if name == b"most" else int(text)
-
-
-def _state(text: str) -> State | None:
-    try:
-        return State(text) if text else None
-    except ValueError:
-        raise Malformed("state") from None
-
-
-def _origin(text: str) -> Origin | None:
-    return parse_origin(text) if text else None
-
-
-def _verb(text: str) -> str:
-    if text not in VERBS:
-        raise Malformed("verb")
-    return text
+def _body(request: IRequest) -> Mapping[str, object]:
+    """The object of the body; an empty one for none."""
+    return bodies.read_object(request) if bodies.has_body(request) else {}

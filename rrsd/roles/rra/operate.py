@@ -5,30 +5,34 @@ from datetime import timedelta
 
 from attrs import define, evolve, field, frozen
 
-from rrsd.core.refusals import Conflict, Damaged, Forbidden, Refusal, Unknown
+from rrsd.core.refusals import Forbidden, Refusal, Unknown
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.calls import Event
-from rrsd.core.values.jobs import Adjustment, Breaker, Change, Counts, Fetch, HistoryRow, Job, Priority, State
+from rrsd.core.values.jobs import Adjustment, Breaker, Counts, Fetch, HistoryRow, Job, Priority, State
+from rrsd.core.values.operations import Filter, Page, ShapeRow
 from rrsd.core.values.peers import Origin
 from rrsd.roles.rra import rules
+from rrsd.roles.rra.acting import OPERATOR, Acts, Given
+from rrsd.roles.rra.books import Books
 from rrsd.roles.rra.breakers import WAKE_INTERVAL
+from rrsd.roles.rra.bulk import Bulk
+from rrsd.roles.rra.circumstances import Circumstances
 from rrsd.roles.rra.delegations import Delegations
-from rrsd.roles.rra.explain import Explanation, explain
+from rrsd.roles.rra.explain import Explanation
 from rrsd.roles.rra.feed import Feed
+from rrsd.roles.rra.governing import Governing
 from rrsd.roles.rra.live import Transfer, Transfers
 from rrsd.roles.rra.ports import Audit, Bell, Queue, Subjects, Timers
 from rrsd.roles.rra.scheduler import Scheduler
 from rrsd.runtime.expiring import Expiring
 
-VERBS = {"retry-now": "woken", "hold": "held", "release": "released", "cancel": "cancelled"}
-"""The operator's verbs and the events that they are."""
 LOOK_AGAIN = timedelta(milliseconds=200)
 AT_ONCE = 500
+AGES = tuple(timedelta(minutes=each) for each in (5, 20, 60, 240, 720, 1440, 4320, 10080))
+"""The columns of `shape`: up to so old; what is older has the last one."""
 MOST_HISTORY = 200
 MOST_CHANGES = 200
-MOST_NUMBER = (1 << 63) - 1
 MOST_HURRIED = 10_000
-TRIES = 3
 
 
 @frozen
@@ -44,9 +48,10 @@ class Shown:
 
 @define(eq=False, kw_only=True)
 class Operations:
-    """Looks into the queue and moves jobs by hand."""
+    """Looks into the queue; `acts`, `bulk` and `governing` have the verbs that change something."""
 
     queue: Queue
+    books: Books
     scheduler: Scheduler
     transfers: Transfers
     delegations: Delegations
@@ -55,15 +60,38 @@ class Operations:
     bell: Bell
     feed: Feed
     audit: Audit
+    acts: Acts = field(init=False)
+    bulk: Bulk = field(init=False)
+    governing: Governing = field(init=False)
+    circumstances: Circumstances = field(init=False)
     _hurried: Expiring[str, bool] = field(factory=lambda: Expiring(MOST_HURRIED), init=False)
+
+    def __attrs_post_init__(self) -> None:
+        queue, books, scheduler, timers = self.queue, self.books, self.scheduler, self.timers
+        self.acts = Acts(
+            queue=queue, books=books, scheduler=scheduler, timers=timers, bell=self.bell, feed=self.feed,
+            audit=self.audit,
+        )  # fmt: skip
+        self.bulk = Bulk(acts=self.acts, books=books, timers=timers, audit=self.audit)
+        self.governing = Governing(
+            queue=queue, books=books, scheduler=scheduler, timers=timers, bell=self.bell, audit=self.audit
+        )
+        self.circumstances = Circumstances(
+            queue=queue, books=books, scheduler=scheduler, transfers=self.transfers, timers=timers
+        )
 
     async def counts(self) -> Counts:
         """The queue in numbers."""
         return await self.queue.counts()
 
-    async def jobs(self, state: State | None, origin: Origin | None, after: int, most: int) -> Sequence[Job]:
+    async def jobs(self, wanted: Filter, after: int, most: int) -> Page:
         """Jobs by number, those after `after`, at most `most` (500)."""
-        return await self.queue.jobs(state, origin, after, min(most, AT_ONCE))
+        return await self.books.chosen(wanted, after, min(most, AT_ONCE))
+
+    async def shape(self, most: int) -> Sequence[ShapeRow]:
+        """How many live jobs of each destination are how old (`AGES`)."""
+        now = self.timers.now()
+        return await self.books.shape([now - age for age in AGES], most)
 
     def destinations(self, name: str) -> Sequence[Breaker]:
         """What is known of the destination or issuer of that name, of all when it is ""; those that are well and have
@@ -79,8 +107,12 @@ class Operations:
         job = await self.find(number)
         fetch = await self.queue.fetch(job.origin, job.digest)
         history = await self.queue.history(number, MOST_HISTORY)
-        breaker = self.scheduler.health.of(job.origin)
-        return Shown(job, fetch, history, explain(job, breaker, self.timers.now()), await self.done(job))
+        explanation = await self.circumstances.explain(job)
+        return Shown(job, fetch, history, explanation, await self.done(job))
+
+    async def explain(self, number: int) -> Explanation:
+        """Why the job is where it is. Refuses with Unknown or Damaged."""
+        return await self.circumstances.explain(await self.find(number))
 
     async def done(self, job: Job) -> int:
         """How many of the job's bytes are here: all, those in the growing file, or those that are durable."""
@@ -90,74 +122,6 @@ class Operations:
         if transfer is not None:
             return transfer.done
         return (await self.queue.fetch(job.origin, job.digest)).offset
-
-    async def act(self, verb: str, number: int) -> Job:
-        """The job after the verb; a job that the verb would not change stays as it is. One that is being pulled is
-        still LEASED here: it changes when its attempt has ended.
-
-        Raises:
-            Unknown: there is no such job.
-            Conflict: its state does not allow it, or changes all the time.
-        """
-        event = VERBS[verb]
-        for tried in range(TRIES):
-            job = await self.find(number)
-            if (job.state, event) in _SETTLED:
-                return job
-            _require_possible(job, event)
-            if not tried:
-                self._record(verb, job)
-            moved = await self._move(job, event)
-            if moved is not None:
-                self.bell.ring()
-                return moved
-        raise Conflict("the job changes all the time")
-
-    async def act_on_all(self, verb: str, state: State | None, origin: Origin | None) -> tuple[int, int]:
-        """Apply the verb to every job (in the state, of the origin): to how many, and how many did not allow it."""
-        applied = refused = after = 0
-        while jobs := await self.queue.jobs(state, origin, after, AT_ONCE):
-            for job in jobs:
-                try:
-                    await self.act(verb, job.job)
-                    applied += 1
-                except (Conflict, Unknown, Damaged):
-                    refused += 1
-            after = jobs[-1].job
-        return applied, refused
-
-    async def _move(self, job: Job, event: str) -> Job | None:
-        """The job after the event; None when it became another one meanwhile."""
-        if event == "woken":
-            return await self._retry(job)
-        if job.state is not State.LEASED:
-            return await self._change(job, event, job.priority)
-        return job if await self.scheduler.wishes.interrupt(job, event) else None
-
-    async def _retry(self, job: Job) -> Job | None:
-        """As "woken", for one that is READY too: it may be due later, or its destination left alone."""
-        if job.condition == "receipt":
-            await self.queue.receipt_again(job.job, self.timers.now())
-            self.scheduler.outbox.ring()
-            return await self.find(job.job)
-        await self.scheduler.wake(job.origin)
-        job = await self.find(job.job)
-        if (job.state, "woken") in rules.TABLE:
-            return await self._change(job, "woken", job.priority)
-        waits = job.due is None or job.due > self.timers.now()
-        if job.state in (State.NEW, State.READY) and waits:
-            return await self._change(job, "hurried", job.priority)
-        return job
-
-    async def _change(self, job: Job, event: str, priority: Priority) -> Job | None:
-        now = self.timers.now()
-        changed = evolve(rules.moved(job, event, now), priority=priority)
-        try:
-            await self.queue.change([Change(changed, event, now, job.state)])
-        except Conflict:
-            return None
-        self.feed.changed(changed)
-        return changed
 
     async def delegate(self, user: Address, origin: Origin) -> str:
         """A delegation for the user at any resource server, bound to the agent's certificate.
@@ -187,19 +151,6 @@ class Operations:
         except Forbidden:
             raise Forbidden(f"{user} is suspended; rrsctl users resume {user} ends that") from None
 
-    def _record(self, verb: str, job: Job) -> None:
-        self.audit.record(
-            Event(
-                "operate",
-                "granted",
-                who="operator",
-                subject=str(job.recipient),
-                peer=str(job.origin),
-                resource=f"pull {job.job}",
-                evidence=verb,
-            )
-        )
-
     # --- for a reader who waits (protocol: "raises its priority and streams it while it is being stored")
 
     async def hurry(self, number: int, access_token: str | None) -> None:
@@ -226,7 +177,7 @@ class Operations:
         hurried = job.priority is Priority.INTERACTIVE and job.state is State.READY
         if hurried or (job.state, "hurried") not in rules.TABLE or not self._may_hurry(job):
             return False
-        return await self._change(job, "hurried", Priority.INTERACTIVE) is not None
+        return await self.acts.change(job, "hurried", Priority.INTERACTIVE) is not None
 
     def _may_hurry(self, job: Job) -> bool:
         """Whether another attempt now is no more than one in 10 s: of this job, or, where the resource server said no,
@@ -250,11 +201,13 @@ class Operations:
         except Refusal:
             return
 
+    async def act(self, verb: str, number: int, who: str = OPERATOR, given: Given | None = None) -> Job:
+        """The job after the verb; as `Acts.act`."""
+        return await self.acts.act(verb, number, who, given)
+
     async def find(self, number: int) -> Job:
         """The job. Refuses with Unknown or Damaged."""
-        if number > MOST_NUMBER:
-            raise Unknown("job")
-        return await self.queue.find(number)
+        return await self.acts.find(number)
 
     async def progress(self, number: int) -> Transfer | None:
         """The transfer that brings the job's bytes this moment."""
@@ -270,27 +223,3 @@ class Operations:
             if not moving or self.timers.monotonic() >= end:
                 return job
             await self.timers.sleep(LOOK_AGAIN)
-
-
-def _require_possible(job: Job, event: str) -> None:
-    """Returns None if the job's state allows the event; to wake one that is due or being pulled already is no mistake.
-
-    Raises:
-        Conflict: it does not.
-    """
-    if event == "woken" and job.condition == "receipt":
-        return
-    if event != "woken" or job.state not in (State.NEW, State.READY, State.LEASED):
-        rules.after(job.state, event)
-
-
-_SETTLED = frozenset(
-    {
-        (State.HELD, "held"),
-        (State.READY, "released"),
-        (State.NEW, "released"),
-        (State.LEASED, "released"),
-        (State.CANCELLED, "cancelled"),
-    }
-)
-"""Verbs that find their work done."""

@@ -24,6 +24,7 @@ from rrsd.core.values.jobs import (
     Taken,
 )
 from rrsd.core.values.messages import Message
+from rrsd.core.values.operations import Ruling
 from rrsd.core.values.peers import Certificate, Introduction, Origin
 from rrsd.core.values.resources import Checkpoint
 from rrsd.core.values.tokens import Kind, VerifiedAccess
@@ -171,6 +172,9 @@ class Queue(Protocol):
 
     async def save_rate(self, origin: Origin, rate: float, now: Instant) -> None:
         """Remember a destination's rate."""
+
+    async def rulings(self) -> Sequence[Ruling]:
+        """What operators have laid down."""
         ...
 
     async def receipts_due(self, now: Instant, most: int) -> Sequence[PendingReceipt]:

@@ -36,7 +36,6 @@ TABLE: Mapping[tuple[State, str], State] = {
     (State.LEASED, "needs_auth"): State.NEEDS_AUTH,
     (State.LEASED, "no_space"): State.NO_SPACE,
     (State.LEASED, "failed"): State.FAILED,
-    (State.LEASED, "expired"): State.EXPIRED,
     (State.LEASED, "quarantined"): State.QUARANTINED,
     (State.HELD, "released"): State.READY,
     (State.STORED, "receipted"): State.RECEIPTED,
@@ -46,9 +45,11 @@ TABLE: Mapping[tuple[State, str], State] = {
     **{(state, "no_space"): State.NO_SPACE for state in (State.NEW, State.READY, *_WAITING)},
     **{(state, "held"): State.HELD for state in UNFINISHED if state is not State.HELD},
     **{(state, "cancelled"): State.CANCELLED for state in UNFINISHED},
-    **{(state, "expired"): State.EXPIRED for state in (State.NEW, State.READY, *_WAITING)},
+    **{(state, "expired"): State.EXPIRED for state in UNFINISHED},
+    **{(state, "extended"): state for state in UNFINISHED},
+    **{(state, "ranked"): state for state in UNFINISHED},
 }
-"""What leads where. Everything that is not here is refused. Two events change no state: "at_risk" and "extended"."""
+"""What leads where. Everything that is not here is refused. One more event changes no state: "at_risk"."""
 
 
 def after(state: State, event: str) -> State:

@@ -89,6 +89,11 @@ class Scheduler:
         """Begin nothing new; attempts that are cancelled from now on go back into the queue."""
         self.settling.is_stopping = True
 
+    def running(self, origin: Origin) -> int:
+        """How many transfers from there are under way."""
+        lane = self._lanes.get(origin)
+        return lane.running if lane is not None else 0
+
     def is_busy(self) -> bool:
         """Whether leased jobs wait for a slot."""
         return any(lane.waiting for lane in self._lanes.values())

@@ -1,9 +1,10 @@
 """What an attempt's end makes of its job, of the parties that it is charged to, and of those who wait behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from rrsd.core.refusals import Conflict, NoSpace, Unavailable
 from rrsd.core.values.calls import Event
@@ -36,6 +37,18 @@ class Settling:
     feed: Feed
     audit: Audit
     is_stopping: bool = field(default=False, init=False)
+    _amended: dict[int, dict[str, Any]] = field(factory=dict, init=False)
+
+    def amend(self, job: int, changes: Mapping[str, Any]) -> None:
+        """What the leased job is to have when it is written next: its attempt began before somebody said so."""
+        self._amended.setdefault(job, {}).update(changes)
+
+    def amend_no_more(self, job: int) -> None:
+        """It was written, or is leased no more."""
+        self._amended.pop(job, None)
+
+    def _as_amended(self, job: Job) -> Job:
+        return evolve(job, **self._amended.get(job.job, {}))
 
     async def settle(self, lease: Lease, result: Result, started: float, used: int) -> None:
         """The job first, then what only saves probes: a lease without an end would wait for a restart."""
@@ -65,6 +78,7 @@ class Settling:
 
     async def _write(self, leased: Job, result: Result, now: Instant) -> Job | None:
         """The job after its attempt and after what somebody wished meanwhile; None when it was fenced off."""
+        leased = self._as_amended(leased)
         not_before = self.health.not_before(leased, result.outcome)
         planned = rules.plan(leased, result, now, self.health.chance(), not_before)
         job = planned.job
@@ -96,15 +110,20 @@ class Settling:
         """Until it is written; False when a job was fenced off, or the daemon stops and the next start recovers."""
         while True:
             try:
-                await self.queue.change(changes)
-                return True
+                await self.queue.change([evolve(each, job=self._as_amended(each.job)) for each in changes])
             except Conflict:
-                return False
+                is_written = False
             except (NoSpace, Unavailable):
                 if self.is_stopping:
                     return False
                 self.health.pause()
                 await self.timers.sleep(SETTLE_AGAIN)
+                continue
+            else:
+                is_written = True
+            for each in changes:
+                self.amend_no_more(each.job.job)
+            return is_written
 
     def _record(self, job: Job, result: Result, started: float) -> None:
         outcome = "granted" if job.state is State.STORED else "failed"

@@ -112,8 +112,9 @@ class Desk:
             timers=self.timers, bell=self.outbox, audit=self.trail, answered=self.contacts.answered,
         )  # fmt: skip
         self.operations = Operations(
-            queue=self.queue, scheduler=self.scheduler, transfers=self.transfers, delegations=self.delegations,
-            subjects=self.members, timers=self.timers, bell=self.bell, feed=self.feed, audit=self.trail,
+            queue=self.queue, books=self.store.books, scheduler=self.scheduler, transfers=self.transfers,
+            delegations=self.delegations, subjects=self.members, timers=self.timers, bell=self.bell,
+            feed=self.feed, audit=self.trail,
         )  # fmt: skip
         self.acceptance = Acceptance(
             queue=self.queue, blobs=self.store.blobs, subjects=self.members, timers=self.timers, bell=self.bell,

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -68,7 +69,9 @@ class Routes(SynchronousTestCase):
         self.assertEqual((known["name"], known["limit"], known["until"]), (str(RS), 3, None))
         self.assertEqual([each["event"] for each in document["changes"]], ["lowered"])
         self.assertIn("connect: refused", document["changes"][0]["reason"])
-        self.assertEqual(self.call("GET", "/destinations?name=sts").json(), {"destinations": [], "changes": []})
+        self.assertEqual(
+            self.call("GET", "/destinations?name=sts").json(), {"destinations": [], "changes": [], "rulings": []}
+        )
 
     def test_one_pull(self) -> None:
         """Everything about it, and why it is where it is."""
@@ -93,10 +96,14 @@ class Routes(SynchronousTestCase):
 
     def test_a_bulk_verb(self) -> None:
         """How many it moved, and how many did not allow it."""
-        document = self.call("POST", "/pulls/cancel", f'{{"all": true, "origin": "{RS}"}}'.encode()).json()
-        self.assertEqual(document, {"changed": 3, "unchanged": 0})
-        document = self.call("POST", "/pulls/release", b'{"all": true, "state": "cancelled"}').json()
-        self.assertEqual(document, {"changed": 0, "unchanged": 3})
+        self.assertEqual(self.all("cancel", origin=str(RS)), {"changed": 3, "unchanged": 0, "next": None})
+        self.assertEqual(self.all("release", state="cancelled"), {"changed": 0, "unchanged": 3, "next": None})
+
+    def all(self, verb: str, **wanted: object) -> Any:
+        """The verb for all that are wanted, counted and confirmed."""
+        asked = self.call("POST", f"/pulls/{verb}", json.dumps({"all": True, **wanted}).encode()).json()
+        confirmed = {"all": True, **wanted, "token": asked["token"]}
+        return self.call("POST", f"/pulls/{verb}", json.dumps(confirmed).encode()).json()
 
     def test_a_due_time_is_written_as_a_date(self) -> None:
         """ISO 8601, UTC."""

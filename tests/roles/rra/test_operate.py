@@ -1,6 +1,7 @@
 """What an operator does with pulls, and what a waiting reader causes."""
 
 from datetime import timedelta
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -8,8 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from rrsd.core.refusals import Conflict, Unavailable, Unknown
 from rrsd.core.values.calls import Answer
 from rrsd.core.values.jobs import Blame, Priority, State
+from rrsd.core.values.operations import Filter
 from rrsd.roles.rra import rules
-from rrsd.roles.rra.operate import MOST_NUMBER, VERBS
+from rrsd.roles.rra.acting import MOST_NUMBER, Given
+from rrsd.roles.rra.bulk import Order, Step
+from rrsd.roles.rra.verbs import OF_A_JOB
 from rrsd.runtime.awaits import deferred_of
 from tests.roles.rra.agents import Desk
 from tests.roles.rra.peers import OTHER, STS, said, served
@@ -22,6 +26,11 @@ EXPECTED = {
     "hold": {state: State.HELD for state in rules.UNFINISHED if state is not State.LEASED},
     "release": {State.HELD: State.READY, State.READY: State.READY, State.NEW: State.NEW, State.LEASED: State.LEASED},
     "cancel": {state: State.CANCELLED for state in (*rules.UNFINISHED, State.CANCELLED) if state is not State.LEASED},
+    "expire-now": {state: State.EXPIRED for state in (*rules.UNFINISHED, State.EXPIRED) if state is not State.LEASED},
+    "extend": {state: state for state in rules.UNFINISHED},
+    "set-priority": {state: state for state in rules.UNFINISHED},
+    "requeue-fresh": {state: State.NEW for state in rules.TERMINAL - rules.ARRIVED},
+    "quarantine-release": {State.QUARANTINED: State.NEW},
 }
 """The state after each verb in each state; what is not here is refused."""
 
@@ -37,7 +46,16 @@ class OperateCase(SynchronousTestCase):
 
     def act(self, verb: str, number: int = 1) -> State:
         """The state that the verb says it left."""
-        return self.desk.result(self.operations.act(verb, number)).state
+        given = Given(timedelta(days=30), Priority.BULK)
+        return self.desk.result(self.operations.act(verb, number, given=given)).state
+
+    def all(self, verb: str, **wanted: Any) -> tuple[int, int]:
+        """What the verb said that it changed, and did not."""
+        order = Order(verb, Filter(**wanted))
+        asked = self.desk.result(self.operations.bulk.ask(order))
+        step: Step = self.desk.result(self.operations.bulk.carry_out(order, asked.token, 0))
+        self.assertIsNone(step.next)
+        return step.changed, step.unchanged
 
 
 class Verbs(OperateCase):
@@ -45,7 +63,7 @@ class Verbs(OperateCase):
 
     def test_every_verb_in_every_state(self) -> None:
         """It leads where the table says, or is refused and changes nothing; a lease that is lost is a Conflict."""
-        for verb in VERBS:
+        for verb, event in OF_A_JOB.items():
             for number, state in enumerate(State, 1):
                 with self.subTest(verb=verb, state=state):
                     (job,) = self.desk.accept(b"%d" % number, name=f"{verb} {state}")
@@ -56,7 +74,7 @@ class Verbs(OperateCase):
                             self.act(verb, job)
                     else:
                         self.assertEqual(self.act(verb, job), expected)
-                    self.assertEqual(self.desk.state(job), expected or state)
+                    self.assertEqual(self.desk.state(job), state if event == "requeued" else expected or state)
 
     def test_every_verb_is_idempotent(self) -> None:
         """The second time changes nothing and is no error."""
@@ -130,17 +148,17 @@ class Bulk(OperateCase):
         self.desk.accept(*files(3))
         self.desk.accept(*files(2), name="m2", origin=OTHER)
         self.desk.rewrite(1, state=State.FAILED)
-        self.assertEqual(self.desk.result(self.operations.act_on_all("hold", None, RS)), (2, 1))
+        self.assertEqual(self.all("hold", origin=RS), (2, 1))
         self.assertEqual(self.desk.states(), [State.FAILED, State.HELD, State.HELD, State.NEW, State.NEW])
-        self.assertEqual(self.desk.result(self.operations.act_on_all("release", State.HELD, None)), (2, 0))
-        self.assertEqual(self.desk.result(self.operations.act_on_all("release", None, None)), (4, 1))
+        self.assertEqual(self.all("release", state=State.HELD), (2, 0))
+        self.assertEqual(self.all("release"), (4, 1))
 
     def test_looking(self) -> None:
         """Numbers, pages, and everything about one."""
         self.desk.accept(*files(3))
         self.assertEqual(self.desk.result(self.operations.counts()).by_state, {State.NEW: 3})
-        page = self.desk.result(self.operations.jobs(None, None, 1, 10_000))
-        self.assertEqual([job.job for job in page], [2, 3])
+        page = self.desk.result(self.operations.jobs(Filter(), 1, 10_000))
+        self.assertEqual([job.job for job in page.jobs], [2, 3])
         shown = self.desk.result(self.operations.show(2))
         self.assertEqual((shown.job.job, shown.done, shown.fetch.offset), (2, 0, 0))
 

@@ -116,15 +116,16 @@ def listed(connection: Connection, state: State | None, origin: Origin | None, a
         statement, chosen = _LIST_ORIGIN, (str(origin),)
     elif state is not None:
         statement, chosen = _LIST_STATE, (state.value,)
-    return list(_readable(connection.execute(statement, (*chosen, after, most))))
+    return list(readable(connection.execute(statement, (*chosen, after, most))))
 
 
 def begun(connection: Connection, after: int, most: int) -> list[Job]:
     """Those that were leased and may still be, by number; rows that cannot be read are left out."""
-    return list(_readable(connection.execute(_BEGUN, (after, most))))
+    return list(readable(connection.execute(_BEGUN, (after, most))))
 
 
-def _readable(rows: Iterable[Row]) -> Iterable[Job]:
+def readable(rows: Iterable[Row]) -> Iterable[Job]:
+    """The jobs in rows of `JOB`; those that cannot be read are left out."""
     for row in rows:
         try:
             yield job_of(row)

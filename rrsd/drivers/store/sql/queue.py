@@ -27,10 +27,11 @@ from rrsd.core.values.jobs import (
     Taken,
 )
 from rrsd.core.values.messages import Message
+from rrsd.core.values.operations import Ruling
 from rrsd.core.values.peers import Origin
 from rrsd.core.values.resources import Checkpoint
 from rrsd.drivers.store.blobs.space import Key, Space
-from rrsd.drivers.store.sql import contacts, healths, mailbox, outbox, picking, room, transfers, turns
+from rrsd.drivers.store.sql import books, contacts, healths, mailbox, outbox, picking, room, transfers, turns
 from rrsd.drivers.store.sql import jobs as rows
 from rrsd.drivers.store.sql.engine import Connection, Engine
 from rrsd.drivers.store.sql.room import Room
@@ -262,6 +263,10 @@ class Queue:
     async def save_rate(self, origin: Origin, rate: float, now: Instant) -> None:
         """Remember a destination's rate."""
         await self._engine.write(lambda connection: healths.save_rate(connection, origin, rate, now))
+
+    async def rulings(self) -> Sequence[Ruling]:
+        """What operators have laid down."""
+        return await self._engine.read(books.rulings)
 
     async def receipts_due(self, now: Instant, most: int) -> Sequence[PendingReceipt]:
         """Receipts whose time has come, earliest first."""

@@ -55,7 +55,7 @@ def origin_of(text: str) -> Origin:
 JOB = (
     "job, message, position, recipient, sender, message_id, origin, digest, size, state, priority, accepted, deadline,"
     " due, condition, retries, attempts, restarts, blame, evidence, epoch, not_after, stored, granted,"
-    " at_risk, held"
+    " at_risk, held, again"
 )
 """The columns of a job, in the order of the fields of `Job`."""
 
@@ -68,6 +68,7 @@ def job_row(job: Job) -> Row:
         maybe_seconds(job.due), job.condition, job.retries, job.attempts, job.restarts, job.blame.value,
         job.evidence, job.epoch, maybe_seconds(job.not_after), maybe_seconds(job.stored),
         str(job.granted) if job.granted else "", maybe_seconds(job.at_risk), maybe_seconds(job.held),
+        job.again,
     )  # fmt: skip
 
 
@@ -83,7 +84,7 @@ def job_of(row: Row) -> Job:
             row[8], _STATES[row[9]], PRIORITIES[row[10]], instant_of(row[11]), instant_of(row[12]),
             maybe_instant(row[13]), row[14], row[15], row[16], row[17], _BLAMES[row[18]], row[19], row[20],
             maybe_instant(row[21]), maybe_instant(row[22]), address_of(row[23]) if row[23] else None,
-            maybe_instant(row[24]), maybe_instant(row[25]),
+            maybe_instant(row[24]), maybe_instant(row[25]), row[26],
         )  # fmt: skip
     except UNREADABLE as error:
         raise Damaged(f"row of job {row[0]}: {type(error).__name__}") from error

@@ -1,0 +1,153 @@
+"""The verbs that change pulls: one by its number, or many, which the daemon counts before anything happens."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from rrsd.cli.pulls.choosing import chosen, seconds_of, wanted_of
+from rrsd.cli.session import Session, pass_session
+from rrsd.core.refusals import Malformed
+from rrsd.core.values.jobs import Priority
+from rrsd.roles.rra.verbs import BY_NAME
+
+_DONE = {
+    "retry-now": "will be tried now",
+    "hold": "held",
+    "release": "released",
+    "cancel": "cancelled",
+    "expire-now": "expired",
+    "extend": "extended",
+    "set-priority": "ranked",
+    "requeue-fresh": "queued anew",
+    "quarantine-release": "queued anew",
+}
+
+_MORE = {
+    "retry-now": "With --destination and without --all the resource server is probed and whatever waits for it runs; "
+    "with --issuer our own token service is asked. However often it is said, that happens once in 10 seconds: to "
+    "flush a queue into a server that is down makes it worse.",
+    "extend": "So long from now at least. The sender may have promised less: then the bytes may be gone before.",
+    "requeue-fresh": "The old pull stays as it ended; the message shows the new one.",
+    "quarantine-release": "None of the wrong bytes are kept, so that there is nothing to let through: it is pulled "
+    "once more, and the digest of the message is checked as ever.",
+    "cancel": "Nothing that is stored is ever removed by it.",
+}
+
+_CHOSEN = (
+    "Say NUMBER for one pull, or --all, with options that choose; the daemon says how many that are, and does it when "
+    "that is confirmed: here, or with --yes TOKEN."
+)
+
+
+def _command(name: str, *options: Any) -> click.Command:
+    verb = BY_NAME[name]
+
+    @click.argument("job", type=click.IntRange(1), required=False)
+    @click.option("--yes", metavar="TOKEN", default="", help="Confirms what was counted; needs --all.")
+    @click.option("--all", "is_all", is_flag=True, help="More than one pull is meant.")
+    @chosen
+    @pass_session
+    def command(session: Session, /, job: int | None, is_all: bool, yes: str, **given: Any) -> None:
+        needed = _needed(name, given)
+        wanted = wanted_of(**given)
+        if job is None and _is_special(session, name, is_all, wanted, given):
+            return
+        if (job is None) != is_all or (job is not None and (wanted or yes)):
+            raise Malformed(f"say which: rrsctl pulls {name} NUMBER, or rrsctl pulls {name} --all [--state …]")
+        if job is not None:
+            document = session.local().act(job, name, needed)
+            session.console.result(document, _one_text(name, job, document))
+        else:
+            _many(session, name, {**wanted, **needed, "all": True}, yes)
+
+    for option in options:
+        command = option(command)
+    return click.command(name, help="\n\n".join(filter(None, (verb.does, _MORE.get(name), _CHOSEN))))(command)
+
+
+def _one_text(name: str, job: int, document: Mapping[str, Any]) -> str:
+    after = (document.get("job") or {}).get("job")
+    return f"pull {job} {_DONE[name]}" + (f" as pull {after}" if after not in (None, job) else "")
+
+
+def _is_special(session: Session, name: str, is_all: bool, wanted: dict[str, Any], given: dict[str, Any]) -> bool:
+    """Whether it was about a destination or the issuer as such, and not about pulls."""
+    if name != "retry-now" or is_all:
+        return False
+    if given.get("issuer"):
+        document = session.local().govern("retry-issuer", {})
+        said = "is asked now" if document.get("asked") else "answers, or was asked a moment ago"
+        session.console.result(document, f"our token service {said}")
+        return True
+    if set(wanted) == {"origin"}:
+        document = session.local().govern("retry", {"name": wanted["origin"]})
+        session.console.result(document, f"{document.get('woken', 0)} pulls run now; a closed one is probed")
+        return True
+    return False
+
+
+def _needed(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """What the verb needs beside the pulls."""
+    span, priority = given.pop("span", ""), given.pop("priority", "")
+    needed: dict[str, Any] = {}
+    if name == "extend":
+        needed["for"] = seconds_of(span)
+    if priority:
+        needed["priority"] = priority
+    return needed
+
+
+def _many(session: Session, name: str, order: dict[str, Any], token: str) -> None:
+    local = session.local()
+    if not token:
+        asked = local.act_all(name, order)
+        count, token = int(asked.get("jobs", 0)), str(asked.get("token", ""))
+        again = f"rrsctl pulls {name} --all … --yes {token}"
+        if session.console.is_json:
+            session.console.document(asked)
+            return
+        if not count:
+            session.console.result(asked, "no pull is meant")
+            return
+        session.console.note(f"`{name}` is about {count} pulls; for 5 minutes also: {again}")
+        session.confirm("Go on?")
+    changed = unchanged = after = 0
+    while True:
+        step = local.act_all(name, {**order, "token": token, "after": after})
+        changed, unchanged = changed + int(step.get("changed", 0)), unchanged + int(step.get("unchanged", 0))
+        after = step.get("next") or 0
+        if not after:
+            break
+        session.console.note(f"{changed} done, going on after pull {after}")
+    text = f"{changed} pulls {_DONE[name]}" + (f", {unchanged} did not allow it" if unchanged else "")
+    session.console.result({"changed": changed, "unchanged": unchanged}, text)
+
+
+def _quarantine_release() -> click.Command:
+    @click.argument("job", type=click.IntRange(1))
+    @pass_session
+    def command(session: Session, job: int) -> None:
+        document = session.local().act(job, "quarantine-release", {})
+        session.console.result(document, _one_text("quarantine-release", job, document))
+
+    words = f"{BY_NAME['quarantine-release'].does}\n\n{_MORE['quarantine-release']}"
+    return click.command("quarantine-release", help=words)(command)
+
+
+COMMANDS = (
+    _command("retry-now", click.option("--issuer", is_flag=True, help="Our own token service, not a pull.")),
+    _command("hold"),
+    _command("release"),
+    _command("cancel"),
+    _command("expire-now"),
+    _command("extend", click.option("--for", "span", metavar="SPAN", required=True, help="As in 12h or 3d.")),
+    _command(
+        "set-priority",
+        click.option(
+            "--to", "priority", type=click.Choice([each.value for each in Priority]), required=True, help="The class."
+        ),
+    ),
+    _command("requeue-fresh"),
+    _quarantine_release(),
+)

@@ -1,0 +1,46 @@
+"""What an operator's verbs need from the store beside the queue."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Job
+from rrsd.core.values.operations import Filter, Kind, Page, Ruling, ShapeRow
+
+
+class Books(Protocol):
+    """Looking up, and laying down."""
+
+    async def rule(self, ruling: Ruling) -> None:
+        """It is so from now on, also after a restart; it takes the place of an earlier one of that kind and name."""
+        ...
+
+    async def unrule(self, kind: Kind, name: str) -> None:
+        """It is not so any more."""
+        ...
+
+    async def chosen(self, wanted: Filter, after: int, most: int) -> Page:
+        """The next jobs by number; a page may be empty and not the last one."""
+        ...
+
+    async def count(self, wanted: Filter) -> int:
+        """How many there are."""
+        ...
+
+    async def ahead(self, job: Job) -> int:
+        """How many of its destination are due before it; no more than 10,000 of a class are counted."""
+        ...
+
+    async def shape(self, edges: Sequence[Instant], most: int) -> Sequence[ShapeRow]:
+        """Live jobs by destination and age: those with most jobs first, then one row for the rest. `edges` are the
+        instants between the columns, newest first."""
+        ...
+
+    async def successor(self, job: int) -> int | None:
+        """The job that took the place of the one that has ended."""
+        ...
+
+    async def requeue(self, old: Job, fresh: Job, now: Instant) -> int:
+        """The number of a new job in the place of one that has ended: the message's part points to it from now on.
+        Refuses with Conflict when another took its place already, or its state is another."""
+        ...

@@ -1,0 +1,110 @@
+"""A verb for many jobs: the daemon says first how many, and does it when that was confirmed. In steps, each bounded."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import attrs
+from attrs import define, evolve, field, frozen
+
+from rrsd.core.refusals import Conflict, Damaged, Unknown
+from rrsd.core.values.calls import Event
+from rrsd.core.values.digests import digest_of
+from rrsd.core.values.operations import Filter
+from rrsd.roles.rra.acting import OPERATOR, Acts, Given
+from rrsd.roles.rra.books import Books
+from rrsd.roles.rra.ports import Audit, Timers
+from rrsd.runtime.expiring import Expiring
+
+CONFIRM_WITHIN = timedelta(minutes=5)
+AT_ONCE = 500
+STEP = timedelta(seconds=10)
+"""How long one request works; the answer says where to go on."""
+MOST_TOKENS = 100
+
+
+@frozen
+class Order:
+    """A verb, what it needs, and which jobs are meant: those that were `age` seconds old when it was asked."""
+
+    verb: str
+    wanted: Filter
+    given: Given = field(factory=Given)
+    age: int = 0
+
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """What two orders have in common that are the same: of an age, and not of a moment."""
+        return self.verb, evolve(self.wanted, older=None), self.given, self.age
+
+    @property
+    def words(self) -> str:
+        """As the trail has it."""
+        meant = {name: value for name, value in attrs.asdict(self.wanted, recurse=False).items() if value}
+        said = ", ".join(f"{name} {value}" for name, value in meant.items())
+        return f"{self.verb} --all{f' ({said})' if said else ''}"
+
+
+@frozen
+class Asked:
+    """How many jobs an order is about now, and the token that confirms it for `seconds`."""
+
+    jobs: int
+    token: str
+    seconds: int
+
+
+@frozen
+class Step:
+    """How many were changed, how many did not allow it, and after which job to go on; None when that was all."""
+
+    changed: int
+    unchanged: int
+    next: int | None
+
+
+@define(eq=False, kw_only=True)
+class Bulk:
+    """Orders that wait for their confirmation, and the work."""
+
+    acts: Acts
+    books: Books
+    timers: Timers
+    audit: Audit
+    _orders: Expiring[str, Order] = field(factory=lambda: Expiring(MOST_TOKENS), init=False)
+
+    async def ask(self, order: Order) -> Asked:
+        """How many the order is about; nothing happens yet."""
+        jobs, moment = await self.books.count(order.wanted), self.timers.monotonic()
+        token = digest_of(f"{order} {jobs} {moment}".encode()).b64[:10]
+        self._orders.put(token, order, moment + CONFIRM_WITHIN.total_seconds())
+        return Asked(jobs, token, int(CONFIRM_WITHIN.total_seconds()))
+
+    async def carry_out(self, order: Order, token: str, after: int, who: str = OPERATOR) -> Step:
+        """Work on the jobs after that one for a while. Jobs that are accepted meanwhile are meant too.
+
+        Raises:
+            Conflict: nobody was told how many this is about, or too long ago.
+        """
+        asked = self._orders.get(token, self.timers.monotonic())
+        if asked is None or asked.meaning != order.meaning:
+            raise Conflict("the token is not for this, or is older than five minutes: ask again without one")
+        if not after:
+            self.audit.record(Event("operate", "granted", who=who, resource="pulls", evidence=order.words))
+        end, changed, unchanged = self.timers.monotonic() + STEP.total_seconds(), 0, 0
+        while True:
+            page = await self.books.chosen(asked.wanted, after, AT_ONCE)
+            done = await self._each(asked, [job.job for job in page.jobs], who)
+            changed, unchanged = changed + done, unchanged + len(page.jobs) - done
+            if page.next is None or self.timers.monotonic() >= end:
+                return Step(changed, unchanged, page.next)
+            after = page.next
+
+    async def _each(self, order: Order, jobs: Sequence[int], who: str) -> int:
+        done = 0
+        for number in jobs:
+            try:
+                await self.acts.act(order.verb, number, who, order.given)
+                done += 1
+            except (Conflict, Unknown, Damaged):
+                continue
+        return done

@@ -1,0 +1,96 @@
+"""The verbs about destinations, the issuer and the daemon: what operators lay down lasts until they take it back."""
+
+from attrs import define
+
+from rrsd.core.refusals import Malformed
+from rrsd.core.values.calls import Event
+from rrsd.core.values.operations import Kind, Ruling
+from rrsd.core.values.peers import Origin
+from rrsd.roles.rra.acting import OPERATOR
+from rrsd.roles.rra.books import Books
+from rrsd.roles.rra.ports import Audit, Bell, Queue, Timers
+from rrsd.roles.rra.scheduler import Scheduler
+
+MOST_REASON = 500
+MOST_LIMIT = 10_000
+
+
+@define(eq=False, kw_only=True)
+class Governing:
+    """Durable first, then in force; said again, nothing changes but who said it last."""
+
+    queue: Queue
+    books: Books
+    scheduler: Scheduler
+    timers: Timers
+    bell: Bell
+    audit: Audit
+
+    @property
+    def rulings(self) -> tuple[Ruling, ...]:
+        """All that is in force."""
+        return self.scheduler.health.rulings.all
+
+    async def drain(self, reason: str = "", who: str = OPERATOR) -> None:
+        """Nothing new starts, after a restart either; what runs goes on to its end. Messages are accepted all the
+        same."""
+        await self._rule("drain", Kind.DRAIN, "", reason, who)
+
+    async def undrain(self, who: str = OPERATOR) -> None:
+        """Undo it."""
+        await self._unrule("undrain", Kind.DRAIN, "", who)
+
+    async def pause(self, origin: Origin, reason: str = "", who: str = OPERATOR) -> None:
+        """Nothing new starts from there; what runs goes on to its end."""
+        await self._rule("pause", Kind.PAUSE, str(origin), reason, who)
+        self.scheduler.picker.drop(origin)
+
+    async def resume(self, origin: Origin, who: str = OPERATOR) -> None:
+        """Undo it."""
+        await self._unrule("resume", Kind.PAUSE, str(origin), who)
+        await self.queue.put_off([(origin, self.timers.now())])
+        self.bell.ring()
+
+    async def limit(self, origin: Origin, most: int, reason: str = "", who: str = OPERATOR) -> None:
+        """No more than so many at once from there; 0 lifts it.
+
+        Raises:
+            Malformed: it is no such number.
+        """
+        if not 0 <= most <= MOST_LIMIT:
+            raise Malformed(f"a limit is 1 to {MOST_LIMIT}, or 0 for none; pause starts nothing at all")
+        if most:
+            await self._rule("limit", Kind.LIMIT, str(origin), reason, who, most)
+        else:
+            await self._unrule("limit", Kind.LIMIT, str(origin), who)
+
+    async def retry(self, origin: Origin, who: str = OPERATOR) -> int:
+        """Probe the destination now, and let those that wait for it run; how many. At most once in 10 s anything
+        happens."""
+        self._write_down("retry-destination", str(origin), who)
+        return await self.scheduler.wake(origin)
+
+    async def retry_issuer(self, who: str = OPERATOR) -> bool:
+        """Ask our token service now; False if it answers, or was asked for the same reason in the last 10 s."""
+        self._write_down("retry-issuer", "sts", who)
+        asked = self.scheduler.health.let_issuer()
+        self.bell.ring()
+        return asked
+
+    async def _rule(self, verb: str, kind: Kind, name: str, reason: str, who: str, most: int = 0) -> None:
+        if len(reason) > MOST_REASON:
+            raise Malformed(f"a reason has at most {MOST_REASON} characters")
+        self._write_down(f"{verb} {most}" if most else verb, name, who)
+        ruling = Ruling(kind, name, self.timers.now(), who, " ".join(reason.split()), most)
+        await self.books.rule(ruling)
+        self.scheduler.health.rulings.put(ruling)
+        self.bell.ring()
+
+    async def _unrule(self, verb: str, kind: Kind, name: str, who: str) -> None:
+        self._write_down(f"{verb} 0" if kind is Kind.LIMIT else verb, name, who)
+        await self.books.unrule(kind, name)
+        self.scheduler.health.rulings.drop(kind, name)
+        self.bell.ring()
+
+    def _write_down(self, evidence: str, name: str, who: str) -> None:
+        self.audit.record(Event("operate", "granted", who=who, peer=name, resource=name or "pulls", evidence=evidence))
