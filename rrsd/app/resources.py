@@ -77,7 +77,7 @@ def build_serving(means: Means, people: People, notices: Notices | None, contact
         ),
         senders,
         _sharing(means, record, notices),
-        Collection(rs, store.blobs, store.uploads, timers, Nursery()),
+        Collection(rs, store.blobs, store.uploads, timers, Nursery(), store.grants),
     )
 
 

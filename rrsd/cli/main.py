@@ -26,6 +26,7 @@ A domain, from nothing:
 A user:
   rrsctl login alice@foo.test
   rrsctl send --to bob@bar.test --subject Holiday --attach film.mp4 --submit "sendmail -i -f {sender} {}"
+  rrsctl sent
   rrsctl inbox
   rrsctl get last 0 -o film.mp4
 \b
@@ -44,6 +45,8 @@ VERBS = {
     "login": "rrsd.cli.login",
     "logout": "rrsd.cli.login",
     "send": "rrsd.cli.send",
+    "sent": "rrsd.cli.sent",
+    "withdraw": "rrsd.cli.sent",
     "deliver": "rrsd.cli.deliver",
     "inbox": "rrsd.cli.mailbox",
     "get": "rrsd.cli.mailbox",

@@ -50,6 +50,8 @@ user        GET     /api/messages/<message>
 user        GET     /api/messages/<message>/parts/<int:index>
 user        GET     /api/messages/<message>/raw
 user        GET     /api/outgoing
+user        GET     /api/outgoing/<message_id>
+user        GET     /api/outgoing/<message_id>/receipts
 user        GET     /api/uploads/<upload_id>
 user        PATCH   /api/uploads/<upload_id>
 user        POST    /api/messages

@@ -19,7 +19,8 @@ _JOBS = "SELECT job, message, state, digest FROM jobs"
 _RAWS = "SELECT raw FROM messages"
 _RECEIPTS = "SELECT job, lower(jti) FROM receipts"
 _UPLOADS = "SELECT offset, digest FROM uploads"
-_GRANTS = "SELECT message_id, digest FROM grants"
+_GRANTS = "SELECT message_id, digest, receipted FROM grants"
+_SIGNED = "SELECT message_id FROM grants JOIN custody ON grant_number = number WHERE receipted IS NOT NULL"
 
 
 @frozen
@@ -37,6 +38,7 @@ class Rows:
     granted: frozenset[str]
     granted_digests: frozenset[str]
     complete: frozenset[str]
+    signed: frozenset[str]
 
 
 def read_rows(connection: Transactions) -> Rows:
@@ -55,7 +57,8 @@ def read_rows(connection: Transactions) -> Rows:
         receipts=dict(connection.execute(_RECEIPTS).fetchall()),
         offset=max((row[0] for row in uploads), default=0),
         granted=frozenset(row[0] for row in grants),
-        granted_digests=frozenset(_name(row[1]) for row in grants),
+        granted_digests=frozenset(_name(row[1]) for row in grants if row[2] is None),
+        signed=frozenset(row[0] for row in connection.execute(_SIGNED).fetchall()),
         complete=frozenset(_name(row[1]) for row in uploads if row[1] is not None),
     )
 
@@ -117,6 +120,9 @@ def _told(rows: Rows, there: frozenset[str], facts: Sequence[Fact]) -> str:
         return f"told to be stored, and is not: {stored - rows.stored}"
     if acknowledged - rows.receipted:
         return f"acknowledged, and would be sent again: {acknowledged - rows.receipted}"
+    signed = {fact[1] for fact in facts if fact[0] == "acknowledged"}
+    if signed - rows.signed:
+        return f"acknowledged, and what was signed is not kept: {signed - rows.signed}"
     changed = [job for job, key in rows.receipts.items() if keys.get(job, key) != key]
     if len(rows.stored) != len(rows.receipts) + len(rows.receipted):
         return "a stored job has no receipt in the outbox"

@@ -10,9 +10,10 @@ from typing import TypeAlias
 from attrs import evolve, frozen
 
 from rrsd.core.refusals import Damaged, NoSpace, Refusal, Unavailable, Unknown
+from rrsd.core.values.addresses import Address
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.jobs import Change, Job, Lease, State, partial_name
-from rrsd.core.values.resources import Checkpoint, Grant
+from rrsd.core.values.resources import Checkpoint, Custody, Grant
 from tests.crash.telling import say
 from tests.crash.world import MOST_TRIES, ROOT, Traits, World
 from tests.drivers.store.samples import ALICE, BOB, CAROL, NOW, RS, job, later, message_of, upload
@@ -303,6 +304,35 @@ def collected_bytes(world: World) -> None:
     tidy(world)
 
 
+def handed_over(world: World) -> None:
+    """Two domains sign for their copies, one after the other; the bytes go after the last word, and not before."""
+    begin(world)
+    name, grants = digest_of(FILM).b64, world.store.grants
+    if not world.has_told("released", name):
+        _grant(world, put(world, FILM))
+        for number, recipient in enumerate((BOB, CAROL)):
+            _sign(world, f"<g{number}@foo.test>", recipient)
+        world.tell("released", name)
+    for number in range(2):
+        kept = world.insist(lambda: world.done(grants.custody(ALICE, f"<g{number}@foo.test>")))  # noqa: B023
+        world.require("R8", [each.receipt for each in kept] == [f"signed {number}"], f"what was signed is lost: {kept}")
+    gone = world.insist(lambda: world.done(world.store.blobs.collect(later(3600), 0.0, 9)))
+    world.require("R3", not set(gone) - {digest_of(FILM)}, f"collected: {gone}")
+
+
+def _sign(world: World, name: str, recipient: Address) -> None:
+    """The receipt comes, perhaps again; while one is still owed, nothing is collected."""
+    grants, film = world.store.grants, digest_of(FILM)
+    told = [world.insist(lambda: world.done(grants.naming(film, each))) for each in (BOB, CAROL)]  # noqa: B023
+    if any(grant.receipted is None for found in told for grant in found):
+        gone = world.insist(lambda: world.done(world.store.blobs.collect(later(3600), 0.0, 9)))
+        world.require("R3", not gone, f"collected before the last receipt: {gone}")
+    (grant,) = world.insist(lambda: world.done(grants.naming(film, recipient)))
+    signed = Custody(grant, f"signed {name[2]}", b"certificate", "webfinger tls")
+    world.insist(lambda: world.done(grants.receipted([signed], NOW)))
+    world.tell("acknowledged", name)
+
+
 def cut_off(world: World) -> None:
     """A first start that ended before all of its folders were made."""
     for number in range(253):
@@ -339,6 +369,7 @@ SCENARIOS = (
     Scenario("bodies", "small bodies, one of them twice", small_bytes),
     Scenario("deposit-named", "the same, every file named", one_deposit, Traits(has_nameless=False), weight=20),
     Scenario("collect", "blobs that nothing refers to are collected", collected_bytes, Traits(collects=True), weight=4),
+    Scenario("custody", "granted bytes go after the last receipt", handed_over, Traits(collects=True), weight=4),
     Scenario("named", "a small pull, every file named", one_pull, Traits(has_nameless=False), weight=14),
     Scenario("upload", "an upload in three parts, granted", one_upload, weight=24),
     Scenario("large", "a pull with checkpoints", one_pull, Traits(small=0, tick=1.0), weight=12),

@@ -19,7 +19,7 @@ from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.instants import Instant, instant
 from rrsd.core.values.peers import Certificate, Issuer, Origin, Url, parse_issuer
 from rrsd.core.values.policies import Question
-from rrsd.core.values.resources import CHUNK, Blob, Grant, Receipt, Upload
+from rrsd.core.values.resources import CHUNK, Blob, Custody, Grant, Receipt, Upload
 from rrsd.core.values.tokens import Algorithm, KeySet, Kind, PublicKey
 from rrsd.core.wire import jose, strictjson
 from rrsd.core.wire.delegation import delegation_claims
@@ -234,6 +234,7 @@ class Bytes:
     kept: dict[Digest, bytes] = field(factory=dict)
     refusal: Refusal | None = None
     block: int = 65536
+    keeps: float = 0.0
 
     def put(self, data: bytes) -> Digest:
         digest = digest_of(data)
@@ -255,9 +256,10 @@ class Bytes:
         for at in range(start, end, self.block):
             yield self.kept[digest][at : min(at + self.block, end)]
 
-    async def collect(self, now: Instant, grace_seconds: float, most: int) -> Sequence[Digest]:
+    async def collect(self, now: Instant, grace_seconds: float, most: int, keep_seconds: float) -> Sequence[Digest]:
         if self.refusal is not None:
             raise self.refusal
+        self.keeps = keep_seconds
         gone = tuple(self.kept)[:most]
         for digest in gone:
             del self.kept[digest]
@@ -313,6 +315,7 @@ class Ledger:
     """Grants in memory."""
 
     kept: list[Grant] = field(factory=list)
+    signed: list[Custody] = field(factory=list)
 
     async def add(self, grants: Sequence[Grant]) -> None:
         self.kept.extend(grants)
@@ -323,10 +326,9 @@ class Ledger:
     async def of(self, recipient: Address, digests: Sequence[Digest]) -> Sequence[Grant]:
         return [grant for grant in self.kept if grant.digest in digests and grant.recipient == recipient]
 
-    async def receipted(self, grant: Grant, at: Instant) -> None:
-        await self.receipted_all((grant,), at)
-
-    async def receipted_all(self, grants: Sequence[Grant], at: Instant) -> None:
+    async def receipted(self, taken: Sequence[Custody], at: Instant) -> None:
+        grants = {each.grant for each in taken}
+        self.signed += [evolve(each, grant=evolve(each.grant, receipted=at)) for each in taken]
         self.kept = [evolve(each, receipted=at) if each in grants else each for each in self.kept]
 
     async def renew(self, ends: Sequence[tuple[Grant, Instant]]) -> Sequence[Grant]:
@@ -339,6 +341,17 @@ class Ledger:
             for each, until in named
         ]
         return [each for each, until in zip(self.kept, (until for _, until in named), strict=True) if until]
+
+    async def custody(self, sender: Address, message_id: str) -> Sequence[Custody]:
+        return [each for each in self.signed if (each.grant.sender, each.grant.message_id) == (sender, message_id)]
+
+    async def forget_custody(self, before: Instant, most: int) -> int:
+        old = [each for each in self.signed if each.grant.receipted and each.grant.receipted < before][:most]
+        self.signed = [each for each in self.signed if each not in old]
+        return len(old)
+
+    async def message(self, sender: Address, message_id: str) -> Sequence[Grant]:
+        return [grant for grant in self.kept if (grant.sender, grant.message_id) == (sender, message_id)]
 
     async def sent(self, sender: Address, most: int) -> Sequence[Grant]:
         return [grant for grant in reversed(self.kept) if grant.sender == sender][:most]

@@ -72,6 +72,17 @@ class Receipt:
 
 
 @frozen
+class Custody:
+    """A recipient's domain keeps its own copy of what was granted: the receipt that it signed, a compact JWS as it
+    came; the certificate, DER, with whose key; and how that was proved to be the domain's."""
+
+    grant: Grant
+    receipt: str
+    certificate: bytes
+    proof: str
+
+
+@frozen
 class Checkpoint:
     """The first `offset` bytes of a transfer are on disk and their digest is `prefix`."""
 

@@ -62,23 +62,47 @@ _GRANT = {
         "size": {"type": "integer"},
         "media_type": {"type": "string"},
         "filename": {"type": "string"},
+        "state": {
+            "enum": ["kept", "downloaded", "withdrawn", "expired", "waiting"],
+            "description": "kept: the recipient's domain has signed that it keeps its own copy; downloaded: by a "
+            "personal link",
+        },
         "not_after": {"type": "string", "format": "date-time"},
         "withdrawn": {"type": "boolean"},
         "receipted": {"type": ["string", "null"], "format": "date-time"},
         "downloaded": {"type": ["string", "null"], "format": "date-time"},
     },
 }
+_MESSAGE = {
+    "type": "object",
+    "required": ["message_id", "grants"],
+    "properties": {"message_id": {"type": "string"}, "grants": {"type": "array", "items": _GRANT}},
+}
 _MESSAGES = {
     "type": "object",
     "required": ["messages"],
+    "properties": {"messages": {"type": "array", "items": _MESSAGE}},
+}
+_RECEIPT = {
+    "type": "object",
     "properties": {
-        "messages": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"message_id": {"type": "string"}, "grants": {"type": "array", "items": _GRANT}},
-            },
-        }
+        "recipient": {"type": "string", "format": "email"},
+        "digest": _DIGEST,
+        "size": {"type": "integer"},
+        "filename": {"type": "string"},
+        "receipted": {"type": "string", "format": "date-time"},
+        "receipt": {"type": "string", "description": "A compact JWS, typ rrs-receipt+jwt, as it came"},
+        "certificate": {"type": "string", "description": "PEM; the receipt is signed with its key"},
+        "proof": {"type": "string", "description": "How the certificate was proved to be the recipient's domain's"},
+    },
+}
+_RECEIPTS = {
+    "type": "object",
+    "required": ["message_id", "audience", "receipts"],
+    "properties": {
+        "message_id": {"type": "string"},
+        "audience": {"type": "string", "format": "uri"},
+        "receipts": {"type": "array", "items": _RECEIPT},
     },
 }
 _WITHDRAWN = {
@@ -150,6 +174,15 @@ PATHS: dict[str, Any] = {
     },
     "/api/outgoing/{message_id}": {
         "parameters": [_MESSAGE_ID],
+        "get": _operation("show_sent", "One message that was sent", {"200": _json("Its attachments", _MESSAGE)}),
         "delete": _operation("withdraw", "End the grants of a message", {"200": _json("How many", _WITHDRAWN)}),
+    },
+    "/api/outgoing/{message_id}/receipts": {
+        "parameters": [_MESSAGE_ID],
+        "get": _operation(
+            "show_receipts",
+            "What recipients' domains signed when they took copies of their own",
+            {"200": _json("The receipts, and what is needed to check them", _RECEIPTS)},
+        ),
     },
 }

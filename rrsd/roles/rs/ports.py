@@ -12,7 +12,7 @@ from rrsd.core.values.links import Attempt, Link, LinkSession, OneTimeCode
 from rrsd.core.values.notices import Notice
 from rrsd.core.values.peers import Certificate, ClientProof, Introduction, Issuer
 from rrsd.core.values.policies import Decision, Question
-from rrsd.core.values.resources import Blob, Grant, Upload
+from rrsd.core.values.resources import Blob, Custody, Grant, Upload
 from rrsd.core.values.tokens import KeySet, VerifiedAccess
 
 
@@ -48,9 +48,10 @@ class Blobs(Protocol):
         """The bytes [start, end) in blocks, read ahead off the reactor; refuses with Unknown, Damaged or NoSpace."""
         ...
 
-    async def collect(self, now: Instant, grace_seconds: float, most: int) -> Sequence[Digest]:
+    async def collect(self, now: Instant, grace_seconds: float, most: int, keep_seconds: float) -> Sequence[Digest]:
         """Remove up to `most` blobs older than the grace that nothing refers to any more: no part of a message here,
-        no running upload, no live grant without a receipt. Returns those removed."""
+        no running upload, no live grant without a receipt, or with one that is younger than `keep_seconds`. Returns
+        those removed."""
         ...
 
 
@@ -96,16 +97,25 @@ class Grants(Protocol):
         """Every grant of the resource to the address, dead ones too."""
         ...
 
-    async def receipted(self, grant: Grant, at: Instant) -> None:
-        """Remember that the recipient's domain keeps its own copy; the first time counts."""
-        ...
-
     async def of(self, recipient: Address, digests: Sequence[Digest]) -> Sequence[Grant]:
         """Every grant of any of the resources to the address, dead ones too; `naming` for many."""
         ...
 
-    async def receipted_all(self, grants: Sequence[Grant], at: Instant) -> None:
-        """`receipted` for many, in one transaction."""
+    async def receipted(self, taken: Sequence[Custody], at: Instant) -> None:
+        """Remember that recipients' domains keep copies of their own, and what they signed for that; in one
+        transaction, and for each grant the first time counts."""
+        ...
+
+    async def custody(self, sender: Address, message_id: str) -> Sequence[Custody]:
+        """What was signed for the sender's message, as long as it is kept."""
+        ...
+
+    async def forget_custody(self, before: Instant, most: int) -> int:
+        """Forget what was signed before then, though not that it was; how many, `most` at most."""
+        ...
+
+    async def message(self, sender: Address, message_id: str) -> Sequence[Grant]:
+        """The sender's grants of one message, as they were made, dead ones too."""
         ...
 
     async def renew(self, ends: Sequence[tuple[Grant, Instant]]) -> Sequence[Grant]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from attrs import frozen
@@ -81,6 +82,28 @@ def renewed_until(grant: Grant, wanted: Instant, longest: timedelta) -> Instant:
     """The end that a renewal gives the grant: what is wanted, `longest` after the end that the sender gave at most, and
     never earlier than it is."""
     return max(grant.not_after, min(wanted, (grant.promised or grant.not_after) + longest))
+
+
+class Standing(StrEnum):
+    """Where a granted resource is, as its sender sees it."""
+
+    KEPT = "kept"
+    DOWNLOADED = "downloaded"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    WAITING = "waiting"
+
+
+def standing(grant: Grant, now: Instant) -> Standing:
+    """What is worth saying first about the grant. A copy of their own that a domain has signed for outlives everything;
+    a download is one of possibly several, as long as more are possible."""
+    if grant.receipted is not None:
+        return Standing.KEPT
+    if grant.withdrawn:
+        return Standing.WITHDRAWN
+    if grant.downloaded is not None:
+        return Standing.DOWNLOADED
+    return Standing.EXPIRED if grant.not_after <= now else Standing.WAITING
 
 
 def require_same(receipt: Receipt, delegation: VerifiedDelegation) -> None:

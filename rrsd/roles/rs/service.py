@@ -3,12 +3,13 @@
 from datetime import timedelta
 from typing import Protocol
 
-from attrs import define
+from attrs import define, field
 from twisted.logger import Logger
 
 from rrsd.core.refusals import Refusal
-from rrsd.roles.rs.ports import Blobs, Timers, Uploads
+from rrsd.roles.rs.ports import Blobs, Grants, Timers, Uploads
 from rrsd.roles.rs.settings import Settings
+from rrsd.roles.rs.steady import Steady
 from rrsd.runtime.loops import Nursery
 
 
@@ -20,7 +21,8 @@ class Pauses(Timers, Protocol):
 
 @define(eq=False)
 class Collection:
-    """Every minute, removes resources that nobody refers to any more, and uploads that nobody finished."""
+    """Every minute, removes resources that nobody refers to any more, uploads that nobody finished, and receipts that
+    were kept long enough."""
 
     _log = Logger()
 
@@ -29,7 +31,12 @@ class Collection:
     uploads: Uploads
     timers: Pauses
     nursery: Nursery
+    grants: Grants
     name: str = "rs"
+    _steady: Steady = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._steady = Steady(self.timers)
 
     async def start(self) -> None:
         """Begin; the first round comes after one period."""
@@ -40,12 +47,13 @@ class Collection:
         await self.nursery.stop()
 
     async def collect(self) -> int:
-        """One round; how many resources and uploads went."""
-        now = self.timers.now()
-        grace = self.settings.grace.total_seconds()
+        """One round; how many resources, uploads and receipts went."""
+        settings, now = self.settings, self._steady.now()
+        grace, keep = settings.grace.total_seconds(), settings.keep_after_receipt.total_seconds()
         swept = await self.uploads.sweep(now)
-        removed = await self.blobs.collect(now, grace, self.settings.collect_most)
-        return swept + len(removed)
+        removed = await self.blobs.collect(now, grace, settings.collect_most, keep)
+        forgotten = await self.grants.forget_custody(now - settings.keep_receipts, settings.collect_most)
+        return swept + len(removed) + forgotten
 
     async def _run(self) -> None:
         while True:

@@ -25,6 +25,12 @@ class Settings:
     most_attachments: int = key("attachments of one message", 10000)
     most_text: Size = key("the largest text of one message", Size(2**20))
     grace: timedelta = key("a resource that nobody refers to is kept this long", timedelta(hours=1))
+    keep_after_receipt: timedelta = key(
+        "what a recipient's domain has acknowledged is kept this much longer, so that one that loses its disk may ask "
+        "again",
+        timedelta(),
+    )
+    keep_receipts: timedelta = key("signed receipts are kept this long, for senders to show", timedelta(days=400))
     collect_every: timedelta = key("how often such resources and stale uploads are looked for", timedelta(minutes=1))
     collect_most: int = key("how many of them are removed at a time", 500)
     concurrent: int = key("requests of one client that are answered at the same time", 256)

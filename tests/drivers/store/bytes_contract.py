@@ -13,7 +13,7 @@ from rrsd.core.values.resources import CHUNK, Blob, Checkpoint
 from rrsd.drivers.store.blobs.partial import Stream
 from rrsd.drivers.store.blobs.small import Small
 from tests.drivers.store.contract import StoreCase
-from tests.drivers.store.samples import ALICE, BOB, NOW, grant, job, later, upload
+from tests.drivers.store.samples import ALICE, BOB, NOW, custody, grant, job, later, upload
 
 LARGE = bytes(range(256)) * 8192  # 2 MiB, above the size that is kept in memory
 
@@ -278,7 +278,7 @@ class BytesContract(StoreCase):
         self.assertEqual(self.collected(later(0), 3600), [])
         self.assertEqual(self.collected(later(7200), 3600), [digests["free"]])
         self.assertEqual(self.collected(later(90000), 3600), [digests["upload"]])
-        self.done(self.store.grants.receipted(grant(digests["granted"]), NOW))
+        self.done(self.store.grants.receipted([custody(grant(digests["granted"]))], NOW))
         self.assertEqual(self.collected(later(90000), 3600), [digests["granted"]])
 
     def collected(self, now: Instant, grace: float) -> list[Digest]:

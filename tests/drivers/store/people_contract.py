@@ -8,7 +8,7 @@ from rrsd.core.values.clients import ClientRow
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.logins import Code, RefreshGrant, User
 from tests.drivers.store.contract import StoreCase
-from tests.drivers.store.samples import ALICE, BOB, CAROL, NOW, grant, later
+from tests.drivers.store.samples import ALICE, BOB, CAROL, NOW, custody, grant, later
 
 
 def code(key: str) -> Code:
@@ -151,10 +151,39 @@ class PeopleContract(StoreCase):
         """The first receipt of a grant counts."""
         digest = self.done(self.store.blobs.put(b"abc")).digest
         self.done(self.store.grants.add([grant(digest)]))
-        self.done(self.store.grants.receipted(grant(digest), later(5)))
-        self.done(self.store.grants.receipted_all([grant(digest)], later(6)))
+        self.done(self.store.grants.receipted([custody(grant(digest), "first")], later(5)))
+        self.done(self.store.grants.receipted([custody(grant(digest), "second")], later(6)))
         (found,) = self.done(self.store.grants.of(BOB, [digest, digest]))
         self.assertEqual(found.receipted, later(5))
+        (kept,) = self.done(self.store.grants.custody(ALICE, found.message_id))
+        self.assertEqual((kept.grant, kept.receipt), (found, "first"))
+
+    def test_custody(self) -> None:
+        """What was signed is the sender's to see, with the certificate, until it was kept long enough."""
+        digest = self.done(self.store.blobs.put(b"abc")).digest
+        several = [grant(digest), grant(digest, "<m2@foo.test>"), grant(digest, "<m3@foo.test>")]
+        self.done(self.store.grants.add(several))
+        for number, each in enumerate(several):
+            signed = custody(each, f"receipt {number}", b"other" if number else b"der")
+            self.done(self.store.grants.receipted([signed, signed], later(number)))
+        self.assertEqual(self.done(self.store.grants.custody(BOB, "<m2@foo.test>")), [])
+        (second,) = self.done(self.store.grants.custody(ALICE, "<m2@foo.test>"))
+        self.assertEqual((second.receipt, second.certificate, second.proof), ("receipt 1", b"other", "webfinger tls"))
+        self.assertEqual(self.done(self.store.grants.forget_custody(later(0), 9)), 0)
+        self.assertEqual(self.done(self.store.grants.forget_custody(later(2), 1)), 1)
+        self.assertEqual(self.done(self.store.grants.custody(ALICE, "<m1@foo.test>")), [])
+        self.assertEqual(self.done(self.store.grants.forget_custody(later(9), 9)), 2)
+        signers = self.done(self.store._engine.read(lambda c: c.execute("SELECT count(*) FROM signers").fetchone()))
+        self.assertEqual(signers, (0,))
+        given = self.done(self.store.grants.message(ALICE, "<m2@foo.test>"))
+        self.assertEqual([each.receipted for each in given], [later(1)])
+        self.assertEqual(self.done(self.store.grants.message(BOB, "<m2@foo.test>")), [])
+
+    def test_signed_for_what_was_never_granted(self) -> None:
+        """It is about nothing, and nothing is kept of it."""
+        digest = self.done(self.store.blobs.put(b"abc")).digest
+        self.done(self.store.grants.receipted([custody(grant(digest))], NOW))
+        self.assertEqual(self.done(self.store.grants.custody(ALICE, "<m1@foo.test>")), [])
 
     def test_withdraw(self) -> None:
         """A sender withdraws the grants of a message once; another sender's message stays."""

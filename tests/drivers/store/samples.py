@@ -10,7 +10,7 @@ from rrsd.core.values.instants import Instant, instant
 from rrsd.core.values.jobs import Job, Priority, State
 from rrsd.core.values.messages import Arrival, Message, Part
 from rrsd.core.values.peers import Origin, parse_origin
-from rrsd.core.values.resources import Grant, Upload
+from rrsd.core.values.resources import Custody, Grant, Upload
 
 NOW = instant(1_700_000_000)
 ALICE = parse_address("alice@foo.test")
@@ -58,6 +58,11 @@ def message_of(*jobs: Job, name: str = "m1") -> Message:
 def grant(digest: Digest, message_id: str = "<m1@foo.test>") -> Grant:
     """Bob may retrieve it for a week."""
     return Grant(message_id, digest, 3, ALICE, BOB, later(7 * 86400), "video/mp4", "holiday.mp4")
+
+
+def custody(given: Grant, receipt: str = "a.b.c", certificate: bytes = b"der") -> Custody:
+    """Bar's word that it has a copy of its own."""
+    return Custody(given, receipt, certificate, "webfinger tls")
 
 
 def upload(size: int, name: str = "u1") -> Upload:

@@ -7,7 +7,7 @@ from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import Ask, Looked, State
 from rrsd.core.values.peers import Origin
-from rrsd.drivers.store.sql import healths, jobs, outbox, picking, references, turns
+from rrsd.drivers.store.sql import grants, healths, jobs, outbox, picking, references, turns
 from rrsd.drivers.store.sql.database import MemoryDatabase
 from tests.drivers.store.samples import NOW, OTHER_RS, RS, job, later, with_due
 
@@ -32,7 +32,12 @@ PLANS = {
     "counts": (jobs._COUNTS, (), "COVERING INDEX jobs_state"),
     "state": (jobs._LIST_STATE, ("new", 0, 5), "jobs_state (state=? AND job>?)"),
     "wake": (jobs._SLEEPING_AT, ("o", None), "jobs_waiting (origin=?)"),
-    "references": (references._REFERENCED, (b"digest", 0.0), "COVERING INDEX parts_digest (digest=?)"),
+    "references": (references._REFERENCED, (b"digest", 0.0, 0.0), "COVERING INDEX parts_digest (digest=?)"),
+    "receipts due": (outbox._DUE, (0.0, 5), "receipts_due (due<?)"),
+    "receipts at": (outbox._PUT_OFF, ("s", "o", 0.0, 0.0, 1, 5), "receipts_at (sender=? AND origin=? AND due<?)"),
+    "receipts of": (outbox._WAKE, ("s", 0.0, 5), "receipts_at (sender=?)"),
+    "custody": (grants._CUSTODY, ("m", "s"), "custody USING INTEGER PRIMARY KEY (rowid=?)"),
+    "old custody": (grants._FORGET, (0.0, 5), "COVERING INDEX custody_at (at<?)"),
     "begun": (jobs._BEGUN, (0, 5), "jobs USING INTEGER PRIMARY KEY (rowid>?)"),
     "recover": (jobs._RECOVER, (0.0,), "jobs_state (state=?)"),
 }

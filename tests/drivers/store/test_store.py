@@ -14,6 +14,7 @@ from rrsd.drivers.store.settings import Settings
 from rrsd.runtime.workers import InlineWorkers
 from tests.drivers.store import (
     bytes_contract,
+    custody_contract,
     deadlines_contract,
     deposits_contract,
     facts_contract,
@@ -87,6 +88,10 @@ class MemoryQueueTests(_InMemory, queue_contract.QueueContract):
     """The queue in memory."""
 
 
+class MemoryCustodyTests(_InMemory, custody_contract.CustodyContract):
+    """Custody in memory."""
+
+
 class MemoryBytesTests(_InMemory, bytes_contract.BytesContract):
     """Bytes in memory."""
 
@@ -151,14 +156,27 @@ class DiskDepositsTests(_OnDisk, deposits_contract.DepositsContract):
     """Deposits on disk."""
 
 
+def age_all(folder: object, now: Instant) -> None:
+    """Every blob was touched then."""
+    for where, _, names in os.walk(f"{folder}/blobs"):
+        for name in names:
+            os.utime(f"{where}/{name}", (now.timestamp(), now.timestamp()))
+
+
+class DiskCustodyTests(_OnDisk, custody_contract.CustodyContract):
+    """Custody on disk."""
+
+    def aged(self) -> None:
+        """The files of a disk are as old as the disk says: give them the age that the test's clock means."""
+        age_all(self.folder, self.now)
+
+
 class DiskBytesTests(_OnDisk, bytes_contract.BytesContract):
     """Bytes on disk."""
 
     def collected(self, now: Instant, grace: float) -> list[Digest]:
         """The files of a disk are as old as the disk says: give them the age that the test's clock means."""
-        for folder, _, names in os.walk(f"{self.folder}/blobs"):
-            for name in names:
-                os.utime(f"{folder}/{name}", (self.now.timestamp(), self.now.timestamp()))
+        age_all(self.folder, self.now)
         return super().collected(now, grace)
 
     def test_survives_restart(self) -> None:

@@ -38,7 +38,7 @@ class Life(FlowCase):
         self.senders = Senders(settings, FOO.domain, sessions, store.uploads, store.grants, timers, record, Names())
         proofs = Proofs(settings, World((FOO, BAR)), timers)
         self.strangers = Strangers(proofs, store.grants, store.blobs, timers, record, Permission(POLICIES, timers))
-        self.collection = Collection(settings, store.blobs, store.uploads, timers, Nursery())
+        self.collection = Collection(settings, store.blobs, store.uploads, timers, Nursery(), store.grants)
 
     def upload(self, data: bytes) -> Digest:
         upload = self.run_now(self.senders.begin(ALICE, {"size": len(data)}))

@@ -1,5 +1,6 @@
 """The Resource Server over HTTP in memory."""
 
+import ssl
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ from attrs import evolve
 
 from rrsd.core.refusals import Damaged
 from rrsd.core.values.digests import digest_of
-from rrsd.core.values.resources import CHUNK
+from rrsd.core.values.resources import CHUNK, Custody
 from rrsd.core.wire.chunks import parse_chunks
 from rrsd.core.wire.fields import chunks_path, etag, ni_path, render_repr_digest
 from rrsd.core.wire.mime import parse_placeholder
@@ -240,6 +241,16 @@ class Sending(SendersCase):
         self.ledger.kept = [evolve(self.ledger.kept[0], receipted=now())]
         (message,) = self.ask("GET", "/api/outgoing").json()["messages"]
         self.assertEqual(message["grants"][0]["receipted"], now().isoformat())
+        self.assertEqual(message["grants"][0]["state"], "kept")
+        self.assertEqual(self.ask("GET", sent.headers["location"]).json(), message)
+        self.ledger.signed = [Custody(self.ledger.kept[0], "a.b.c", b"der", "dane dnssec")]
+        shown = self.ask("GET", f"{sent.headers['location']}/receipts").json()
+        self.assertEqual((shown["message_id"], shown["audience"]), (message_id, str(FOO.origin)))
+        (receipt,) = shown["receipts"]
+        self.assertEqual((receipt["receipt"], receipt["proof"]), ("a.b.c", "dane dnssec"))
+        self.assertEqual(receipt["certificate"], ssl.DER_cert_to_PEM_cert(b"der"))
+        self.assertEqual(self.ask("GET", "/api/outgoing/other@foo.test").status, 404)
+        self.assertEqual(self.ask("GET", "/api/outgoing/other@foo.test/receipts").status, 404)
         self.assertEqual(self.ask("DELETE", sent.headers["location"]).json(), {"withdrawn": 1})
         self.assertEqual(self.ask("DELETE", "/api/outgoing/other@foo.test").status, 404)
 

@@ -7,7 +7,7 @@ from rrsd.core.values.resources import Upload
 from rrsd.roles.rs.service import Collection
 from rrsd.roles.rs.settings import Settings
 from rrsd.runtime.loops import Nursery
-from tests.support.domains import Arrivals, Bytes, FlowCase, Party, clock_at, now, timers_of
+from tests.support.domains import Arrivals, Bytes, FlowCase, Ledger, Party, clock_at, now, timers_of
 
 FOO = Party("foo.test")
 
@@ -20,7 +20,7 @@ class Collecting(FlowCase):
         self.uploads = Arrivals(self.blobs)
         timers = timers_of(self.clock)
         settings = Settings(origin=FOO.origin)
-        self.room = Collection(settings, self.blobs, self.uploads, timers, Nursery())
+        self.room = Collection(settings, self.blobs, self.uploads, timers, Nursery(), Ledger())
         self.run_now(self.room.start())
         self.addCleanup(lambda: self.run_now(self.room.stop()))
 

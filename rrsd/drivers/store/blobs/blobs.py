@@ -144,15 +144,18 @@ class Blobs:
                 files.unlink(self._desk.vault.partial(name))
         return len(old)
 
-    async def collect(self, now: Instant, grace_seconds: float, most: int) -> Sequence[Digest]:
-        """Remove up to `most` blobs that nothing refers to and nobody touched during the grace; those removed."""
+    async def collect(
+        self, now: Instant, grace_seconds: float, most: int, keep_seconds: float = 0.0
+    ) -> Sequence[Digest]:
+        """Remove up to `most` blobs that nothing refers to and nobody touched during the grace; those removed. A
+        receipt ends its grant's reference after `keep_seconds`."""
         older_than = now.timestamp() - grace_seconds
         removed: list[Digest] = []
         for _ in range(256):
             first, self._collecting = self._collecting, (self._collecting + 1) % 256
             candidates = await self._desk.workers.run(self._candidates, first, older_than)
             for digest in candidates[: most - len(removed)]:
-                if await self._engine.write(self._removal(digest, now, older_than)):
+                if await self._engine.write(self._removal(digest, now, keep_seconds, older_than)):
                     removed.append(digest)
             if len(removed) >= most:
                 break
@@ -162,10 +165,12 @@ class Blobs:
         with refusing("blobs"):
             return self._desk.vault.candidates(first, older_than)
 
-    def _removal(self, digest: Digest, now: Instant, older_than: float) -> Callable[[Connection], bool]:
+    def _removal(self, digest: Digest, now: Instant, keep: float, older_than: float) -> Callable[[Connection], bool]:
         def remove(connection: Connection) -> bool:
             with refusing("blob"):
-                return remove_unreferenced(connection, digest, now, lambda: self._desk.vault.remove(digest, older_than))
+                return remove_unreferenced(
+                    connection, digest, now, keep, lambda: self._desk.vault.remove(digest, older_than)
+                )
 
         return remove
 

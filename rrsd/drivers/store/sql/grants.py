@@ -6,9 +6,9 @@ from attrs import frozen
 
 from rrsd.core.refusals import Unknown
 from rrsd.core.values.addresses import Address
-from rrsd.core.values.digests import Digest
+from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.resources import Grant
+from rrsd.core.values.resources import Custody, Grant
 from rrsd.drivers.store.sql.engine import Connection, Engine
 from rrsd.drivers.store.sql.rows import GRANT, Row, grant_of, maybe_seconds
 
@@ -21,6 +21,22 @@ _SENT = f"SELECT {GRANT} FROM grants WHERE sender_key = ? ORDER BY number DESC L
 _RECEIPTED = """
 UPDATE grants SET receipted = ? WHERE digest = ? AND recipient_key = ? AND message_id = ? AND receipted IS NULL
 """
+_SIGN = """
+INSERT OR IGNORE INTO custody (grant_number, receipt, signer, proof, at)
+SELECT number, ?1, ?2, ?3, ?4 FROM grants WHERE digest = ?5 AND recipient_key = ?6 AND message_id = ?7
+    AND receipted = ?4
+"""
+_SIGNER = "INSERT OR IGNORE INTO signers (x5t, certificate) VALUES (?, ?)"
+_OF_MESSAGE = f"SELECT {GRANT} FROM grants WHERE message_id = ? AND sender_key = ? ORDER BY number"
+_CUSTODY = f"""
+SELECT receipt, certificate, proof, {GRANT}
+FROM grants JOIN custody ON grant_number = number JOIN signers ON x5t = signer
+WHERE message_id = ? AND sender_key = ? ORDER BY number
+"""
+_FORGET = """
+DELETE FROM custody WHERE grant_number IN (SELECT grant_number FROM custody WHERE at < ? ORDER BY at LIMIT ?)
+"""
+_FORGET_SIGNERS = "DELETE FROM signers WHERE NOT EXISTS (SELECT 1 FROM custody WHERE signer = x5t)"
 _TAKE_BACK = "DELETE FROM grants WHERE message_id = ? AND digest = ? AND recipient_key = ?"
 _DOWNLOADED = """
 UPDATE grants SET downloaded = ? WHERE digest = ? AND recipient_key = ? AND message_id = ? AND downloaded IS NULL
@@ -86,16 +102,20 @@ class Grants:
 
         return await self._engine.read(look)
 
-    async def receipted(self, grant: Grant, at: Instant) -> None:
-        """Remember that the recipient's domain keeps its own copy; the first time counts."""
-        await self.receipted_all((grant,), at)
-
-    async def receipted_all(self, grants: Sequence[Grant], at: Instant) -> None:
-        """`receipted` for many, in one transaction."""
-        rows = [(at.timestamp(), grant.digest.raw, grant.recipient.key, grant.message_id) for grant in grants]
+    async def receipted(self, taken: Sequence[Custody], at: Instant) -> None:
+        """Remember that recipients' domains keep copies of their own, with what they signed; the first time counts."""
+        moment = at.timestamp()
+        signers = {each.certificate: digest_of(each.certificate).raw for each in taken}
+        rows, signed = [], []
+        for each in taken:
+            name = (each.grant.digest.raw, each.grant.recipient.key, each.grant.message_id)
+            rows.append((moment, *name))
+            signed.append((each.receipt, signers[each.certificate], each.proof, moment, *name))
 
         def note(connection: Connection) -> None:
             connection.executemany(_RECEIPTED, rows)
+            connection.executemany(_SIGNER, [(x5t, certificate) for certificate, x5t in signers.items()])
+            connection.executemany(_SIGN, signed)
 
         await self._engine.write(note)
 
@@ -113,6 +133,34 @@ class Grants:
             return renewed
 
         return await self._engine.write(renew)
+
+    async def custody(self, sender: Address, message_id: str) -> Sequence[Custody]:
+        """What was signed for the sender's message, as long as it is kept."""
+
+        def look(connection: Connection) -> list[Custody]:
+            found = connection.execute(_CUSTODY, (message_id, sender.key))
+            return [Custody(grant_of(row[3:]), row[0], row[1], row[2]) for row in found]
+
+        return await self._engine.read(look)
+
+    async def forget_custody(self, before: Instant, most: int) -> int:
+        """Forget what was signed before then; how many, `most` at most."""
+
+        def forget(connection: Connection) -> int:
+            gone = connection.execute(_FORGET, (before.timestamp(), most)).rowcount
+            if gone:
+                connection.execute(_FORGET_SIGNERS)
+            return gone
+
+        return await self._engine.write(forget)
+
+    async def message(self, sender: Address, message_id: str) -> Sequence[Grant]:
+        """The sender's grants of one message, as they were made, dead ones too."""
+
+        def look(connection: Connection) -> list[Grant]:
+            return [grant_of(row) for row in connection.execute(_OF_MESSAGE, (message_id, sender.key))]
+
+        return await self._engine.read(look)
 
     async def addressed(self, message_id: str, sender: Address, recipient: Address) -> Sequence[Grant]:
         """The grants of one message to one recipient, dead ones too, as they were made."""

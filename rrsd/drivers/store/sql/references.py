@@ -11,7 +11,10 @@ _ADD_CHUNKS = "INSERT OR REPLACE INTO chunks (digest, list) VALUES (?, ?)"
 _DROP_CHUNKS = "DELETE FROM chunks WHERE digest = ?"
 # A job is the job of a part, which names the same digest and is never removed before it.
 _REFERENCED = """
-SELECT EXISTS (SELECT 1 FROM grants WHERE digest = ?1 AND withdrawn = 0 AND receipted IS NULL AND not_after > ?2)
+SELECT EXISTS (
+        SELECT 1 FROM grants
+        WHERE digest = ?1 AND withdrawn = 0 AND not_after > ?2 AND (receipted IS NULL OR receipted > ?2 - ?3)
+    )
     OR EXISTS (SELECT 1 FROM uploads WHERE digest = ?1 AND expires > ?2)
     OR EXISTS (SELECT 1 FROM parts WHERE digest = ?1)
     OR EXISTS (SELECT 1 FROM messages WHERE raw = ?1)
@@ -31,9 +34,12 @@ def save_chunks(connection: Connection, digest: Digest, chunks: Iterable[Digest]
     connection.execute(_ADD_CHUNKS, (digest.raw, b"".join(chunk.raw for chunk in chunks)))
 
 
-def remove_unreferenced(connection: Connection, digest: Digest, now: Instant, remove: Callable[[], bool]) -> bool:
-    """Call `remove` unless a row refers to the digest; what it returns, False when it was not called."""
-    (referenced,) = connection.execute(_REFERENCED, (digest.raw, now.timestamp())).fetchone()
+def remove_unreferenced(
+    connection: Connection, digest: Digest, now: Instant, keep: float, remove: Callable[[], bool]
+) -> bool:
+    """Call `remove` unless a row refers to the digest; what it returns, False when it was not called. A receipt that is
+    younger than `keep` seconds does not end its grant's reference."""
+    (referenced,) = connection.execute(_REFERENCED, (digest.raw, now.timestamp(), keep)).fetchone()
     if referenced or not remove():
         return False
     connection.execute(_DROP_CHUNKS, (digest.raw,))

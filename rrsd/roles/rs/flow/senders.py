@@ -8,7 +8,7 @@ from attrs import define, frozen
 from rrsd.core.refusals import Conflict, Malformed, TooLarge, Unknown
 from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.messages import Attachment, Outgoing
-from rrsd.core.values.resources import Grant, Upload
+from rrsd.core.values.resources import Custody, Grant, Upload
 from rrsd.core.wire.mime import render_placeholder
 from rrsd.core.wire.oauth import parse_bearer
 from rrsd.roles.rs import rules
@@ -109,6 +109,22 @@ class Senders:
         """The user's grants, newest first; refuses about the token."""
         with self.record.decision("look", caller.peer) as trace:
             return await self.grants.sent(await self._sender(caller, trace), MOST_SHOWN)
+
+    async def message(self, caller: Caller, message_id: str) -> Sequence[Grant]:
+        """The grants of one message of the user; refuses with Unknown and about the token."""
+        with self.record.decision("look", caller.peer, message_id) as trace:
+            grants = await self.grants.message(await self._sender(caller, trace), message_id)
+            if not grants:
+                raise Unknown("no grants of such a message")
+            return grants
+
+    async def receipts(self, caller: Caller, message_id: str) -> Sequence[Custody]:
+        """What recipients' domains signed for a message of the user; refuses as `message`."""
+        with self.record.decision("look", caller.peer, f"receipts of {message_id}") as trace:
+            sender = await self._sender(caller, trace)
+            if not await self.grants.message(sender, message_id):
+                raise Unknown("no grants of such a message")
+            return await self.grants.custody(sender, message_id)
 
     async def withdraw(self, caller: Caller, message_id: str) -> int:
         """End the grants of a message of the user; how many.

@@ -1,6 +1,6 @@
 """What other domains' agents do here: retrieve, query, acknowledge."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from attrs import define, field, frozen
 
@@ -9,7 +9,7 @@ from rrsd.core.refusals import Forbidden, Refusal, Unknown, Withdrawn
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.peers import Certificate
 from rrsd.core.values.policies import Action
-from rrsd.core.values.resources import Blob, Grant, Receipt
+from rrsd.core.values.resources import Blob, Custody, Grant, Receipt
 from rrsd.core.wire.fields import Span, matches_etag, parse_range
 from rrsd.core.wire.jose import parse_jws
 from rrsd.core.wire.oauth import parse_bearer
@@ -111,7 +111,8 @@ class Strangers:
         with self.record.decision("acknowledge", caller.peer) as trace:
             proved = await prove_caller(self.proofs, caller, trace)
             lines = rules.split_receipts(body)
-            receipts = self._receipts(lines, proved)
+            texts = self._receipts(lines, proved)
+            receipts = list(texts)
             digests = list(dict.fromkeys(receipt.digest for receipt in receipts))
             grants = await self.grants.of(proved.delegation.subject, digests) if digests else ()
             permitted = self.permission.select(Action.ACKNOWLEDGE, proved, grants_of(grants, receipts), trace)
@@ -119,17 +120,18 @@ class Strangers:
             if len(lines) == 1 and not accepted:
                 raise Forbidden("no grant for the receipt")
             if marked:
-                await self.grants.receipted_all(marked, self.timers.now())
+                await self.grants.receipted(_custody(marked, accepted, texts, proved), self.timers.now())
             trace.resource = f"{len(accepted)} of {len(lines)} receipts"
             return Accepted(tuple(receipt.jti for receipt in accepted), len(marked), len(lines) == 1)
 
-    def _receipts(self, lines: Sequence[str], proved: Proved) -> list[Receipt]:
+    def _receipts(self, lines: Sequence[str], proved: Proved) -> dict[Receipt, str]:
+        """Those that prove themselves, with their texts, in their order."""
         if len(lines) == 1:
-            return [self._receipt(lines[0], proved)]
-        receipts = []
+            return {self._receipt(lines[0], proved): lines[0]}
+        receipts = {}
         for line in lines:
             try:
-                receipts.append(self._receipt(line, proved))
+                receipts[self._receipt(line, proved)] = line
             except Refusal:
                 continue
         return receipts
@@ -172,6 +174,17 @@ async def prove_caller(proofs: Proofs, caller: Caller, trace: Trace) -> Proved:
     trace.subject = str(proved.delegation.subject)
     trace.evidence = proved.evidence
     return proved
+
+
+def _custody(
+    marked: Sequence[Grant], accepted: Sequence[Receipt], texts: Mapping[Receipt, str], proved: Proved
+) -> list[Custody]:
+    """What is kept of the receipts for the grants that they are about."""
+    by_name = {(receipt.message_id, receipt.digest): texts[receipt] for receipt in accepted}
+    return [
+        Custody(grant, by_name[grant.message_id, grant.digest], proved.certificate.der, proved.evidence)
+        for grant in marked
+    ]
 
 
 def select(wanted: Wanted, size: int) -> Span | None:

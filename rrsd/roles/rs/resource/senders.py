@@ -1,16 +1,18 @@
 """The routes for our own users' programs."""
 
+import ssl
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from attrs import frozen
 from twisted.web.iweb import IRequest
 
-from rrsd.core.values.resources import CHUNK, Grant, Upload
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.resources import CHUNK, Custody, Grant, Upload
 from rrsd.roles.rs.flow.admission import Gate
 from rrsd.roles.rs.flow.senders import Senders
 from rrsd.roles.rs.resource.rendering import caller_of, field_of
-from rrsd.roles.rs.rules import require_offset
+from rrsd.roles.rs.rules import require_offset, standing
 from rrsd.web.bodies import read, read_object
 from rrsd.web.peers import address_of
 from rrsd.web.router import Router, answer
@@ -79,7 +81,24 @@ class SendersPages:
         """What the user sent, newest first, and who keeps a copy already."""
         with self.gate.enter(address_of(request)):
             grants = await self.flow.sent(caller_of(request))
-        return answer(request, {"messages": show_messages(grants)})
+        return answer(request, {"messages": show_messages(grants, self.flow.timers.now())}, no_store=True)
+
+    @routes.route("/api/outgoing/<message_id>", methods=["GET"])
+    async def message(self, request: IRequest, message_id: str) -> bytes:
+        """One message: each recipient and attachment, and where it is."""
+        with self.gate.enter(address_of(request)):
+            grants = await self.flow.message(caller_of(request), message_id.strip("<>"))
+        (shown,) = show_messages(grants, self.flow.timers.now())
+        return answer(request, shown, no_store=True)
+
+    @routes.route("/api/outgoing/<message_id>/receipts", methods=["GET"])
+    async def receipts(self, request: IRequest, message_id: str) -> bytes:
+        """What recipients' domains signed, with what is needed to check it."""
+        with self.gate.enter(address_of(request)):
+            kept = await self.flow.receipts(caller_of(request), message_id.strip("<>"))
+        name, origin = message_id.strip("<>"), str(self.flow.settings.origin)
+        shown = {"message_id": name, "audience": origin, "receipts": [_show_custody(each) for each in kept]}
+        return answer(request, shown, no_store=True)
 
     @routes.route("/api/outgoing/<message_id>", methods=["DELETE"])
     async def withdraw(self, request: IRequest, message_id: str) -> bytes:
@@ -106,24 +125,40 @@ def _show_upload(request: IRequest, upload: Upload, status: int) -> bytes:
     return answer(request, shown, status)
 
 
-def show_messages(grants: Sequence[Grant]) -> list[dict[str, Any]]:
+def show_messages(grants: Sequence[Grant], now: Instant) -> list[dict[str, Any]]:
     """The grants as JSON, by message, in their order."""
     messages: dict[str, dict[str, Any]] = {}
     for grant in grants:
         message = messages.setdefault(grant.message_id, {"message_id": grant.message_id, "grants": []})
-        message["grants"].append(_show_grant(grant))
+        message["grants"].append(_show_grant(grant, now))
     return list(messages.values())
 
 
-def _show_grant(grant: Grant) -> dict[str, Any]:
+def _show_grant(grant: Grant, now: Instant) -> dict[str, Any]:
     return {
         "recipient": str(grant.recipient),
         "digest": grant.digest.b64,
         "size": grant.size,
         "media_type": grant.media_type,
         "filename": grant.filename,
+        "state": standing(grant, now).value,
         "not_after": grant.not_after.isoformat(),
         "withdrawn": grant.withdrawn,
         "receipted": grant.receipted.isoformat() if grant.receipted else None,
         "downloaded": grant.downloaded.isoformat() if grant.downloaded else None,
+    }
+
+
+def _show_custody(custody: Custody) -> dict[str, Any]:
+    """The certificate in PEM (RFC 7468), for programs that check a JWS with it."""
+    grant = custody.grant
+    return {
+        "recipient": str(grant.recipient),
+        "digest": grant.digest.b64,
+        "size": grant.size,
+        "filename": grant.filename,
+        "receipted": grant.receipted.isoformat() if grant.receipted else None,
+        "receipt": custody.receipt,
+        "certificate": ssl.DER_cert_to_PEM_cert(custody.certificate),
+        "proof": custody.proof,
     }
