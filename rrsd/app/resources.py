@@ -19,9 +19,11 @@ from rrsd.roles.rra.mailbox import Posting, Reader
 from rrsd.roles.rra.notifier import Notifier
 from rrsd.roles.rra.operate import Operations
 from rrsd.roles.rra.receipts import Receipts
+from rrsd.roles.rra.renewals import Renewer
 from rrsd.roles.rra.restore import Restorer
 from rrsd.roles.rra.scheduler import Scheduler
 from rrsd.roles.rra.service import Agent
+from rrsd.roles.rra.watch import Watch
 from rrsd.roles.rs.flow.admission import Gate, Record
 from rrsd.roles.rs.flow.links import Sharing
 from rrsd.roles.rs.flow.permission import Permission
@@ -225,12 +227,29 @@ class _Parts:
             timers=self.means.effects.timers,
         )
 
+    def renewals(self, scheduler: Scheduler, work: Nursery) -> Renewer:
+        return Renewer(
+            queue=self.means.store.queue,
+            remote=self.means.doors.agent,
+            trust=self.people.identity,
+            delegations=scheduler.puller.delegations,
+            agent=self.means.doors.keyring.agent,
+            health=scheduler.health,
+            timers=self.means.effects.timers,
+            bell=Bell(self.means.effects.reactor),
+            feed=scheduler.feed,
+            audit=self.means.audit,
+            lifetime=self.means.settings.rra.lifetime,
+            spawn=work.spawn,
+        )
+
     def agent(self, scheduler: Scheduler, receipts: Receipts, notifier: Notifier, work: Nursery) -> Agent:
         return Agent(
             scheduler=scheduler,
             receipts=receipts,
             waker=self.waker(scheduler),
             notifier=notifier,
+            watch=Watch(scheduler=scheduler, renewals=self.renewals(scheduler, work)),
             transfers=scheduler.puller.transfers,
             feed=scheduler.feed,
             queue=self.means.store.queue,

@@ -193,6 +193,13 @@ class Health:
             return None
         return self.timers.now() + timedelta(seconds=self._paused - self.timers.monotonic())
 
+    async def forgive(self, beyond: Instant, now: Instant) -> None:
+        """Destinations that would be left alone until after `beyond` may be asked now: the clock was set back."""
+        for each in [each for each in self._destinations.values() if each.not_before and each.not_before > beyond]:
+            after = evolve(each, not_before=now)
+            self._remember(after, now)
+            await self.save(Charged(changes=_changed("destination", each, after, now)))
+
     def all(self) -> tuple[Breaker, ...]:
         """Every destination of which anything is known, and the STS when it failed."""
         return (*self._destinations.values(), *([self._issuer] if self.on_probation else []))

@@ -166,6 +166,18 @@ class Queue(Protocol):
         """The changes of the breakers of that name, of all when it is "", newest first."""
         ...
 
+    async def watch(self, now: Instant, most: int) -> Sequence[Job]:
+        """Jobs that are not over and not held whose deadlines are to be looked at, longest due first."""
+        ...
+
+    async def mend(self, beyond: Instant, now: Instant, most: int) -> int:
+        """Let up to `most` waiting jobs that are due after `beyond` be due now; how many."""
+        ...
+
+    async def watched(self, looks: Sequence[tuple[int, Instant]]) -> None:
+        """Each of the jobs is to be looked at again then; one whose deadline is moved meanwhile, as a new one."""
+        ...
+
     async def rates(self, most: int) -> Sequence[tuple[str, float]]:
         """The newest saved rates of destinations in bytes per second, by the text of the origin, oldest first."""
         ...

@@ -244,17 +244,26 @@ class Planned:
     forget: bool = False
 
 
-def plan(job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None = None) -> Planned:
-    """What becomes of a LEASED job; `not_before` is when the blamed party's breaker lets the next probe through."""
+def plan(
+    job: Job, result: Result, now: Instant, chance: float, not_before: Instant | None = None, ends: bool = True
+) -> Planned:
+    """What becomes of a LEASED job; `not_before` is when the blamed party's breaker lets the next probe through.
+    `ends` is False while nothing ends although its time is over."""
     charged = evolve(job, blame=BLAMES[result.outcome], evidence=result.evidence, condition="")
     if result.progressed:
         charged = evolve(charged, retries=0)
     planned = _PLANS[result.outcome](charged, result, now, chance, not_before)
-    return _expire(planned, now)
+    waits = result.outcome is Outcome.PUSHED_BACK and _is_margin_left(planned.job)
+    return planned if waits or (now >= job.deadline and not ends) else _expire(planned, now)
+
+
+def _is_margin_left(job: Job) -> bool:
+    """Whether who asks us to come back later does so before the sender's own end: that is what the margin is for."""
+    return job.not_after is not None and job.due is not None and job.due < job.not_after
 
 
 def _expire(planned: Planned, now: Instant) -> Planned:
-    """The last attempt is made at the deadline, never after it."""
+    """The last attempt is made at the deadline or, where none could be made then, as soon as one can."""
     job = planned.job
     if job.state not in _WAITING or job.due is None:
         return planned

@@ -16,6 +16,7 @@ from rrsd.roles.rra.notifier import Notifier
 from rrsd.roles.rra.ports import Blobs, Queue, Timers
 from rrsd.roles.rra.receipts import Receipts
 from rrsd.roles.rra.scheduler import Scheduler
+from rrsd.roles.rra.watch import Watch
 from rrsd.runtime.loops import Nursery
 
 NEWS_EVERY = timedelta(milliseconds=500)
@@ -35,6 +36,7 @@ class Agent:
     receipts: Receipts
     waker: Waker
     notifier: Notifier
+    watch: Watch
     transfers: Transfers
     feed: Feed
     queue: Queue
@@ -53,6 +55,8 @@ class Agent:
             (self.receipts.run, "receipts"),
             (self.waker.run, "wake-ups"),
             (self.notifier.run, "notices about attachments"),
+            (self.watch.run, "deadlines"),
+            (self.watch.renewals.run, "renewals"),
             (self._tell, "news"),
             (self._check, "self-check"),
             (self._pace, "slow transfers"),

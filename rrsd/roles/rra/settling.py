@@ -6,12 +6,13 @@ from typing import Any
 
 from attrs import define, evolve, field
 
-from rrsd.core.refusals import Conflict, NoSpace, Unavailable
+from rrsd.core.refusals import Conflict, NoSpace, Refusal, Unavailable
 from rrsd.core.values.calls import Event
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Change, Job, Lease, State
 from rrsd.core.values.peers import Origin
 from rrsd.roles.rra import rules
+from rrsd.roles.rra.endings import Endings
 from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.health import Health
 from rrsd.roles.rra.house import UNPROVED
@@ -36,6 +37,7 @@ class Settling:
     outbox: Bell
     feed: Feed
     audit: Audit
+    endings: Endings = field(init=False)
     is_stopping: bool = field(default=False, init=False)
     _amended: dict[int, dict[str, Any]] = field(factory=dict, init=False)
 
@@ -50,10 +52,14 @@ class Settling:
     def _as_amended(self, job: Job) -> Job:
         return evolve(job, **self._amended.get(job.job, {}))
 
+    def __attrs_post_init__(self) -> None:
+        self.endings = Endings(self.timers)
+
     async def settle(self, lease: Lease, result: Result, started: float, used: int) -> None:
         """The job first, then what only saves probes: a lease without an end would wait for a restart."""
         now = self.timers.now()
         charged = self.health.charge(lease.job.origin, result, now, used)
+        self.endings.heard(lease.job.origin, result, self.timers.monotonic() - started)
         job = await self._write(lease.job, result, now)
         if job is not None:
             self.feed.changed(job)
@@ -80,7 +86,9 @@ class Settling:
         """The job after its attempt and after what somebody wished meanwhile; None when it was fenced off."""
         leased = self._as_amended(leased)
         not_before = self.health.not_before(leased, result.outcome)
-        planned = rules.plan(leased, result, now, self.health.chance(), not_before)
+        leased = await self._with_its_end(leased) if now >= leased.deadline else leased
+        ends = not self.endings.grace()
+        planned = rules.plan(leased, result, now, self.health.chance(), not_before, ends)
         job = planned.job
         stored = job.state is State.STORED
         changes = [
@@ -99,6 +107,14 @@ class Settling:
         if stored:
             self.outbox.ring()
         return job
+
+    async def _with_its_end(self, leased: Job) -> Job:
+        """The job with the deadline that it has by now: it may have been given more time while its attempt ran."""
+        try:
+            found = await self.queue.find(leased.job)
+        except Refusal:
+            return leased
+        return evolve(leased, deadline=found.deadline, not_after=found.not_after, at_risk=found.at_risk)
 
     def _wished(self, job: Job, now: Instant) -> Change | None:
         event = self.transfers.take_wish(job.job)

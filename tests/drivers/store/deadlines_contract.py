@@ -6,7 +6,7 @@ from rrsd.core.refusals import Conflict
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import Change, Job, State
 from tests.drivers.store.contract import StoreCase
-from tests.drivers.store.samples import NOW, OTHER_RS, RS, job, later
+from tests.drivers.store.samples import NOW, OTHER_RS, RS, job, later, with_due
 
 A = digest_of(b"a")
 DAY = 86400
@@ -76,3 +76,41 @@ class DeadlinesContract(StoreCase):
         self.assertEqual(self.done(self.store.queue.rates(1)), [(str(OTHER_RS), 7.0)])
         self.done(self.store.queue.save_rate(RS, 6.0, later(200 * DAY)))
         self.assertEqual(self.done(self.store.queue.rates(9)), [(str(RS), 6.0)])
+
+    def watched(self, at: float, most: int = 9) -> list[int]:
+        """The jobs whose deadlines are looked at then."""
+        return [each.job for each in self.done(self.store.queue.watch(later(at), most))]
+
+    def test_first_looks(self) -> None:
+        """After half of the life, or earlier where a MiB in two seconds would have to begin."""
+        small, large = self.accepted(job(A), evolve(job(digest_of(b"b"), 1), size=200 << 30))
+        self.assertEqual(self.watched(3.5 * DAY - 1), [large])
+        self.assertEqual(self.watched(3.5 * DAY), [large, small])
+        self.assertEqual(self.watched(3.5 * DAY, 1), [large])
+        self.assertEqual(self.watched(7 * DAY - 400 * 1024 - 1), [])
+        self.assertEqual(self.watched(7 * DAY - 400 * 1024), [large])
+
+    def test_later_looks(self) -> None:
+        """As it is said, until the deadline is moved; what is over or held is not looked at."""
+        (number,) = self.accepted(job(A))
+        self.done(self.store.queue.watched([(number, later(5 * DAY))]))
+        self.assertEqual(self.watched(5 * DAY - 1), [])
+        found = self.done(self.store.queue.find(number))
+        longer = self.put(evolve(found, deadline=later(20 * DAY)), "extended", State.NEW)
+        self.assertEqual((self.watched(10 * DAY - 1), self.watched(10 * DAY)), ([], [number]))
+        (lease,) = self.leased()
+        self.assertEqual(self.watched(10 * DAY), [number])
+        self.put(evolve(lease.job, state=State.HELD, held=NOW), "held", State.LEASED)
+        self.assertEqual(self.watched(90 * DAY), [])
+        self.put(evolve(longer, epoch=1, state=State.EXPIRED, due=None), "x", State.HELD)
+        self.assertEqual(self.watched(90 * DAY), [])
+
+    def test_times_of_a_clock_that_was_ahead(self) -> None:
+        """Jobs and destinations that would wait for longer than anybody is told to are due now."""
+        far, near = self.accepted(with_due(job(A), 90 * DAY), with_due(job(digest_of(b"b"), 1), 60))
+        self.done(self.store.queue.put_off([(RS, later(80 * DAY))]))
+        self.assertEqual(self.done(self.store.queue.mend(later(2 * DAY), later(5), 9)), 1)
+        self.assertEqual(self.done(self.store.queue.find(far)).due, later(5))
+        self.assertEqual(self.done(self.store.queue.find(near)).due, later(60))
+        self.assertEqual(self.done(self.store.queue.eligible(later(5), 9)), [RS])
+        self.assertEqual(self.done(self.store.queue.mend(later(2 * DAY), later(5), 9)), 0)

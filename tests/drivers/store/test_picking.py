@@ -7,7 +7,7 @@ from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import Ask, Looked, State
 from rrsd.core.values.peers import Origin
-from rrsd.drivers.store.sql import grants, healths, jobs, outbox, picking, references, turns
+from rrsd.drivers.store.sql import grants, healths, jobs, outbox, picking, references, turns, watching
 from rrsd.drivers.store.sql.database import MemoryDatabase
 from tests.drivers.store.samples import NOW, OTHER_RS, RS, job, later, with_due
 
@@ -27,6 +27,7 @@ PLANS = {
         ("o", "r", 1, 0.0),
         "jobs_turn (origin=? AND recipient=? AND priority=? AND due>? AND due<?)",
     ),
+    "deadlines": (watching._DUE, (0.0, 5), "jobs_watch (<expr><?)"),
     "put off": (turns._SET, (0.0, "o"), "destinations USING PRIMARY KEY (origin=?)"),
     "chosen": (picking._WANTED, ("[1]", 0.0), "jobs USING INTEGER PRIMARY KEY (rowid=?)"),
     "counts": (jobs._COUNTS, (), "COVERING INDEX jobs_state"),

@@ -29,10 +29,12 @@ from rrsd.roles.rra.live import Transfers
 from rrsd.roles.rra.notifier import Notifier
 from rrsd.roles.rra.operate import Operations
 from rrsd.roles.rra.receipts import Receipts
+from rrsd.roles.rra.renewals import Renewer
 from rrsd.roles.rra.scheduler import Scheduler
 from rrsd.roles.rra.service import Agent
 from rrsd.roles.rra.settings import Settings
 from rrsd.roles.rra.telling import Waits
+from rrsd.roles.rra.watch import Watch
 from rrsd.runtime.awaits import deferred_of
 from rrsd.runtime.bell import Bell
 from rrsd.runtime.flights import Flights
@@ -129,8 +131,14 @@ class Desk:
             explain=lambda job: explain(job, None, self.timers.now()), ours=HOME, timers=self.timers,
             bell=Bell(self.clock), audit=self.trail,
         )  # fmt: skip
+        self.renewals = Renewer(
+            queue=self.queue, remote=self.peers, trust=self.directory, delegations=self.delegations, agent=self.key,
+            health=self.health, timers=self.timers, bell=Bell(self.clock), feed=self.feed, audit=self.trail,
+            lifetime=self.settings.lifetime, spawn=self.nursery.spawn,
+        )  # fmt: skip
+        self.watch = Watch(scheduler=self.scheduler, renewals=self.renewals)
         self.agent = Agent(
-            waker=self.waker,
+            waker=self.waker, watch=self.watch,
             scheduler=self.scheduler, receipts=self.receipts, notifier=self.notifier, transfers=self.transfers,
             feed=self.feed, queue=self.queue, blobs=self.store.blobs, timers=self.timers, nursery=self.nursery,
         )  # fmt: skip

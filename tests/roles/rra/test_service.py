@@ -30,7 +30,7 @@ class Loops(SynchronousTestCase):
     def test_start_and_stop(self) -> None:
         """Nine loops; after the stop none is left, and no timer of theirs."""
         self.desk.start()
-        self.assertEqual(len(self.desk.nursery), 9)
+        self.assertEqual(len(self.desk.nursery), 11)
         self.desk.stop()
         self.assertEqual((len(self.desk.nursery), self.desk.clock.getDelayedCalls()), (0, []))
 

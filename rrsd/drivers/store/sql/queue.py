@@ -31,7 +31,7 @@ from rrsd.core.values.operations import Ruling
 from rrsd.core.values.peers import Origin
 from rrsd.core.values.resources import Checkpoint
 from rrsd.drivers.store.blobs.space import Key, Space
-from rrsd.drivers.store.sql import books, contacts, healths, mailbox, outbox, picking, room, transfers, turns
+from rrsd.drivers.store.sql import books, contacts, healths, mailbox, outbox, picking, room, transfers, turns, watching
 from rrsd.drivers.store.sql import jobs as rows
 from rrsd.drivers.store.sql.engine import Connection, Engine
 from rrsd.drivers.store.sql.room import Room
@@ -255,6 +255,23 @@ class Queue:
     async def adjustments(self, name: str, most: int) -> Sequence[Adjustment]:
         """The changes of the breakers of that name, of all when it is "", newest first."""
         return await self._engine.read(lambda connection: healths.adjustments(connection, name, most))
+
+    async def watch(self, now: Instant, most: int) -> Sequence[Job]:
+        """Jobs whose deadlines are to be looked at, longest due first."""
+        while True:
+            found, damaged = await self._engine.read(lambda connection: watching.due(connection, now, most))
+            if damaged:
+                await self._engine.write(partial(watching.set_aside, damaged=damaged, now=now))
+            if found or not damaged:
+                return found
+
+    async def mend(self, beyond: Instant, now: Instant, most: int) -> int:
+        """Let up to `most` waiting jobs that are due after `beyond` be due now; how many."""
+        return await self._engine.write(lambda connection: watching.mend(connection, beyond, now, most))
+
+    async def watched(self, looks: Sequence[tuple[int, Instant]]) -> None:
+        """Each of the jobs is to be looked at again then."""
+        await self._engine.write(lambda connection: watching.looked(connection, looks))
 
     async def rates(self, most: int) -> Sequence[tuple[str, float]]:
         """The newest saved rates of destinations."""
