@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -77,6 +78,7 @@ def bench(sizes: tuple[str, ...], messages: int, runs: int, lines: Path | None, 
         sheet.notes += [f"Between the domains: {given['wire']} Mbit/s."] if speed else []
         sheet.notes += ["The filter of the way out stood before the queue (smtpd_proxy_filter)."] if is_before else []
         stack.callback(sides.hosts.stop)
+        time.sleep(1.0)
         contests: list[Attached | Many] = [
             Attached(sides, sheet, ground.path, each, _say, next(r for least, r in _LEAST_RATIO if each >= least))
             for each in wanted

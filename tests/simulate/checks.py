@@ -4,6 +4,7 @@
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 
@@ -13,10 +14,11 @@ from rrsd.core.values.digests import Digest, digest_of
 from rrsd.roles.rra.rules import TERMINAL
 from tests.crash.disk import State
 from tests.crash.files import Broken
-from tests.simulate.letters import FORBIDDEN, GOOD, LYING, MISSING, Letter
+from tests.simulate.letters import DEAD, FORBIDDEN, GOOD, LYING, MISSING, Item, Letter
 from tests.simulate.machine import Machine
+from tests.simulate.scale import BLOCK, CHUNK
 
-_JOBS = "SELECT job, message, recipient, state, digest, attempts, message_id, evidence FROM jobs"
+_JOBS = "SELECT job, message, recipient, state, digest, attempts, message_id, evidence, origin FROM jobs"
 _GRANTS = "SELECT message_id, digest, recipient, receipted, withdrawn, not_after FROM grants"
 _MESSAGES = "SELECT message, recipient FROM messages"
 
@@ -33,6 +35,7 @@ class JobRow:
     attempts: int
     message_id: str
     evidence: str
+    origin: str
 
 
 @frozen
@@ -69,8 +72,8 @@ def durable(machine: Machine) -> Durable:
 
 def _read(connection: sqlite3.Connection, disk: State) -> Durable:
     jobs = [
-        JobRow(job, message, recipient, state, Digest(digest).b64, attempts, message_id, evidence)
-        for job, message, recipient, state, digest, attempts, message_id, evidence in connection.execute(_JOBS)
+        JobRow(job, message, recipient, state, Digest(digest).b64, attempts, message_id, evidence, origin)
+        for job, message, recipient, state, digest, attempts, message_id, evidence, origin in connection.execute(_JOBS)
     ]
     grants = [
         GrantRow(row[0], Digest(row[1]).b64, row[2], row[3] is not None, bool(row[4]), row[5])
@@ -90,13 +93,45 @@ def _finals(disk: State) -> frozenset[str]:
     return frozenset(found)
 
 
+MOST_ATTEMPTS = 60
+"""Of one pull in an hour; the simulation has seen 12."""
+MOST_PROBES = 60
+"""Of one host that is down, in an hour, whoever asks; the simulation has seen 9."""
+AGAIN = CHUNK + 2 * BLOCK + 1024
+"""Bytes that an attempt may bring again: what came since the last checkpoint, and the heads of its answers."""
+PROMPT = 300.0
+"""Seconds in which a healthy sender's pull is over, whatever others do (R6)."""
+
+
+@define(eq=False)
+class Effort:
+    """How much was tried, by the hour (R5)."""
+
+    attempts: Counter[tuple[str, str, int]] = field(factory=Counter)
+    probes: Counter[tuple[str, int]] = field(factory=Counter)
+
+    def attempted(self, subject: str, digest: str, at: float) -> None:
+        """A pull has failed. Raises Broken."""
+        key = (subject, digest, int(at // 3600))
+        self.attempts[key] += 1
+        _require("R5", self.attempts[key] <= MOST_ATTEMPTS, f"more than {MOST_ATTEMPTS} attempts in an hour: {key}")
+
+    def probed(self, host: str, at: float) -> None:
+        """A host that is down was asked. Raises Broken."""
+        key = (host, int(at // 3600))
+        self.probes[key] += 1
+        _require("R5", self.probes[key] <= MOST_PROBES, f"{host} is down, and was asked {MOST_PROBES} times in an hour")
+
+
 @define(eq=False)
 class Witness:
     """Remembers what was told to anybody, and what was seen to be over."""
 
     letters: list[Letter]
-    stored: set[tuple[str, str]] = field(factory=set)
+    stored: dict[tuple[str, str], float] = field(factory=dict)
+    """By recipient and digest, when it was said that it is stored."""
     over: dict[tuple[str, int], str] = field(factory=dict)
+    effort: Effort = field(factory=Effort)
 
     def look(self, machines: Mapping[str, Machine], receiver: Machine) -> None:
         """Hold what can be held at any moment. Raises Broken."""
@@ -116,13 +151,23 @@ class Witness:
         claimed = {job.digest for job in mine.jobs if job.state in ("stored", "receipted")}
         _require("R2", claimed <= mine.there, f"stored, and not on the disk: {sorted(claimed - mine.there)}")
         rows = {(job.recipient, job.digest) for job in mine.jobs if job.state in ("stored", "receipted")}
-        _require("R8", self.stored <= rows, f"said to be stored, and is not: {sorted(self.stored - rows)}")
+        false = sorted(self.stored.keys() - rows)
+        _require("R8", not false, f"said to be stored, and is not: {false}")
 
     def _over(self, mine: Durable) -> None:
         for job in mine.jobs:
             if job.state in TERMINAL:
                 before = self.over.setdefault(("receiver", job.job), job.state)
                 _require("R8", before == job.state, f"pull {job.job} was {before} and is {job.state}")
+
+    def require_prompt(self, letter: Letter) -> None:
+        """Nothing kept the letter's pulls waiting. Raises Broken."""
+        for item in letter.items:
+            for recipient in letter.recipients:
+                stored = self.stored.get((str(recipient), item.digest.b64), float("inf"))
+                late = item.kind == GOOD and stored - letter.accepted_at > PROMPT
+                waited = f"waited {stored - letter.accepted_at:.0f} s"
+                _require("R6", not late, f"letter {letter.number} of {letter.sender}, which is well, {waited}")
 
     def _sender(self, name: str, machine: Machine, own: Durable, mine: Durable) -> None:
         known = {grant.message_id for grant in own.grants}
@@ -148,16 +193,17 @@ ALLOWED = {
     MISSING: {"needs_auth", "failed", "expired"},
     LYING: {"failed", "quarantined", "receipted"},
     FORBIDDEN: {"needs_auth", "failed", "expired"},
+    DEAD: {"expired"},
 }
 """How a pull may end when nobody interferes."""
 
 
-def fate_wrong(job: JobRow, letter: Letter, was_cancelled: bool, damaged: int) -> str:
+def fate_wrong(job: JobRow, letter: Letter, was_touched: bool, damaged: int) -> str:
     """What is wrong with how the job ended, nothing if it is right."""
     kinds = {item.kind for item in letter.items if item.digest.b64 == job.digest}
     allowed = set().union(*(ALLOWED[kind] for kind in kinds))
-    if was_cancelled:
-        allowed |= {"cancelled"}
+    if was_touched:
+        allowed |= {"cancelled", "expired"}
     if damaged > 1:
         allowed |= {"quarantined"}
     if letter.withdrawn:
@@ -166,6 +212,13 @@ def fate_wrong(job: JobRow, letter: Letter, was_cancelled: bool, damaged: int) -
         return ""
     kind = " or ".join(sorted(kinds))
     return f"pull {job.job} of letter {letter.number}, which is {kind}, is {job.state} in the end: {job.evidence}"
+
+
+def require_bytes_once(item: Item, carried: int, requests: int) -> None:
+    """Each attempt goes on where the one before was durable (R4). Raises Broken."""
+    most = len(item.data) + requests * AGAIN
+    seen = f"{carried} bytes came in {requests} answers, for a resource of {len(item.data)}: {most} were enough"
+    _require("R4", carried <= most, seen)
 
 
 def _require(promise: str, holds: object, seen: str) -> None:

@@ -31,9 +31,17 @@ class Home:
     policies: Engine
 
 
+def home_of(name: str, active: int = 0) -> Home:
+    """The domain of that name; with as many transfers at once as it usually has, or `active`."""
+    home = _home_of(name)
+    if not active:
+        return home
+    settings = home.settings
+    return evolve(home, settings=evolve(settings, rra=evolve(settings.rra, active=active)))
+
+
 @lru_cache
-def home_of(name: str) -> Home:
-    """The domain of that name."""
+def _home_of(name: str) -> Home:
     begin = instant(BEGIN)
     with TemporaryDirectory() as folder:
         plan = Plan(parse_domain(name), Path(folder) / name, authority=Path(folder) / "authority")

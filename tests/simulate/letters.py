@@ -13,8 +13,9 @@ from rrsd.core.values.peers import parse_origin
 from rrsd.core.values.resources import Grant
 from rrsd.core.wire.mime import render_placeholder
 
-GOOD, MISSING, LYING, FORBIDDEN = "good", "missing", "lying", "forbidden"
-"""What an attachment is: granted; of a resource that is nowhere; with another size than it says; granted to nobody."""
+GOOD, MISSING, LYING, FORBIDDEN, DEAD = "good", "missing", "lying", "forbidden", "dead"
+"""What an attachment is: granted; of a resource that is nowhere; with another size than it says; granted to nobody; of
+a domain that nobody can reach any more."""
 
 REFUSED = frozenset({MISSING, FORBIDDEN})
 """What the sender's domain says no to: it does not tell the two apart, and is asked every six hours."""
@@ -49,6 +50,7 @@ class Letter:
     granted: bool = False
     accepted: bool = False
     withdrawn: bool = False
+    accepted_at: float = 0.0
     deliveries: int = 0
     raw: bytes = field(default=b"", repr=False)
 
@@ -94,8 +96,8 @@ class Letter:
 
 def drawn_item(random: Random, kind: str) -> Item:
     """An attachment: tiny, usual, or large for this world."""
-    size = random.choice((0, 1, random.randrange(500), *(random.randrange(500, 9000) for _ in range(4)),
-                          random.randrange(9000, 40000)))  # fmt: skip
-    if kind in REFUSED:
+    usual = (random.randrange(500, 9000) for _ in range(4))
+    size = random.choice((0, 1, random.randrange(500), *usual, random.randrange(9000, 40000)))
+    if kind != GOOD:
         size += 16  # as nothing else is
     return Item(random.randbytes(size), kind)

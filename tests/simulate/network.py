@@ -181,6 +181,8 @@ class Line:
     is_counted: bool = field(default=False, init=False)
     is_mute: bool = False
     path: str = ""
+    resource: str = ""
+    """What is retrieved over it just now, by its digest."""
 
     def passing(self, end: End, data: bytes) -> bytes:
         """What of it sets out: a request may be answered by somebody else, or be changed on the way."""
@@ -192,17 +194,24 @@ class Line:
 
     def _request(self, data: bytes) -> bytes:
         path = self.path = data.split(b" ", 2)[1].decode("ascii")
+        self.resource = path.rpartition("/")[2] if data.startswith(b"GET /.well-known/ni/") else ""
         self.fate, answer = self.network.fate(self, path)
         self._came, self._swallows = 0, answer is not None
         weather = self.host.sky.over(path)
         self.latency, self.rate = weather.latency, weather.rate
         self.network.clock.callLater(0, self._count)
+        if self.resource:
+            self.network.requests[self.resource] += 1
         if answer is not None:
             self.server.out += answer
             self.server.disconnecting = True
             self.server.move()
             return b""
-        return _without_range(data, self.network.random) if self.fate.kind == "ranges" else data
+        if self.fate.kind == "ranges":
+            self.network.met(self.host, "ranges", 0)
+            self.network.excused.add(self.resource)
+            return _without_range(data, self.network.random)
+        return data
 
     def _count(self) -> None:
         if not self.is_counted and not self.client.over:
@@ -222,6 +231,7 @@ class Line:
         if end is self.server and self.fate.kind in ("reset", "stalled", "shortened", "damaged", "lost"):
             piece = self._meet(piece)
         if piece and not end.other.over:
+            self.network.carried[self.resource] += len(piece) if end is self.server else 0
             end.other.protocol.dataReceived(piece)
 
     def _meet(self, piece: bytes) -> bytes:
@@ -234,11 +244,13 @@ class Line:
         self.network.met(self.host, kind, self._came - len(piece) + at)
         if kind == "damaged":
             self.network.damaged[self.path.rpartition("/")[2]] += 1
+            self.network.excused.add(self.resource)
             return piece[:at] + bytes((piece[at] ^ 1,)) + piece[at + 1 :]
         if kind == "stalled":
             self.is_mute = True
             return piece[:at]
         if at and not self.client.over:
+            self.network.carried[self.resource] += at
             self.client.protocol.dataReceived(piece[:at])
         reason = ConnectionDone() if kind == "shortened" else ConnectionLost()
         self.break_off(self.server, ConnectionLost(), reason)
@@ -280,6 +292,12 @@ class Network:
     story: Story
     hosts: dict[str, Host] = field(factory=dict)
     faults: int = 0
+    probed: Callable[[str, float], None] = lambda host, at: None
+    requests: Counter[str] = field(factory=Counter)
+    carried: Counter[str] = field(factory=Counter)
+    """How often each resource was asked for, and how many bytes of answers came."""
+    excused: set[str] = field(factory=set)
+    """Resources of which all had to come again."""
     damaged: Counter[str] = field(factory=Counter)
     """How often an answer about a resource was changed on its way, by the last part of its path."""
 
@@ -306,6 +324,8 @@ class Network:
     def met(self, host: Host, kind: str, at: int) -> None:
         """Something went wrong on the way."""
         self.faults += 1
+        if kind in ("refused", "silent"):
+            self.probed(host.name, self.clock.seconds())
         self.story.say("network", f"to {host.name}: {kind}" + (f" after {at} bytes" if at else ""))
 
     async def connect(self, life: Life, source: Host, name: str, port: int) -> Line:

@@ -11,12 +11,14 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from rrsd.core.values.addresses import parse_address
-from tests.simulate.letters import FORBIDDEN, GOOD, LYING, MISSING, Letter, drawn_item
+from tests.simulate.letters import DEAD, FORBIDDEN, GOOD, LYING, MISSING, Letter, drawn_item
 from tests.simulate.weather import FINE, Weather
 
 RECEIVER = "bar.test"
 SENDERS = ("foo.test", "baz.test")
 USERS = ("bob", "carol", "dave")
+GONE = "gone.test"
+"""A domain of which nothing answers any more."""
 HOUR = 3600.0
 
 
@@ -42,11 +44,17 @@ class Plan:
     letters: tuple[Letter, ...]
     incidents: tuple[Incident, ...]
     calm: float
+    active: int = 0
+    """Transfers that the receiver may have at once, 0 for as many as usual."""
+    well: tuple[str, ...] = ()
+    """Senders that meet no trouble, and whose pulls must not wait for those of others."""
 
 
 def plan_of(seed: int) -> Plan:
     """The seed's plan."""
     random = Random(f"plan of {seed}")
+    if seed % NEIGHBOURS == 0:
+        return _neighbours(seed, random)
     senders = SENDERS[: random.choice((1, 1, 2))]
     calm = random.choice((0.2, 0.5, 1.0, 3.0)) * HOUR
     letters = tuple(_letters(random, senders, calm))
@@ -56,24 +64,53 @@ def plan_of(seed: int) -> Plan:
     return Plan(seed, senders, letters, tuple(sorted(incidents, key=lambda each: each.at)), calm)
 
 
+def _neighbours(seed: int, random: Random) -> Plan:
+    """One sender is as bad as can be, and the other is well: what it sends must not wait (R6)."""
+    bad, well = SENDERS
+    calm = 0.5 * HOUR
+    many = random.choice((10, 20, 30))
+    letters = (
+        *(_letter(random, number, bad, [_kind(random, 0.3) for _ in range(3)]) for number in range(1, many + 1)),
+        *(_letter(random, many + number, well, [GOOD]) for number in range(1, 6)),
+    )
+    kinds = random.sample((_broken_bodies, _pushed_back, _limiter, _bad_node, _unreachable, _slow), 3)
+    incidents = [each for kind in kinds for each in kind(random, (bad,), calm)]
+    incidents += [
+        Incident(
+            random.random() * (60.0 if letter.sender == bad else calm), "send", letter.sender, {"letter": letter.number}
+        )
+        for letter in letters
+    ]
+    ordered = tuple(sorted(incidents, key=lambda each: each.at))
+    return Plan(seed, SENDERS, letters, ordered, calm, random.choice((4, 8)), (well,))
+
+
 # --- letters
 
 
 def _letters(random: Random, senders: tuple[str, ...], calm: float) -> Iterator[Letter]:
     poison = random.choice((0.0, 0.0, 0.1, 0.3))
     for number in range(1, random.choice((2, 4, 6, 8)) + 1):
-        kinds = [
-            random.choice((MISSING, LYING, FORBIDDEN)) if random.random() < poison else GOOD
-            for _ in range(random.choice((1, 1, 2, 4)))
-        ]
-        users = random.sample(USERS, random.choice((1, 1, 2)))
-        yield Letter(
-            number,
-            random.choice(senders),
-            tuple(parse_address(f"{user}@{RECEIVER}") for user in users),
-            tuple(drawn_item(random, kind) for kind in kinds),
-            timedelta(days=random.choice((3, 7, 30))),
-        )
+        if random.random() < poison / 3:
+            yield evolve(_letter(random, number, GONE, [DEAD]), lifetime=timedelta(hours=random.choice((1, 4))))
+        else:
+            kinds = [_kind(random, poison) for _ in range(random.choice((1, 1, 2, 4)))]
+            yield _letter(random, number, random.choice(senders), kinds)
+
+
+def _kind(random: Random, poison: float) -> str:
+    return random.choice((MISSING, LYING, FORBIDDEN)) if random.random() < poison else GOOD
+
+
+def _letter(random: Random, number: int, sender: str, kinds: list[str]) -> Letter:
+    users = random.sample(USERS, random.choice((1, 1, 2)))
+    return Letter(
+        number,
+        sender,
+        tuple(parse_address(f"{user}@{RECEIVER}") for user in users),
+        tuple(drawn_item(random, kind) for kind in kinds),
+        timedelta(days=random.choice((3, 7, 30))),
+    )
 
 
 def _sent(random: Random, letters: tuple[Letter, ...], calm: float) -> Iterator[Incident]:
@@ -173,15 +210,25 @@ def _failing_disk(random: Random, senders: tuple[str, ...], calm: float) -> Iter
 
 def _operator(random: Random, senders: tuple[str, ...], calm: float) -> Iterator[Incident]:
     for _ in range(random.choice((2, 6))):
-        verb = random.choice(("hold", "release", "retry-now", "cancel"))
-        yield Incident(random.random() * calm, "operate", RECEIVER, {"verb": verb, "pick": random.random()})
+        details = {"verb": random.random(), "pick": random.random()}
+        yield Incident(random.random() * calm, "operate", RECEIVER, details)
 
 
 def _withdrawals(random: Random, senders: tuple[str, ...], calm: float) -> Iterator[Incident]:
     yield Incident(random.random() * calm, "withdraw", random.choice(senders), {"pick": random.random()})
 
 
+def _clock(random: Random, senders: tuple[str, ...], calm: float) -> Iterator[Incident]:
+    begin, lasts = _when(random, calm, HOUR)
+    seconds = random.choice((-1, 1)) * random.choice((30.0, 600.0, 86400.0, 2 * 86400.0))
+    details = {"seconds": seconds, "lasts": round(lasts, 1)}
+    yield Incident(begin, "skew", random.choice((RECEIVER, *senders)), details)
+
+
+NEIGHBOURS = 12
+"""Each seed that is a multiple of it is about one bad sender and one good one."""
+
 KINDS: tuple[Kind, ...] = (
     _broken_bodies, _pushed_back, _limiter, _bad_node, _unreachable, _slow, _issuer, _crashes, _crashes, _full,
-    _failing_disk, _operator, _withdrawals,
+    _failing_disk, _operator, _withdrawals, _clock,
 )  # fmt: skip

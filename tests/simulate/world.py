@@ -12,22 +12,27 @@ from twisted.python.failure import Failure
 from rrsd.core.refusals import Refusal
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.instants import instant
-from rrsd.core.values.operations import Filter
+from rrsd.core.values.jobs import State
 from rrsd.roles.idp.ports import User
-from rrsd.roles.rra.bulk import Bulk, Order
+from rrsd.roles.rra.rules import TERMINAL
 from rrsd.runtime.awaits import deferred_of
 from tests.crash.files import Broken
-from tests.simulate.checks import Witness, durable, fate_wrong, overdue
+from tests.simulate.checks import Witness, durable, fate_wrong, overdue, require_bytes_once
 from tests.simulate.clock import Heaped
 from tests.simulate.homes import home_of
-from tests.simulate.letters import MISSING, REFUSED, Letter
+from tests.simulate.letters import GOOD, MISSING, REFUSED, Letter
 from tests.simulate.machine import Machine, Process
 from tests.simulate.network import Network
-from tests.simulate.plan import RECEIVER, USERS, Incident, Plan
+from tests.simulate.operators import HARMLESS, operate, take_back, verb_of
+from tests.simulate.plan import GONE, RECEIVER, USERS, Incident, Plan
 from tests.simulate.story import BEGIN, Story
 
 T = TypeVar("T")
 AGAIN = 60.0
+EXPLAINED = 5
+"""Live pulls that are explained at each look."""
+MOVING = frozenset({State.NEW, State.READY, State.LEASED, State.STORED})
+"""States in which nothing has to be waited for but a turn."""
 LOOK_EVERY = 1800.0
 MOST_STEPS = 20_000
 LEAST_TIME = 5.0
@@ -46,7 +51,7 @@ class World:
     network: Network = field(init=False)
     machines: dict[str, Machine] = field(factory=dict)
     witness: Witness = field(init=False)
-    cancelled: set[tuple[str, str]] = field(factory=set)
+    touched: set[tuple[str, str]] = field(factory=set)
     broken: list[Broken] = field(factory=list)
     dying: bool = False
     pulls: int = 0
@@ -59,12 +64,18 @@ class World:
         self.story = Story(self.clock)
         self.network = Network(self.clock, Random(f"network of {self.plan.seed}"), self.story)
         self.witness = Witness(list(self.plan.letters))
+        self.network.probed = self.witness.effort.probed
         for name in (RECEIVER, *self.plan.senders):
             random = Random(f"{name} of {self.plan.seed}")
             host = self.network.host(name)
-            machine = Machine(home_of(name), self.network, host, random, lambda: next(self._numbers), self._heard)
+            active = self.plan.active if name == RECEIVER else 0
+            machine = Machine(
+                home_of(name, active), self.network, host, random, lambda: next(self._numbers), self._heard
+            )
             machine.troubles.died = self._died(machine)
             self.machines[name] = machine
+
+        self.network.host(GONE).is_dark = True
 
     @property
     def receiver(self) -> Machine:
@@ -131,11 +142,22 @@ class World:
         jobs = durable(self.receiver).jobs
         letters = {letter.message_id: letter for letter in self.plan.letters}
         for job in jobs:
-            was_cancelled, damaged = (job.recipient, job.digest) in self.cancelled, self.network.damaged[job.digest]
-            wrong = fate_wrong(job, letters[job.message_id], was_cancelled, damaged)
+            was_touched, damaged = (job.recipient, job.digest) in self.touched, self.network.damaged[job.digest]
+            wrong = fate_wrong(job, letters[job.message_id], was_touched, damaged)
             if wrong:
                 raise Broken("R7" if overdue([job]) else "R8", wrong)
+        for letter in self.plan.letters:
+            self._require_effort(letter)
+            if letter.sender in self.plan.well:
+                self.witness.require_prompt(letter)
         self.story.say("world", f"over: {len(jobs)} pulls")
+
+    def _require_effort(self, letter: Letter) -> None:
+        network = self.network
+        for item in letter.items:
+            digest = item.digest.b64
+            if item.kind == GOOD and not self.receiver.troubles.failed and digest not in network.excused:
+                require_bytes_once(item, network.carried[digest], network.requests[digest])
 
     def _look(self) -> None:
         self.witness.look(self.machines, self.receiver)
@@ -146,11 +168,18 @@ class World:
                     raise Broken("R7", f"pulls wait for nothing: {stuck}")
         process = self.receiver.process
         if process is not None and self.receiver.host.listen is not None:
+            self._explained(process)
             lanes = process.whole.retrieving.agent.scheduler._lanes.values()
             ours = {number for lane in lanes for number in lane.held.values()}
             lost = [job.job for job in durable(self.receiver).jobs if job.state == "leased" and job.job not in ours]
             if lost:
                 raise Broken("R7", f"leased, and nobody works on them: {lost}")
+
+    def _explained(self, process: Process) -> None:
+        for job in [each for each in durable(self.receiver).jobs if each.state not in TERMINAL][:EXPLAINED]:
+            told = self._now(process.whole.retrieving.operations.explain(job.job))
+            if not told.sentence or told.state != job.state or not (told.next or told.remedy or told.state in MOVING):
+                raise Broken("R7", f"pull {job.job}, {job.state}, is not explained: {told}")
 
     @staticmethod
     def _now(work: Awaitable[T]) -> T:
@@ -198,15 +227,18 @@ class World:
             self.story.say("log", failure.getTraceback())
             known = failure.value if isinstance(failure.value, Broken) else None
             self.broken.append(known or Broken("log", f"an unexpected failure: {failure.getErrorMessage()}"))
-        elif event.get("log_level") is LogLevel.critical and "waits for nothing" in str(event.get("log_format")):
-            self.broken.append(Broken("R7", "the self-check found a job that waits for nothing"))
+        elif event.get("log_level") is LogLevel.critical and str(event.get("log_format")).startswith("rra:"):
+            self.broken.append(Broken("R7", f"the self-check has found something: {event['log_format']}"))
 
     def _heard(self, machine: Machine, event: Mapping[str, Any]) -> None:
-        if event["what"] == "pull":
-            self.pulls += 1
-        if event["what"] == "pull" and event["outcome"] == "granted" and not self.dying:
-            digest = str(event["resource"]).rpartition(";")[2]
-            self.witness.stored.add((str(event["subject"]), digest))
+        if event["what"] != "pull":
+            return
+        self.pulls += 1
+        subject, digest = str(event["subject"]), str(event["resource"]).rpartition(";")[2]
+        if event["outcome"] != "granted":
+            self.witness.effort.attempted(subject, digest, self.clock.seconds())
+        elif not self.dying:
+            self.witness.stored.setdefault((subject, digest), self.clock.seconds())
 
     # --- what happens
 
@@ -221,7 +253,11 @@ class World:
 
     def send(self, incident: Incident) -> None:
         """The sender's domain keeps and grants; then the message travels."""
-        letter, machine = self._letter(incident), self.machines[incident.where]
+        letter, machine = self._letter(incident), self.machines.get(incident.where)
+        if machine is None:
+            letter.written(instant(self.clock.seconds()))
+            self.clock.callLater(0.5, self._deliver, letter)
+            return
         if machine.process is not None:
             deferred_of(self._grant(letter, machine, machine.process)).addErrback(self._unexpected)
         if letter.granted:
@@ -259,6 +295,7 @@ class World:
             self.story.say(RECEIVER, f"letter {letter.number} is not taken: {refusal}")
             return
         if process.alive:
+            letter.accepted_at = letter.accepted_at or self.clock.seconds()
             letter.accepted = True
             self.story.say(RECEIVER, f"letter {letter.number} is taken")
 
@@ -299,6 +336,19 @@ class World:
         troubles.chance, troubles.chance_of_sync = incident.details["chance"], incident.details["sync"]
         self.clock.callLater(incident.details["lasts"], troubles.end)
 
+    def skew(self, incident: Incident) -> None:
+        """The machine's clock is wrong for a while. Once it is put right the daemon is started again, as its log asks
+        for."""
+        machine, details = self.machines[incident.where], incident.details
+        machine.skew = details["seconds"]
+        self.clock.callLater(details["lasts"], self._put_right, machine)
+
+    def _put_right(self, machine: Machine) -> None:
+        machine.skew = 0.0
+        if machine.process is not None:
+            machine.down = 1.0
+            self._crash(machine, False)
+
     def operate(self, incident: Incident) -> None:
         """An operator does something to one of the pulls."""
         process = self.receiver.process
@@ -306,17 +356,14 @@ class World:
             deferred_of(self._act(process, incident.details)).addErrback(self._unexpected)
 
     async def _act(self, process: Process, details: Mapping[str, Any]) -> None:
-        operations = process.whole.retrieving.operations
-        try:
-            jobs = (await operations.jobs(Filter(), 0, 500)).jobs
-            if not jobs:
-                return
-            job = jobs[int(details["pick"] * len(jobs))]
-            if details["verb"] == "cancel":
-                self.cancelled.add((str(job.recipient), job.digest.b64))
-            await operations.act(details["verb"], job.job)
-        except Refusal as refusal:
-            self.story.say(RECEIVER, f"{details['verb']}: {refusal}")
+        jobs = durable(self.receiver).jobs
+        if not jobs:
+            return
+        job, verb = jobs[int(details["pick"] * len(jobs))], verb_of(details)
+        if verb not in HARMLESS:
+            self.touched.add((job.recipient, job.digest))
+        said = await operate(process.whole.retrieving.operations, verb, job.job, job.origin)
+        self.story.say(RECEIVER, f"operator: {verb} {job.job}: {said or 'done'}")
 
     def withdraw(self, incident: Incident) -> None:
         """A sender takes a message back."""
@@ -341,15 +388,9 @@ class World:
         process = self.receiver.process
         if process is None:
             self.clock.callLater(AGAIN, self._release)
-        else:
-            released = deferred_of(_release_all(process.whole.retrieving.operations.bulk))
-            released.addErrback(self._unexpected)
-
-
-async def _release_all(bulk: Bulk) -> None:
-    order = Order("release", Filter())
-    asked = await bulk.ask(order)
-    await bulk.carry_out(order, asked.token, 0)
+            return
+        held = [job.job for job in durable(self.receiver).jobs if job.state == "held"]
+        deferred_of(take_back(process.whole.retrieving.operations, held)).addErrback(self._unexpected)
 
 
 _INCIDENTS: Mapping[str, Callable[[World, Incident], None]] = {
@@ -359,6 +400,7 @@ _INCIDENTS: Mapping[str, Callable[[World, Incident], None]] = {
     "crash": World.crash,
     "full": World.full,
     "failing": World.failing,
+    "skew": World.skew,
     "operate": World.operate,
     "withdraw": World.withdraw,
 }

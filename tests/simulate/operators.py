@@ -1,0 +1,62 @@
+"""What operators do at random to a running queue, and how everything that they laid down is taken back."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from rrsd.core.refusals import Refusal
+from rrsd.core.values.jobs import Priority
+from rrsd.core.values.peers import parse_origin
+from rrsd.roles.rra.acting import Given
+from rrsd.roles.rra.operate import Operations
+from rrsd.roles.rra.verbs import OF_A_JOB
+
+HARMLESS = frozenset({"hold", "release", "retry-now", "extend", "set-priority"})
+"""Verbs that change nothing of how a pull ends."""
+GOVERNING = ("drain", "undrain", "pause", "resume", "limit", "retry-destination", "retry-issuer")
+VERBS = (*sorted(OF_A_JOB), "retry-now", "hold", "hold", "release", *GOVERNING)
+_GIVEN = {"extend": Given(within=timedelta(hours=1)), "set-priority": Given(priority=Priority.BULK)}
+
+
+def verb_of(details: Mapping[str, Any]) -> str:
+    """The verb that the plan has drawn."""
+    return VERBS[int(details["verb"] * len(VERBS))]
+
+
+async def operate(operations: Operations, verb: str, job: int, origin: str) -> str:
+    """Say the verb, about the job or about its destination; the refusal, if there was one."""
+    try:
+        if verb in GOVERNING:
+            await _govern(operations, verb, origin)
+        else:
+            await operations.act(verb, job, given=_GIVEN.get(verb))
+    except Refusal as refusal:
+        return str(refusal)
+    return ""
+
+
+async def _govern(operations: Operations, verb: str, origin: str) -> None:
+    governing, place = operations.governing, parse_origin(origin)
+    if verb == "limit":
+        await governing.limit(place, 1, "simulated")
+    elif verb in ("pause", "resume"):
+        await getattr(governing, verb)(place)
+    elif verb == "retry-destination":
+        await governing.retry(place)
+    elif verb == "retry-issuer":
+        await governing.retry_issuer()
+    else:
+        await getattr(governing, verb)()
+
+
+async def take_back(operations: Operations, held: list[int]) -> None:
+    """Nothing is held, paused, limited or drained any more. Refuses where that cannot be written."""
+    for job in held:
+        await operate(operations, "release", job, "")
+    governing = operations.governing
+    for ruling in governing.rulings:
+        if ruling.name:
+            await governing.resume(parse_origin(ruling.name))
+            await governing.limit(parse_origin(ruling.name), 0)
+        else:
+            await governing.undrain()
