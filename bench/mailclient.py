@@ -69,10 +69,10 @@ def _head(sender: str, to: str, number: int) -> bytes:
 
 
 class Submission:
-    """A connection to a submission service."""
+    """A connection to the submission service of this name."""
 
-    def __init__(self, host: MailHost) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", host.ports["submission"]), PATIENCE)
+    def __init__(self, host: MailHost, door: str) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", host.ports[door]), PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._lines = self._socket.makefile("rb")
         self._reply(b"220")

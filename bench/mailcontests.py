@@ -104,7 +104,7 @@ class Attached:
         inbox.clear()
         message = with_file(f"alice@{side.foo.name}", f"bob@{side.bar.name}", 1, file)
         before = meter.begin()
-        submission = Submission(side.foo)
+        submission = Submission(side.foo, side.door)
         submission.send(f"alice@{side.foo.name}", f"bob@{side.bar.name}", message)
         accepted = time.monotonic() - before.began
         inbox.wait(1, _WITHIN, lambda: [side.foo.queue(), side.bar.queue()])
@@ -223,7 +223,7 @@ def _send(side: Side, messages: int) -> None:
 
     def session(first: int) -> None:
         try:
-            submission = Submission(side.foo)
+            submission = Submission(side.foo, side.door)
             for number in range(first, messages, _SESSIONS):
                 user = _USERS[number // _SESSIONS % len(_USERS)]
                 sender, to = f"alice@{side.foo.name}", f"{user}@{side.bar.name}"

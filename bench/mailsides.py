@@ -12,7 +12,7 @@ from typing_extensions import override
 from bench import readings
 from bench.wire import Counter
 from tests.processes.houses import change
-from tests.support.mailhosts import SELECTOR, MailHost, MailHosts
+from tests.support.mailhosts import SELECTOR, SUBMISSION, MailHost, MailHosts
 from tests.support.running import run, until
 
 RRSD, ALONE = "rrsd with Postfix and Dovecot", "Postfix and Dovecot alone"
@@ -35,6 +35,8 @@ class Side:
     foo: MailHost
     bar: MailHost
     gates: Sequence[Counter]
+    door: str = SUBMISSION
+    """The service that users hand their mail to."""
     has_dkim: bool = False
 
     @property
@@ -63,7 +65,7 @@ class Side:
         for host in (self.foo, self.bar) if self.foo.daemon is None else ():
             sign, verify = (f"unix:{host.folder}/{name}.sock" if has_dkim else "" for name in ("sign", "verify"))
             host.postconf("-e", f"smtpd_milters={verify}")
-            host.postconf("-P", f"127.0.0.1:{host.ports['submission']}/inet/smtpd_milters={sign}")
+            host.postconf("-P", f"127.0.0.1:{host.ports[SUBMISSION]}/inet/smtpd_milters={sign}")
             run("postfix", "-c", str(host.etc), "reload")
 
 
@@ -103,11 +105,11 @@ class Sides:
     alone: Side
 
 
-def start(folder: Path, *, speed: float, is_before_queue: bool) -> Sides:
+def start(folder: Path, *, speed: float, door: str) -> Sides:
     """Start the four domains, with wires of so many bytes a second between them, or of any number for 0.
 
-    With `is_before_queue` the filter of the way out stands before the sender's queue: a measurement of what the queue
-    costs. Missing says what is not installed.
+    `door` is the service of the domain with rrsd: `HASTY` has the filter before its queue, `SUBMISSION` behind it.
+    Missing says what is not installed.
     """
     gate = partial(Counter, speed=speed)
     hosts = Counted(folder, PAIRS[RRSD], plain=PAIRS[ALONE], retry=RETRY, gate=gate, speed=speed)
@@ -116,8 +118,7 @@ def start(folder: Path, *, speed: float, is_before_queue: bool) -> Sides:
     with ThreadPoolExecutor() as pool:
         list(pool.map(_configure, hosts.hosts.values()))
     sides[1].set_dkim(False)
-    if is_before_queue:
-        _filter_first(sides[0].foo)
+    sides[0].door = door
     return Sides(hosts, sides[0], sides[1])
 
 
@@ -125,14 +126,6 @@ def _side(hosts: Counted, name: str) -> Side:
     pair = PAIRS[name]
     gates = [hosts[each].wire for each in pair] + [hosts.counters[each] for each in pair if each in hosts.counters]
     return Side(name, hosts[pair[0]], hosts[pair[1]], [each for each in gates if isinstance(each, Counter)])
-
-
-def _filter_first(host: MailHost) -> None:
-    """Postfix's submission hands to the filter what it has not queued (smtpd_proxy_filter)."""
-    service = f"127.0.0.1:{host.ports['submission']}/inet"
-    proxy = (f"{service}/smtpd_proxy_filter=127.0.0.1:{host.ports['out']}", f"{service}/smtpd_proxy_timeout=3600s")
-    host.postconf("-P", f"{service}/content_filter=", *proxy)
-    run("postfix", "-c", str(host.etc), "reload")
 
 
 def _use_sockets(host: MailHost) -> None:
