@@ -12,6 +12,7 @@ from typing_extensions import override
 from zope.interface import implementer
 
 from rrsd.core.refusals import Refusal, Unavailable
+from rrsd.runtime.promptly import write_promptly
 
 T = TypeVar("T")
 
@@ -66,6 +67,10 @@ class Asking(Protocol, Generic[T]):
         self._hand_out()
         return asked
 
+    def ready(self) -> T | None:
+        """The next answer if it is here; None when it has to be waited for, and nobody waits for one."""
+        return self._ready.popleft() if self._ready and self._asked is None else None
+
     def put(self, answers: Iterable[T]) -> None:
         """These have come, all of them before one is handed out: who gets it may write, and what came before that is no
         answer to it. Whatever the iterable refuses is raised; what it gave before is kept."""
@@ -83,7 +88,7 @@ class Asking(Protocol, Generic[T]):
             Unavailable: the connection is gone.
         """
         self.require_up()
-        cast(Any, self.transport).write(data)
+        write_promptly(self.transport, data)
         self._opened = Deferred() if self._shut else None
         return self._opened
 

@@ -6,6 +6,7 @@ Paths and parameters are other people's: they are read strictly enough to have o
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import TypeVar
 
 from attrs import define, evolve, field, frozen
@@ -32,6 +33,7 @@ _MAILBOX = re.compile(rf"<{_ROUTE}({_LOCAL}@{_DOMAIN})>")
 _POSTMASTER = re.compile(r"<(postmaster)>", re.IGNORECASE)
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\x00-\x20\x7f=]+))?")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*", re.ASCII)
+_NOTHING_ESCAPED = re.compile(r"[!-*,-<>-~]*")
 _ESCAPED = re.compile(r"\+([0-9A-F]{2})", re.ASCII)
 _ORIGINAL = re.compile(r"[A-Za-z0-9-]+;[^\x00-\x20\x7f]+")
 _NUMBER = re.compile(r"[0-9]{1,16}", re.ASCII)
@@ -208,6 +210,8 @@ def decode_xtext(text: str) -> str:
 
 def encode_xtext(text: str) -> str:
     """`text` as xtext."""
+    if _NOTHING_ESCAPED.fullmatch(text):
+        return text
     return "".join(chr(each) if _is_plain(each) else f"+{each:02X}" for each in text.encode("utf-8"))
 
 
@@ -276,6 +280,7 @@ def join_reply(lines: Sequence[ReplyLine]) -> Reply:
     return Reply(code, found[1], tuple(text[len(found[1]) :].lstrip(" ") for text in texts))
 
 
+@lru_cache(maxsize=64)
 def render_reply(reply: Reply) -> bytes:
     """The reply as it goes over the wire; controls in its text become question marks."""
     status = f"{reply.status} " if reply.status else ""

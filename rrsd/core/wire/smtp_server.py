@@ -176,24 +176,18 @@ class ServerSession:
     def _obey(self, line: bytes) -> None:
         try:
             command = smtp.parse_command(line)
-            act = self._acts.get(command.verb)
-            if act is None:
+            act = _ACTS.get(command.verb)
+            if act is None or not self._is_spoken(command.verb):
                 return self._fail(NO_COMMAND)
-            act(command.argument)
+            act(self, command.argument)
         except Refusal as refusal:
             self._fail(_reply_for(refusal))
 
-    @property
-    def _acts(self) -> Mapping[str, Callable[[str], None]]:
-        hello = "LHLO" if self.offer.is_lmtp else "EHLO"
-        acts: dict[str, Callable[[str], None]] = {
-            hello: self._hello, "MAIL": self._mail, "RCPT": self._rcpt, "DATA": self._start_data,
-            "BDAT": self._start_chunk, "RSET": self._reset, "NOOP": lambda _: self._say(OK), "QUIT": self._quit,
-            "VRFY": lambda _: self._say(NOT_SAID),
-        }  # fmt: skip
-        if self.offer.has_xforward:
-            acts["XFORWARD"] = self._forward
-        return acts if self.offer.is_lmtp else {**acts, "HELO": self._old_hello}
+    def _is_spoken(self, verb: str) -> bool:
+        """Whether a command is one of this conversation: SMTP and LMTP greet differently."""
+        if verb == "XFORWARD":
+            return self.offer.has_xforward
+        return verb not in (("EHLO", "HELO") if self.offer.is_lmtp else ("LHLO",))
 
     def _hello(self, name: str) -> None:
         self._start_over(name)
@@ -247,6 +241,12 @@ class ServerSession:
     def _reset(self, argument: str) -> None:
         self._drop()
         self._say(OK)
+
+    def _nothing(self, argument: str) -> None:
+        self._say(OK)
+
+    def _verify(self, argument: str) -> None:
+        self._say(NOT_SAID)
 
     def _quit(self, argument: str) -> None:
         self._say(BYE)
@@ -379,6 +379,14 @@ class ServerSession:
         self._sender, self._recipients, self._is_begun, self._is_refused = None, [], False, False
         self._data, self._chunk, self._left, self._cut, self._size = None, None, 0, b"", 0
         self._forwarded = {}  # what XFORWARD said is about one message
+
+
+_ACTS: Mapping[str, Callable[[ServerSession, str], None]] = {
+    "EHLO": ServerSession._hello, "LHLO": ServerSession._hello, "HELO": ServerSession._old_hello,
+    "MAIL": ServerSession._mail, "RCPT": ServerSession._rcpt, "DATA": ServerSession._start_data,
+    "BDAT": ServerSession._start_chunk, "RSET": ServerSession._reset, "NOOP": ServerSession._nothing,
+    "QUIT": ServerSession._quit, "VRFY": ServerSession._verify, "XFORWARD": ServerSession._forward,
+}  # fmt: skip
 
 
 def _reply_for(refusal: Refusal) -> Reply:

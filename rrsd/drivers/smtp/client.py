@@ -98,7 +98,9 @@ class Talk:
         Raises:
             Unavailable: it does not come in time, says goodbye (421), or is no answer to what was asked.
         """
-        reply = await self.timers.within(wait, self.client.answer(), lambda: Unavailable("the mail server is slow"))
+        reply = self.client.ready()
+        if reply is None:
+            reply = await self.timers.within(wait, self.client.answer(), lambda: Unavailable("the mail server is slow"))
         if reply.code == 421:
             raise Unavailable(f"the mail server says {reply.code} {' '.join(reply.lines)}")
         if reply.is_good and is_data is not (reply.code == GO_ON):

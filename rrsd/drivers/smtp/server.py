@@ -22,6 +22,7 @@ from rrsd.drivers.smtp.inflow import Inflow
 from rrsd.drivers.smtp.listening import Bounded, Fault, nobody_is_told
 from rrsd.drivers.smtp.settings import Settings
 from rrsd.runtime.logs import new_reference
+from rrsd.runtime.promptly import write_promptly
 
 MOST_AHEAD = 65536
 """Bytes that a client may send while its message waits for the reply; beyond them its socket keeps them."""
@@ -105,7 +106,7 @@ class Connection(StreamProtocol):
             self._act(event)
         spoke = bool(self.session.out)
         if spoke:
-            cast(Any, self.transport).write(bytes(self.session.out))
+            write_promptly(self.transport, bytes(self.session.out))
             self.session.out.clear()
         if self.session.is_over:
             self._leave()
