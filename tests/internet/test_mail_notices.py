@@ -113,7 +113,7 @@ class Delayed(NoticesCase):
         self.assertIn("from alice@foo.test", text)
         self.assertIn("1 of them had not arrived yet.", text)
         self.assertIn("- a.bin (", text)
-        self.assertIn("An attempt failed; it is tried again by itself.", text)
+        self.assertIn("The resource server does not answer and is left alone until its next probe.", text)
         self.assertEqual((message["Auto-Submitted"], message["In-Reply-To"]), ("auto-generated", "<1@foo.test>"))
 
     def test_quiet_when_all_came_in_time(self) -> None:
@@ -148,10 +148,13 @@ class AtRisk(NoticesCase):
         self.world.advance(10)
 
     def test_both_hear_that_time_will_not_do(self) -> None:
-        """At once and once, and after that nobody hears that it is late."""
+        """Once, when the sender's domain has not given more for ten minutes; after that nobody hears it is late."""
         self.deliver(self.signed())
         self.world.advance(60)
         self.risk()
+        self.wait(0.1)
+        self.assertEqual(self.said(), [])
+        self.wait(0.1)
         self.assertEqual(
             self.said(),
             [
@@ -164,6 +167,16 @@ class AtRisk(NoticesCase):
         self.assertEqual(len(self.post.kept), 2)
         self.lose()
         self.assertEqual(len(self.post.kept), 4)
+
+    def test_more_time_was_given(self) -> None:
+        """Nobody has to hear that there was too little."""
+        self.deliver(self.signed())
+        self.world.advance(60)
+        self.risk()
+        job = evolve(self.bar.job(), deadline=self.world.now + timedelta(days=20), at_risk=None)
+        self.world.result(self.bar.store.queue.change([Change(job, "extended", self.world.now, job.state)]))
+        self.wait(1)
+        self.assertEqual(self.said(), [])
 
 
 class Failed(NoticesCase):
@@ -205,6 +218,26 @@ class Failed(NoticesCase):
         self.lose(3)
         self.assertEqual(len(self.post.kept), 2)
         self.assertIn("3 of them will not arrive", self.read(self.post.kept[0][1]).get_content())
+
+    def test_begun_again_and_lost_again(self) -> None:
+        """An operator pulls it once more: when that is lost as well both hear of it, once."""
+        self.deliver(self.signed())
+        self.lose()
+        fresh = self.world.result(self.bar.whole.retrieving.operations.act("requeue-fresh", 1))
+        self.world.advance(60)
+        self.assertEqual(len(self.post.kept), 2)
+        self.lose(fresh.job)
+        self.restart()
+        self.wait(30)
+        self.assertEqual([to for to, _ in self.said()][2:4], [BOB, ALICE])
+        self.assertEqual(len(self.post.kept), 4)
+
+    def test_expired_by_the_operator(self) -> None:
+        """`expire-now` tells both."""
+        self.deliver(self.signed())
+        self.act("expire-now")
+        self.world.advance(30)
+        self.assertEqual([to for to, _ in self.said()], [BOB, ALICE])
 
     def test_the_rest_came(self) -> None:
         """The last to end may be one that arrives."""

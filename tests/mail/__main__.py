@@ -14,7 +14,7 @@ from tests.support.amounts import amount_here
 
 SUITES = (
     "setup", "passage", "prequeue", "envelopes", "arrival", "attachments", "large", "links", "door", "swap",
-    "meanwhile", "chain", "crashes", "failures", "troubles", "disks", "kills", "forwarding", "hostile",
+    "meanwhile", "chain", "notices", "crashes", "failures", "troubles", "disks", "kills", "forwarding", "hostile",
 )  # fmt: skip
 LARGE = "large"
 

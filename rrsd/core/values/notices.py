@@ -34,6 +34,8 @@ class Said(IntFlag):
     SENDER_DELAYED = 8
     SENDER_AT_RISK = 16
     SENDER_FAILED = 32
+    BEGUN_AGAIN = 64
+    """Somebody has put a new pull in the place of one that had ended: what becomes of that may be said again."""
 
 
 @frozen
@@ -73,7 +75,8 @@ class Plight:
 
     `recipient` is whose mailbox it is in. `is_answerable` is whether the sender's address was proved when it came and
     a person may read what is sent there. `facts` counts what happened to it that may have to be said. Of its pulls
-    `missing` may still arrive, `at_risk` of these not in time; `failed` never will, nor those that were `cancelled`.
+    `missing` may still arrive; `failed` never will, nor those that were `cancelled`. `at_risk` is since when it is
+    known that the time will not do for some that are missing, None while it will.
     `examples` are the first of those that are not here. `until` is how long any of them is tried.
     """
 
@@ -91,6 +94,6 @@ class Plight:
     missing: int
     failed: int
     cancelled: int
-    at_risk: int
+    at_risk: Instant | None
     until: Instant
     examples: tuple[Missing, ...] = ()

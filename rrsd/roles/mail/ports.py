@@ -233,8 +233,9 @@ class Outbox(Protocol):
         """Whether there was one of that key, whatever became of it."""
         ...
 
-    async def counted(self, recipient: Address, since: Instant, most: int) -> tuple[int, int]:
-        """How many of a kind were taken since then for that address, and for its domain; each at most `most`."""
+    async def counted(self, notice: Notice, since: Instant, most: int) -> tuple[int, int]:
+        """How many of a kind were taken since then for the same address about messages of the same domain, and for
+        any address of its domain; each at most `most`."""
         ...
 
     async def due(self, now: Instant, most: int) -> Sequence[Notice]:

@@ -155,9 +155,13 @@ class Settings:
     dkim_parent: bool = key("Whether a domain may sign for authors in domains below it.", False)
     dkim_dnssec: bool = key("Whether keys count only when DNSSEC secures them.", False)
     most_notices: int = key(
-        "Notices about attachments to one address within a day; what is more is not sent, and the trail says so.", 20
+        "Notices to one address within a day about attachments that one domain has sent; what is more is not sent, and "
+        "the trail says so.",
+        20,
     )
-    most_notices_domain: int = key("The same to one domain elsewhere, whoever it says that its senders are.", 200)
+    most_notices_domain: int = key(
+        "Notices to senders in one domain elsewhere within a day, whoever it says that they are.", 200
+    )
     links: bool = key(
         "Whether recipients whose domain collects no attachments get a personal link, opened by a code sent by mail.",
         True,

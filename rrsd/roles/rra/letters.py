@@ -11,7 +11,7 @@ from datetime import timedelta
 from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Blame, Job, State
-from rrsd.core.values.notices import Kind, Missing, Notice, Party, Plight
+from rrsd.core.values.notices import Kind, Missing, Notice, Party, Plight, Said
 from rrsd.core.wire.mime_fields import decode_words, render_date
 from rrsd.roles.rra.explain import Explanation
 
@@ -68,7 +68,7 @@ def letter(plight: Plight, party: Party, kind: Kind, explain: Explain, ours: Dom
     told = plight.sender if party is Party.SENDER else plight.recipient
     explained = [(each, explain(each.job)) for each in plight.examples]
     return Notice(
-        key=f"pull {kind} {party} {plight.message} {wrote.key} {told.key}",
+        key=f"pull {kind} {party} {plight.message} {wrote.key} {told.key}{_again(plight)}",
         recipient=told,
         subject=_SUBJECTS[party, kind],
         text="\n".join(_text(plight, party, kind, wrote, explained, now)),
@@ -79,6 +79,13 @@ def letter(plight: Plight, party: Party, kind: Kind, explain: Explain, ours: Dom
         about=plight.number,
         report="" if party is Party.RECIPIENT else "".join(_report(plight, kind, wrote, explained, ours)),
     )
+
+
+def _again(plight: Plight) -> str:
+    """What makes it another notice when somebody has begun anew."""
+    if Said.BEGUN_AGAIN not in plight.said:
+        return ""
+    return f" {max((each.job.job for each in plight.examples), default=0)}"
 
 
 def _text(
@@ -113,11 +120,11 @@ def _text(
 
 def _sentence(job: Job, explanation: Explanation, party: Party) -> str:
     """What is the matter. What is to be done about it at our end is no business of the sender's, nor is what our own
-    disk or token service said."""
+    disk or token service said; a recipient has no use for the operator's commands."""
+    if party is Party.SENDER and job.blame in (Blame.OURSELVES, Blame.ISSUER):
+        return "The recipient's domain has trouble of its own."
     sentence = explanation.sentence
-    if party is Party.SENDER:
-        if job.blame in (Blame.OURSELVES, Blame.ISSUER):
-            return "The recipient's domain has trouble of its own."
+    if party is Party.SENDER or "`" in explanation.remedy:
         sentence = sentence.removesuffix(explanation.remedy).rstrip()
     return _shown(sentence, MOST_SENTENCE)
 

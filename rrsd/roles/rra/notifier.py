@@ -26,7 +26,7 @@ from rrsd.roles.rra.rules import TERMINAL
 AT_ONCE = 100
 PAUSE = timedelta(seconds=2)
 """What ends at the same time is said in one notice."""
-LONGEST_SLEEP = timedelta(minutes=1)
+LONGEST_SLEEP = timedelta(seconds=15)
 AFTER_TROUBLE = timedelta(seconds=30)
 ASK_AGAIN = timedelta(minutes=5)
 """While the mail server may still tell the sender."""

@@ -22,6 +22,9 @@ BITS: Mapping[tuple[Party, Kind], Said] = {
 }
 """How it is remembered that it was said. Total over `Party` and `Kind`."""
 
+RENEWING = timedelta(minutes=10)
+"""Within which the sender's domain may give more time, before anybody has to hear that there is too little."""
+
 _COVERING: Mapping[Kind, Sequence[Kind]] = {
     Kind.DELAYED: (Kind.DELAYED, Kind.AT_RISK, Kind.FAILED),
     Kind.AT_RISK: (Kind.AT_RISK, Kind.FAILED),
@@ -50,7 +53,7 @@ def first_look(now: Instant, waits: Waits, *, is_answerable: bool) -> Instant | 
 def to_say(plight: Plight, waits: Waits, now: Instant) -> Iterator[tuple[Party, Kind]]:
     """What has to be said now, and to whom."""
     for party in _parties(plight, waits):
-        kind = _kind(plight, now >= plight.received + waits.of(party))
+        kind = _kind(plight, waits.of(party), now)
         if kind is not None and not is_covered(plight, party, kind):
             yield party, kind
 
@@ -59,11 +62,11 @@ def next_look(plight: Plight, waits: Waits, now: Instant) -> Instant | None:
     """When the passing of time alone may give us something to say; None when it cannot."""
     if not plight.missing:
         return None
-    times = [
-        plight.received + waits.of(party)
-        for party in _parties(plight, waits)
-        if not is_covered(plight, party, Kind.DELAYED)
-    ]
+    times = []
+    for party in _parties(plight, waits):
+        late, danger = plight.received + waits.of(party), _danger(plight)
+        times += [] if is_covered(plight, party, Kind.DELAYED) else [late]
+        times += [] if danger is None or is_covered(plight, party, Kind.AT_RISK) else [danger]
     return min((each for each in times if each > now), default=None)
 
 
@@ -77,9 +80,18 @@ def _parties(plight: Plight, waits: Waits) -> list[Party]:
     return [each for each in parties if waits.of(each)]
 
 
-def _kind(plight: Plight, is_late: bool) -> Kind | None:
+def _kind(plight: Plight, wait: timedelta, now: Instant) -> Kind | None:
+    danger = _danger(plight)
     if not plight.missing:
         return Kind.FAILED if plight.failed else None
-    if plight.at_risk:
+    if danger is not None and now >= danger:
         return Kind.AT_RISK
-    return Kind.DELAYED if is_late else None
+    return Kind.DELAYED if now >= plight.received + wait else None
+
+
+def _danger(plight: Plight) -> Instant | None:
+    """When people hear that there is too little time: soon enough to do something, and not before the sender's domain
+    could have given more."""
+    if plight.at_risk is None:
+        return None
+    return plight.at_risk + min(RENEWING, max(timedelta(), plight.until - plight.at_risk) / 4)

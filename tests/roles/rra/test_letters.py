@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.values.addresses import parse_address, parse_domain
 from rrsd.core.values.jobs import Blame, Job, State
-from rrsd.core.values.notices import Kind, Missing, Notice, Party, Plight
+from rrsd.core.values.notices import Kind, Missing, Notice, Party, Plight, Said
 from rrsd.core.wire.mime_own import render_notice_message
 from rrsd.roles.rra import letters
 from rrsd.roles.rra.explain import explain
@@ -58,6 +58,21 @@ class Words(SynchronousTestCase):
             keys.add(notice.key)
         self.assertEqual(len(keys), 6)
 
+    def test_begun_again(self) -> None:
+        """What was pulled once more and lost once more is another notice, the same each time."""
+        keys = [
+            letter(plight(examples=(missing(job=number),), said=said), SENDER, Kind.FAILED).key
+            for number, said in (
+                (1, Said.NOTHING),
+                (2, Said.NOTHING),
+                (1, Said.BEGUN_AGAIN),
+                (2, Said.BEGUN_AGAIN),
+                (2, Said.BEGUN_AGAIN),
+            )
+        ]
+        self.assertEqual([keys.index(each) for each in keys], [0, 0, 2, 3, 3])
+        self.assertTrue(letter(plight(said=Said.BEGUN_AGAIN), RECIPIENT, Kind.FAILED).key.endswith(" 0"))
+
     def test_what_is_missing(self) -> None:
         """By name and size, with the explanation; the rest is counted."""
         sizes = (5, 2048, 3 << 20, 5 << 30)
@@ -90,8 +105,15 @@ class Words(SynchronousTestCase):
             notice = letter(given, SENDER, Kind.DELAYED)
             self.assertNotIn("/srv/store", notice.text + notice.report)
             self.assertIn("trouble of its own", notice.text)
-        given = plight(examples=(missing(state=State.NEEDS_AUTH),))
-        self.assertNotIn("retry-now", letter(given, SENDER, Kind.DELAYED).text)
+
+    def test_commands_are_the_operators(self) -> None:
+        """Who reads mail has none; what a user can do about it stays."""
+        for state in (State.NEEDS_AUTH, State.EXPIRED, State.QUARANTINED, State.HELD):
+            given = plight(examples=(missing(state=state),))
+            for party in Party:
+                self.assertNotIn("`", letter(given, party, Kind.FAILED).text)
+        full = plight(examples=(missing(state=State.NO_SPACE, condition="space", blame=Blame.OURSELVES),))
+        self.assertIn("Free disk space", letter(full, RECIPIENT, Kind.DELAYED).text)
 
     def test_address_that_the_sender_wrote(self) -> None:
         """And none that they did not; where that is not known they hear nothing."""

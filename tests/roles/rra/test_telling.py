@@ -14,7 +14,7 @@ from tests.roles.rra.samples import NOW
 
 HOUR = timedelta(hours=1)
 WAITS = Waits(4 * HOUR, 24 * HOUR)
-TROUBLES: tuple[dict[str, Any], ...] = ({}, {"at_risk": 1}, {"missing": 0, "failed": 2})
+TROUBLES: tuple[dict[str, Any], ...] = ({}, {"at_risk": NOW}, {"missing": 0, "failed": 2})
 RECIPIENT, SENDER = Party.RECIPIENT, Party.SENDER
 
 
@@ -24,7 +24,7 @@ def plight(**changes: Any) -> Plight:
         "number": 1, "message": "m", "recipient": parse_address("bob@bar.test"),
         "sender": parse_address("alice@foo.test"), "message_id": "1@foo.test", "subject": "Holiday", "received": NOW,
         "is_answerable": True, "said": Said.NOTHING, "facts": 0, "parts": 2, "missing": 1, "failed": 0, "cancelled": 0,
-        "at_risk": 0, "until": NOW + 24 * 7 * HOUR,
+        "at_risk": None, "until": NOW + 24 * 7 * HOUR,
     }  # fmt: skip
     return Plight(**(values | changes))
 
@@ -45,12 +45,15 @@ class Saying(SynchronousTestCase):
         self.assertEqual(self.said(24, missing=0), [])
 
     def test_at_risk(self) -> None:
-        """At once, whatever was said about lateness; lateness is not said after it."""
+        """Ten minutes later, sooner when there is little time; lateness is said before it, and never after."""
         both = [(RECIPIENT, Kind.AT_RISK), (SENDER, Kind.AT_RISK)]
-        self.assertEqual(self.said(0, at_risk=1), both)
-        self.assertEqual(self.said(30, at_risk=1, said=Said.RECIPIENT_DELAYED), both)
+        self.assertEqual(self.said(0.16, at_risk=NOW), [])
+        self.assertEqual(self.said(1 / 6, at_risk=NOW), both)
+        self.assertEqual(self.said(0.1, at_risk=NOW, until=NOW + 0.4 * HOUR), both)
+        self.assertEqual(self.said(0, at_risk=NOW, until=NOW - HOUR), both)
+        self.assertEqual(self.said(30, at_risk=NOW, said=Said.RECIPIENT_DELAYED), both)
         told = Said.RECIPIENT_AT_RISK | Said.SENDER_AT_RISK
-        self.assertEqual(self.said(30, at_risk=1, said=told), [])
+        self.assertEqual(self.said(30, at_risk=NOW, said=told), [])
         self.assertEqual(self.said(30, said=told), [])
 
     def test_lost(self) -> None:
@@ -77,6 +80,7 @@ class Saying(SynchronousTestCase):
         """One for each."""
         self.assertEqual(set(BITS), set(product(Party, Kind)))
         self.assertEqual(sorted(BITS.values()), [1 << number for number in range(6)])
+        self.assertNotIn(Said.BEGUN_AGAIN, BITS.values())
 
 
 class Looking(SynchronousTestCase):
@@ -93,6 +97,8 @@ class Looking(SynchronousTestCase):
         self.assertEqual(self.look(0, is_answerable=False), 4)
         self.assertIsNone(self.look(5, is_answerable=False))
         self.assertIsNone(self.look(0, missing=0))
+        self.assertAlmostEqual(self.look(0, at_risk=NOW) or 0, 1 / 6)
+        self.assertEqual(self.look(0, at_risk=NOW, said=Said.RECIPIENT_AT_RISK | Said.SENDER_AT_RISK), None)
         self.assertEqual(self.look(0, said=Said.RECIPIENT_AT_RISK), 24)
         self.assertEqual(self.look(0, Waits(timedelta(), 5 * HOUR)), 5)
 

@@ -7,7 +7,7 @@ ALTER TABLE messages ADD COLUMN facts INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE messages ADD COLUMN look REAL;
 CREATE INDEX messages_look ON messages (look) WHERE look IS NOT NULL;
 
--- Notices of a kind are counted by whom they go to (`told`, a key) and by domain.
+-- Notices of a kind are counted by whom they go to and whose messages they are about (`told`), and by domain.
 ALTER TABLE notices ADD COLUMN kind TEXT NOT NULL DEFAULT '';
 ALTER TABLE notices ADD COLUMN about INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE notices ADD COLUMN report TEXT NOT NULL DEFAULT '';

@@ -10,6 +10,7 @@ from rrsd.core.refusals import Conflict
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Job
 from rrsd.core.values.operations import Filter, Kind, Page, Ruling, ShapeRow
+from rrsd.drivers.store.sql import facts
 from rrsd.drivers.store.sql import jobs as rows
 from rrsd.drivers.store.sql.engine import Connection, Engine
 from rrsd.drivers.store.sql.picking import WAITING, add_history
@@ -161,6 +162,7 @@ def requeue(connection: Connection, old: Job, fresh: Job, now: Instant) -> int:
         raise Conflict("the job has changed meanwhile")
     (number,) = rows.add(connection, evolve(fresh, again=old.job))
     connection.execute(_POINT, (number, old.recipient.key, old.message, old.index))
+    facts.begin_again(connection, old)
     at = now.timestamp()
     add_history(
         connection,

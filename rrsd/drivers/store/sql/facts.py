@@ -13,10 +13,19 @@ from twisted.logger import Logger
 from rrsd.core.refusals import Damaged
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Change, State
+from rrsd.core.values.jobs import Change, Job, State
 from rrsd.core.values.notices import Missing, Plight, Said
 from rrsd.drivers.store.sql.engine import Connection, Engine
-from rrsd.drivers.store.sql.rows import JOB, UNREADABLE, Row, address_of, instant_of, job_of, maybe_seconds
+from rrsd.drivers.store.sql.rows import (
+    JOB,
+    UNREADABLE,
+    Row,
+    address_of,
+    instant_of,
+    job_of,
+    maybe_instant,
+    maybe_seconds,
+)
 
 MOST_EXAMPLES = 20
 ENDED = frozenset({State.FAILED, State.EXPIRED, State.CANCELLED, State.QUARANTINED})
@@ -37,11 +46,18 @@ WHERE look <= ? ORDER BY look LIMIT ?
 """
 _NEXT = "SELECT min(look) FROM messages WHERE look < ''"  # text is never a time
 _LOOKED = "UPDATE messages SET said = ?, look = ? WHERE number = ? AND facts = ?"
-_SAID = "UPDATE messages SET said = ? WHERE number = ?"
+_AGAIN, _FAILED = int(Said.BEGUN_AGAIN), int(Said.RECIPIENT_FAILED | Said.SENDER_FAILED)
+_BEGIN_AGAIN = f"""
+UPDATE messages SET said = (said & ~{_FAILED}) | {_AGAIN}, facts = facts + 1 WHERE recipient_key = ? AND message = ?
+"""
+# What was said of a failure says nothing of what has begun again since.
+_SAID = f"""
+UPDATE messages SET said = said | (?1 & CASE WHEN said & {_AGAIN} THEN ~{_FAILED} ELSE -1 END) WHERE number = ?2
+"""
 _DROP = "UPDATE messages SET look = NULL WHERE number = ?"
 _SENDER = "SELECT sender FROM messages WHERE number = ? AND answerable"
 _STATES = """
-SELECT state, count(*), count(at_risk), max(deadline)
+SELECT state, count(*), min(at_risk), max(deadline)
 FROM parts JOIN jobs ON jobs.job = parts.job WHERE number = ? GROUP BY state
 """
 _EXAMPLES = f"""
@@ -59,6 +75,11 @@ def note(connection: Connection, changes: Sequence[Change]) -> None:
         if some:
             names = {(one.job.recipient.key, one.job.message) for one in some}
             connection.execute(statement, (max(one.at for one in some).timestamp(), json.dumps(sorted(names))))
+
+
+def begin_again(connection: Connection, job: Job) -> None:
+    """A new pull takes the place of one of that message: when it is lost as well, that is said too."""
+    connection.execute(_BEGIN_AGAIN, (job.recipient.key, job.message))
 
 
 @frozen
@@ -124,11 +145,11 @@ class Facts:
 
 def _plight(connection: Connection, row: Row) -> Plight:
     counts: dict[State, int] = {}
-    until, at_risk = row[6], 0
-    for state, count, risks, deadline in connection.execute(_STATES, (row[0],)):
+    until, risks = row[6], []
+    for state, count, at_risk, deadline in connection.execute(_STATES, (row[0],)):
         known = _KNOWN.get(state, State.QUARANTINED)
         counts[known] = counts.get(known, 0) + count
-        at_risk += 0 if known in _OVER else risks
+        risks += [at_risk] if at_risk is not None and known not in _OVER else []
         until = max(until, deadline)
     over = sum(counts.get(state, 0) for state in _OVER)
     ended = sum(counts.get(state, 0) for state in ENDED)
@@ -136,7 +157,8 @@ def _plight(connection: Connection, row: Row) -> Plight:
     return Plight(
         number=row[0], message=row[1], recipient=address_of(row[2]), sender=address_of(row[3]), message_id=row[4],
         subject=row[5], received=instant_of(row[6]), is_answerable=bool(row[7]), said=Said(row[8]), facts=row[9],
-        parts=parts, missing=parts - over, failed=ended - cancelled, cancelled=cancelled, at_risk=at_risk,
+        parts=parts, missing=parts - over, failed=ended - cancelled, cancelled=cancelled,
+        at_risk=maybe_instant(min(risks, default=None)),
         until=instant_of(until), examples=_examples(connection, row[0]),
     )  # fmt: skip
 

@@ -6,7 +6,6 @@ from typing import Any
 from attrs import frozen
 from twisted.logger import Logger
 
-from rrsd.core.values.addresses import Address
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.notices import Notice
 from rrsd.drivers.store.sql.engine import Connection, Engine
@@ -42,7 +41,7 @@ class Outbox:
         row = (
             notice.key, str(notice.recipient), notice.subject, notice.text, notice.expires.timestamp(),
             notice.message_id, str(notice.sender or ""), at, notice.kind, notice.about, notice.report, at,
-            notice.recipient.key, notice.recipient.domain.name,
+            _told(notice), notice.recipient.domain.name,
         )  # fmt: skip
 
         def add(connection: Connection) -> bool:
@@ -55,13 +54,14 @@ class Outbox:
         """Whether there was one of that key, whatever became of it."""
         return await self._engine.read(lambda connection: connection.execute(_HAS, (key,)).fetchone() is not None)
 
-    async def counted(self, recipient: Address, since: Instant, most: int) -> tuple[int, int]:
-        """How many of a kind were taken since then for that address, and for its domain; each at most `most`."""
+    async def counted(self, notice: Notice, since: Instant, most: int) -> tuple[int, int]:
+        """How many of a kind were taken since then for the same address about messages of the same domain, and for
+        any address of its domain; each at most `most`."""
 
         def count(connection: Connection) -> tuple[int, int]:
             bounds = (since.timestamp(), most)
-            (one,) = connection.execute(_TO_ONE, (recipient.key, *bounds)).fetchone()
-            (domain,) = connection.execute(_TO_DOMAIN, (recipient.domain.name, *bounds)).fetchone()
+            (one,) = connection.execute(_TO_ONE, (_told(notice), *bounds)).fetchone()
+            (domain,) = connection.execute(_TO_DOMAIN, (notice.recipient.domain.name, *bounds)).fetchone()
             return one, domain
 
         return await self._engine.read(count)
@@ -110,6 +110,10 @@ class Outbox:
             connection.execute(_END, (key,))
 
         await self._engine.write(end)
+
+
+def _told(notice: Notice) -> str:
+    return f"{notice.recipient.key} {notice.sender.domain if notice.sender else ''}"
 
 
 def _notice(row: Row) -> Notice:

@@ -30,7 +30,8 @@ IDENT = "NOTICE"
 class Notices:
     """The outbox at work. `ring` wakes whoever calls `deliver`.
 
-    Of notices that nobody asked for `most` go to one address in a day, and `most_domain` to one domain elsewhere.
+    Of notices that nobody asked for `most` go to one address in a day about messages of one domain, and `most_domain`
+    to one domain elsewhere.
     """
 
     ours: Domain
@@ -90,9 +91,9 @@ class Notices:
         if not notice.kind:
             return
         most = max(self.most, self.most_domain)
-        one, domain = await self.outbox.counted(notice.recipient, now - A_DAY, most)
+        one, domain = await self.outbox.counted(notice, now - A_DAY, most)
         if one >= self.most:
-            raise TooMany(f"{one} notices to this address within a day")
+            raise TooMany(f"{one} notices to this address about this domain within a day")
         if notice.recipient.domain != self.ours and domain >= self.most_domain:
             raise TooMany(f"{domain} notices to this domain within a day")
 
