@@ -22,6 +22,7 @@ from rrsd.roles.rra.receipts import Receipts
 from rrsd.roles.rra.renewals import Renewer
 from rrsd.roles.rra.restore import Restorer
 from rrsd.roles.rra.scheduler import Scheduler
+from rrsd.roles.rra.selfcheck import SelfCheck
 from rrsd.roles.rra.service import Agent
 from rrsd.roles.rra.watch import Watch
 from rrsd.roles.rs.flow.admission import Gate, Record
@@ -250,6 +251,13 @@ class _Parts:
             waker=self.waker(scheduler),
             notifier=notifier,
             watch=Watch(scheduler=scheduler, renewals=self.renewals(scheduler, work)),
+            self_check=SelfCheck(
+                checks=self.means.store.checks,
+                queue=self.means.store.queue,
+                scheduler=scheduler,
+                timers=self.means.effects.timers,
+                audit=self.means.audit,
+            ),
             transfers=scheduler.puller.transfers,
             feed=scheduler.feed,
             queue=self.means.store.queue,

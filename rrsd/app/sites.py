@@ -140,4 +140,5 @@ def build_window(means: Means, people: People, retrieving: Retrieving, keys: Key
         checks={"store": means.store.check, "keys": KeysCheck(means.doors.keyring), "audit": means.audit.check},
         reload=reload,
         meters=means.audit.meters,
+        notes=retrieving.operations.governing.notes,
     )

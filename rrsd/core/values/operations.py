@@ -1,12 +1,15 @@
 """What an operator lays down about the pull queue, asks of it, and is told."""
 
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 from attrs import frozen
 
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Job, State
 from rrsd.core.values.peers import Origin
+
+C = TypeVar("C")
 
 
 class Kind(StrEnum):
@@ -72,3 +75,32 @@ class ShapeRow:
     def total(self) -> int:
         """Of every age."""
         return sum(self.counts)
+
+
+class Fault(StrEnum):
+    """What the self-check finds: a row that cannot be read, a job that waits for nothing, one that is in no state, one
+    that arrived and whose receipt nobody owes, and jobs whose turn or destination would be looked at too late."""
+
+    DAMAGED = "damaged"
+    LOST = "lost"
+    STATE = "state"
+    RECEIPT = "receipt"
+    TURN = "turn"
+    DESTINATION = "destination"
+
+
+@frozen
+class Found:
+    """One fault: of a job, 0 where it is of a destination, and what it is about."""
+
+    fault: Fault
+    job: int
+    about: str = ""
+
+
+@frozen
+class Checked(Generic[C]):
+    """One step of the self-check: what it found, and where to go on; None when that was all."""
+
+    found: tuple[Found, ...]
+    next: C | None

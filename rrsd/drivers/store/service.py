@@ -20,6 +20,7 @@ from rrsd.drivers.store.lock import FolderLock
 from rrsd.drivers.store.mark import FileMark, Mark, MemoryMark
 from rrsd.drivers.store.settings import Settings
 from rrsd.drivers.store.sql.books import Books
+from rrsd.drivers.store.sql.checks import Checks
 from rrsd.drivers.store.sql.clients import Clients
 from rrsd.drivers.store.sql.database import Database, FileDatabase
 from rrsd.drivers.store.sql.engine import Engine
@@ -77,6 +78,7 @@ class Store:
     passages: Passages = field(init=False)
     queue: Queue = field(init=False)
     books: Books = field(init=False)
+    checks: Checks = field(init=False)
     mailbox: Mailbox = field(init=False)
     blobs: Blobs = field(init=False)
     uploads: Uploads = field(init=False)
@@ -118,6 +120,7 @@ class Store:
         self.passages = Passages(self._engine, self._now)
         self.queue = Queue(self._engine, self._vault.is_stored, self._space, Room(self._space))
         self.books = Books(self._engine)
+        self.checks = Checks(self._engine)
         self.mailbox = Mailbox(self._engine)
 
     async def start(self) -> None:

@@ -1,6 +1,6 @@
 """What the operator asks of the daemon."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import define
 
@@ -22,6 +22,7 @@ class Window:
     checks: Mapping[str, Check]
     reload: Reload
     meters: Meters
+    notes: Callable[[], Sequence[str]] = tuple
 
     async def ready(self) -> Mapping[str, str]:
         """What each check says: "ok", or what is wrong and what to do."""

@@ -33,10 +33,11 @@ class Status:
 
     @routes.route("/ready", methods=["GET"])
     async def ready(self, request: IRequest) -> bytes:
-        """Whether every check passes."""
+        """Whether every check passes; `notes` are what an operator has laid down."""
         said = await self.window.ready()
         good = all(each == "ok" for each in said.values())
-        return answer(request, {"status": "ok" if good else "not ready", "checks": said}, 200 if good else 503)
+        document = {"status": "ok" if good else "not ready", "checks": said, "notes": list(self.window.notes())}
+        return answer(request, document, 200 if good else 503)
 
     @routes.route("/metrics", methods=["GET"])
     async def metrics(self, request: IRequest) -> bytes:

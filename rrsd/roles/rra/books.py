@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Job
-from rrsd.core.values.operations import Filter, Kind, Page, Ruling, ShapeRow
+from rrsd.core.values.jobs import Job, State
+from rrsd.core.values.operations import Checked, Filter, Found, Kind, Page, Ruling, ShapeRow
+from rrsd.core.values.peers import Origin
 
 
 class Books(Protocol):
@@ -43,4 +44,30 @@ class Books(Protocol):
     async def requeue(self, old: Job, fresh: Job, now: Instant) -> int:
         """The number of a new job in the place of one that has ended: the message's part points to it from now on.
         Refuses with Conflict when another took its place already, or its state is another."""
+        ...
+
+
+class Checks(Protocol):
+    """What the self-check looks at, in steps of bounded size."""
+
+    async def rows(self, state: State, after: int) -> Checked[int]:
+        """The next jobs of the state by number: those that cannot be read, that wait for nothing, or whose receipt
+        nobody owes."""
+        ...
+
+    async def strangers(self) -> Sequence[Found]:
+        """Jobs in a state that there is not."""
+        ...
+
+    async def turns(self, after: tuple[str, str, int]) -> Checked[tuple[str, str, int]]:
+        """The next groups of waiting jobs; a turn or destination that is missing or later than the truth is found and
+        mended."""
+        ...
+
+    async def owe(self, job: int, now: Instant) -> None:
+        """The job's receipt is owed from now on."""
+        ...
+
+    async def late(self, than: Instant, most: int) -> Sequence[tuple[Origin, Instant]]:
+        """Destinations that are looked at later than that, the soonest first, and when."""
         ...

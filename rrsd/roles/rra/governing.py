@@ -31,6 +31,10 @@ class Governing:
         """All that is in force."""
         return self.scheduler.health.rulings.all
 
+    def notes(self) -> tuple[str, ...]:
+        """What is in force, a sentence each, for whoever looks at the daemon's health."""
+        return tuple(_sentence(each) for each in self.rulings)
+
     async def drain(self, reason: str = "", who: str = OPERATOR) -> None:
         """Nothing new starts, after a restart either; what runs goes on to its end. Messages are accepted all the
         same."""
@@ -94,3 +98,16 @@ class Governing:
 
     def _write_down(self, evidence: str, name: str, who: str) -> None:
         self.audit.record(Event("operate", "granted", who=who, peer=name, resource=name or "pulls", evidence=evidence))
+
+
+_WHAT = {
+    Kind.DRAIN: "drained: no pull starts",
+    Kind.PAUSE: "paused: {name}",
+    Kind.LIMIT: "limited: {name} to {most} at once",
+}
+
+
+def _sentence(ruling: Ruling) -> str:
+    what = _WHAT[ruling.kind].format(name=ruling.name, most=ruling.most)
+    why = f": {ruling.reason}" if ruling.reason else ""
+    return f"{what}, since {ruling.at:%Y-%m-%d %H:%M} UTC by {ruling.who}{why}"

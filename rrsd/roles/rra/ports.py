@@ -136,10 +136,6 @@ class Queue(Protocol):
         """The queue in numbers."""
         ...
 
-    async def stuck(self) -> Sequence[int]:
-        """Jobs that break the promise R7: not terminal, not leased, no due time and no condition."""
-        ...
-
     async def wake(self, now: Instant, origin: Origin | None, condition: str | None) -> int:
         """Make waiting jobs (DEFERRED, NEEDS_AUTH, NO_SPACE) READY, due now (event "woken"): those of the origin if
         one is given, those with the condition if one is given; how many. The origin is `eligible` now."""

@@ -16,6 +16,7 @@ from rrsd.roles.rra.notifier import Notifier
 from rrsd.roles.rra.ports import Blobs, Queue, Timers
 from rrsd.roles.rra.receipts import Receipts
 from rrsd.roles.rra.scheduler import Scheduler
+from rrsd.roles.rra.selfcheck import SelfCheck
 from rrsd.roles.rra.watch import Watch
 from rrsd.runtime.loops import Nursery
 
@@ -37,6 +38,7 @@ class Agent:
     waker: Waker
     notifier: Notifier
     watch: Watch
+    self_check: SelfCheck
     transfers: Transfers
     feed: Feed
     queue: Queue
@@ -81,9 +83,7 @@ class Agent:
     async def _check(self) -> None:
         """The promise R7, looked after: a job that waits for nothing would wait for ever."""
         while True:
-            for number in await self.queue.stuck():
-                advice = "rra: pull {number} waits for nothing; run: rrsctl pulls retry-now {number}"
-                self._log.critical(advice, number=number)
+            await self.self_check.run()
             for who, noted, held in await self.queue.recount():
                 self._log.critical(
                     "rra: {noted} bytes were noted for {who}, who holds {held}; that is corrected",

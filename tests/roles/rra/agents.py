@@ -31,6 +31,7 @@ from rrsd.roles.rra.operate import Operations
 from rrsd.roles.rra.receipts import Receipts
 from rrsd.roles.rra.renewals import Renewer
 from rrsd.roles.rra.scheduler import Scheduler
+from rrsd.roles.rra.selfcheck import SelfCheck
 from rrsd.roles.rra.service import Agent
 from rrsd.roles.rra.settings import Settings
 from rrsd.roles.rra.telling import Waits
@@ -137,8 +138,11 @@ class Desk:
             lifetime=self.settings.lifetime, spawn=self.nursery.spawn,
         )  # fmt: skip
         self.watch = Watch(scheduler=self.scheduler, renewals=self.renewals)
+        self.self_check = SelfCheck(
+            checks=self.store.checks, queue=self.queue, scheduler=self.scheduler, timers=self.timers, audit=self.trail
+        )
         self.agent = Agent(
-            waker=self.waker, watch=self.watch,
+            waker=self.waker, watch=self.watch, self_check=self.self_check,
             scheduler=self.scheduler, receipts=self.receipts, notifier=self.notifier, transfers=self.transfers,
             feed=self.feed, queue=self.queue, blobs=self.store.blobs, timers=self.timers, nursery=self.nursery,
         )  # fmt: skip

@@ -70,17 +70,18 @@ class Loops(SynchronousTestCase):
         self.assertEqual(self.desk.events(1).count("restarted"), 1)
 
     def test_r7_the_self_check_runs_at_start_and_hourly(self) -> None:
-        """Jobs that wait for nothing are reported with what helps; that helps."""
-        self.desk.accept(*files(2), due=self.desk.timers.now() + timedelta(days=1))
+        """A job that waits for nothing runs, and everybody hears that it had to be helped."""
+        self.desk.accept(*files(3), due=self.desk.timers.now() + timedelta(days=1))
         self.desk.rewrite(1, state=State.READY, due=None)
         self.desk.start()
-        self.assertEqual(self.desk.queue.asked["stuck"], 1)
-        self.assertEqual(list(self.desk.result(self.desk.store.queue.stuck())), [1])
-        self.desk.advance(7201, 60)
-        self.assertEqual(self.desk.queue.asked["stuck"], 3)
-        self.desk.result(self.desk.operations.act("retry-now", 1))
         self.desk.advance(1)
         self.assertEqual(self.desk.state(1), State.RECEIPTED)
+        self.desk.rewrite(2, state=State.READY, due=None)
+        self.desk.advance(3500, 60)
+        self.assertEqual(self.desk.state(2), State.READY)
+        self.desk.advance(240, 60)
+        self.assertEqual(self.desk.state(2), State.RECEIPTED)
+        self.assertEqual([line.resource for line in self.desk.trail.of("check")], ["pull 1", "pull 2"])
 
     def test_r7_the_self_check_gives_lost_leases_back(self) -> None:
         """Within two hours, a job that is leased and nobody's is somebody's again."""

@@ -417,6 +417,7 @@ class Governed(Case):
             self.desk.result(self.governing.pause(RS, reason))
         (ruling,) = self.governing.rulings
         self.assertEqual((ruling.kind, ruling.reason), (Kind.PAUSE, "two lines"))
+        self.assertRegex(self.governing.notes()[0], f"^paused: {RS}, since .* UTC by operator: two lines$")
         self.desk.result(self.governing.resume(RS))
         self.desk.result(self.governing.resume(RS))
         self.assertEqual(self.governing.rulings, ())

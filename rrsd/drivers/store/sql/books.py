@@ -133,12 +133,13 @@ def shape(connection: Connection, edges: Sequence[Instant], most: int) -> list[S
     whole AS MATERIALIZED (
         SELECT origin, total(number) AS number, {_renamed(len(numbers))} FROM each GROUP BY origin ORDER BY 2 DESC, 1)
     """
-    top = connection.execute(f"{counted} SELECT * FROM whole LIMIT ?", (most,)).fetchall()
-    rest = connection.execute(
-        f"{counted} SELECT count(*), total(number), {adding} FROM (SELECT * FROM whole LIMIT -1 OFFSET ?)", (most,)
-    ).fetchone()
-    shaped = [ShapeRow(str(row[0]), _differences(row[1], row[2:])) for row in top]
-    return [*shaped, ShapeRow("", _differences(rest[1], rest[2:]), rest[0])] if rest[0] else shaped
+    both = f"""
+    {counted} SELECT * FROM (SELECT 1, * FROM whole LIMIT ?1)
+    UNION ALL SELECT count(*), NULL, total(number), {adding} FROM (SELECT * FROM whole LIMIT -1 OFFSET ?1)
+    """
+    *top, rest = connection.execute(both, (most,)).fetchall()
+    shaped = [ShapeRow(str(row[1]), _differences(row[2], row[3:])) for row in top]
+    return [*shaped, ShapeRow("", _differences(rest[2], rest[3:]), rest[0])] if rest[0] else shaped
 
 
 def _renamed(number: int) -> str:

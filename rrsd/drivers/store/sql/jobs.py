@@ -50,7 +50,7 @@ UPDATE jobs SET deadline = max(deadline, ?1), not_after = coalesce(max(not_after
 WHERE job = ?3 AND state = ?4 AND epoch = ?5
 """
 _PUT_AT_RISK = "UPDATE jobs SET at_risk = coalesce(at_risk, ?) WHERE job = ? AND state = ? AND epoch = ?"
-_ADD_RECEIPT = """
+ADD_RECEIPT = """
 INSERT OR IGNORE INTO receipts (job, due, jti, tries, refusals, alone, sender, origin)
 SELECT job, ?2, lower(hex(randomblob(16))), 0, 0, 0, sender, origin FROM jobs WHERE job = ?1
 """
@@ -142,7 +142,7 @@ def change(connection: Connection, changes: Sequence[Change]) -> None:
     facts.note(connection, changes)
     receipts = [(one.job.job, one.at.timestamp()) for one in changes if one.receipt]
     if receipts:
-        connection.executemany(_ADD_RECEIPT, receipts)
+        connection.executemany(ADD_RECEIPT, receipts)
     for one in changes:
         if one.forget:
             clear(connection, one.job.origin, one.job.digest)

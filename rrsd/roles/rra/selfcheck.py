@@ -1,0 +1,146 @@
+"""The promise R7, looked after at start and every hour: every live job has a next time or a named condition, can be
+explained, and is looked at in time. What can be mended is mended; everything that is found is said.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from attrs import define, field, frozen
+from twisted.logger import Logger
+
+from rrsd.core.refusals import Conflict, Damaged, Unknown
+from rrsd.core.values.calls import Event
+from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Change, State
+from rrsd.core.values.operations import Fault, Found
+from rrsd.roles.rra import rules
+from rrsd.roles.rra.books import Checks
+from rrsd.roles.rra.health import Health
+from rrsd.roles.rra.ports import Audit, Queue, Timers
+from rrsd.roles.rra.scheduler import Scheduler
+
+BREATH = timedelta(milliseconds=50)
+"""Between two steps, so that a queue of a million pulls is looked through without anybody noticing."""
+LOOKED_WITHIN = timedelta(hours=1, minutes=5)
+"""Every destination is looked at again within an hour, unless it is left alone."""
+MOST_SAID = 100
+"""Faults of a kind that are said one by one; the others are counted."""
+LIVE = (*rules.UNFINISHED, State.STORED)
+
+_SAID = {
+    Fault.DAMAGED: "its row cannot be read: put the newest backup in its place, or ask the sender to send it again",
+    Fault.STATE: "its row is damaged, and in no state: ask the sender to send it again",
+    Fault.LOST: "it waited for nothing, and runs now",
+    Fault.RECEIPT: "it has arrived and its receipt was forgotten; it is sent now",
+    Fault.TURN: "jobs had no turn in time; they have one now",
+    Fault.DESTINATION: "a destination would not have been looked at in time; it is now",
+}
+
+
+@frozen
+class Verdict:
+    """When a check ended, and how many faults of which kind it found."""
+
+    at: Instant
+    faults: Counter[Fault]
+
+
+@define(eq=False, kw_only=True)
+class SelfCheck:
+    """Looks at everything, a step at a time."""
+
+    _log = Logger()
+
+    checks: Checks
+    queue: Queue
+    scheduler: Scheduler
+    timers: Timers
+    audit: Audit
+    last: Verdict | None = field(default=None, init=False)
+
+    @property
+    def health(self) -> Health:
+        """Who is left alone, and until when."""
+        return self.scheduler.health
+
+    async def run(self) -> Verdict:
+        """One look at everything; what it found."""
+        faults: Counter[Fault] = Counter()
+        async for found in self._found():
+            faults[found.fault] += 1
+            await self._mend(found)
+            if faults[found.fault] <= MOST_SAID:
+                self._say(found)
+        for fault, number in faults.items():
+            if number > MOST_SAID:
+                self._log.critical("rra: {number} faults: {fault}", number=number, fault=_SAID[fault])
+        self.last = Verdict(self.timers.now(), faults)
+        if faults:
+            self.scheduler.bell.ring()
+        return self.last
+
+    async def _found(self) -> AsyncIterator[Found]:
+        for each in await self.checks.strangers():
+            yield each
+        for state in LIVE:
+            after: int | None = 0
+            while after is not None:
+                checked = await self.checks.rows(state, after)
+                for each in checked.found:
+                    yield each
+                after = checked.next
+                await self._breathe(after is not None)
+        group: tuple[str, str, int] | None = ("", "", 0)
+        while group is not None:
+            looked = await self.checks.turns(group)
+            for each in looked.found:
+                yield each
+            group = looked.next
+            await self._breathe(group is not None)
+        async for each in self._late():
+            yield each
+
+    async def _breathe(self, is_more: bool) -> None:
+        if is_more:
+            await self.timers.sleep(BREATH)
+
+    async def _late(self) -> AsyncIterator[Found]:
+        """Destinations that are put off although nobody leaves them alone so long."""
+        than = self.timers.now() + LOOKED_WITHIN
+        is_more = True
+        while is_more:
+            destinations = await self.checks.late(than, MOST_SAID)
+            is_more = len(destinations) == MOST_SAID
+            now = self.timers.now()
+            for origin, due in destinations:
+                if due > max(self.health.closed_until(origin, now) or now, now + LOOKED_WITHIN):
+                    await self.queue.put_off([(origin, now)])
+                    yield Found(Fault.DESTINATION, 0, str(origin))
+                than = due
+            await self._breathe(is_more)
+
+    async def _mend(self, found: Found) -> None:
+        """What waits for nothing runs; what is owed is sent. Turns and destinations are mended where they are found."""
+        now = self.timers.now()
+        if found.fault is Fault.RECEIPT:
+            await self.checks.owe(found.job, now)
+            self.scheduler.outbox.ring()
+        elif found.fault is Fault.LOST:
+            try:
+                job = await self.queue.find(found.job)
+                if job.due is None and not job.condition:
+                    ready = rules.moved(job, "hurried", now)
+                    await self.queue.change([Change(ready, "hurried", now, job.state, "the self-check found it")])
+            except (Conflict, Damaged, Unknown):
+                return  # somebody else moved it meanwhile
+
+    def _say(self, found: Found) -> None:
+        what = f"pull {found.job}" if found.job else found.about
+        self._log.critical(
+            "rra: the self-check found a fault: {what}: {said} ({about})",
+            what=what, said=_SAID[found.fault], about=found.about,
+        )  # fmt: skip
+        self.audit.record(
+            Event("check", "failed", who="rrsd", resource=what, evidence=f"{found.fault}: {_SAID[found.fault]}")
+        )
