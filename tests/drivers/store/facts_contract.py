@@ -160,7 +160,8 @@ class FactsContract(StoreCase):
         """Every statement walks an index, whatever the length of the queue."""
         statements: list[tuple[str, tuple[object, ...]]] = [
             (facts._NOTE, (1, "[]")), (facts._NOTE_MORE, (1, "[]")), (facts._DUE, (1, 1)), (facts._NEXT, ()),
-            (facts._LOOKED, (1, 1, 1, 1)), (facts._SAID, (1, 1)), (facts._BEGIN_AGAIN, ("a", "m")), (facts._STATES, (1,)), (facts._EXAMPLES, (1, 1)), (picking._LOOK, (1, 1)),
+            (facts._LOOKED, (1, 1, 1, 1)), (facts._SAID, (1, 1)), (facts._BEGIN_AGAIN, ("a", "m")),
+            (facts._STATES, (1,)), (facts._EXAMPLES, (1, 1)), (picking._LOOK, (1, 1)),
             (notices._HAS, ("k",)), (notices._TO_ONE, ("a", 1, 1)), (notices._TO_DOMAIN, ("a", 1, 1)),
         ]  # fmt: skip
         for statement, values in statements:
