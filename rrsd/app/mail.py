@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,14 @@ from rrsd.roles.mail.screening import is_wanted
 from rrsd.roles.mail.service import Delivery
 from rrsd.runtime.bell import Bell
 from rrsd.runtime.loops import Nursery
+from rrsd.runtime.timers import Timers
 
 MOST_SCREENED = 1 << 20
 """Bytes of a message that the milter looks at: each mail server's process has one in memory."""
+
+MOST_ANSWERING = timedelta(seconds=5)
+"""How long an orderly end waits for the mail server to answer."""
+LOOK_AGAIN = timedelta(milliseconds=50)
 
 
 @define(eq=False)
@@ -49,6 +55,8 @@ class MailRoom:
     listeners: Listeners
     factories: Sequence[Bounded[Any]]
     work: Nursery
+    timers: Timers
+    ways: Ways | None = None
     loops: Sequence[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = ()
     name: str = field(default="mail", init=False)
 
@@ -65,9 +73,16 @@ class MailRoom:
     async def stop(self) -> None:
         """Say goodbye; what has no reply yet stays in the mail server's queue."""
         await self.listeners.stop()
+        await self._answered()
         for factory in self.factories:
             factory.close_all()
         await self.work.stop()
+
+    async def _answered(self) -> None:
+        """What the mail server has said yes to, a client that is not a queue shall hear, or it sends it again."""
+        late = self.timers.monotonic() + MOST_ANSWERING.total_seconds()
+        while self.ways is not None and self.ways.unanswered and self.timers.monotonic() < late:
+            await self.timers.sleep(LOOK_AGAIN)
 
 
 def build_delivery(means: Means, people: People) -> Delivery | None:
@@ -102,13 +117,16 @@ def build_mail(
     """
     mail, work = means.settings.mail, Nursery()
     doors: list[tuple[str, Bounded[Any]]] = []
+    ways: Ways | None = None
     loops: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
     if mail.outbound is not None:
         outbound = _outbound(means, people, links)
         refuses = outbound.dispatch.ledger.partly.refuses
         doors.append((mail.outbound, _listener(means, outbound, work, is_lmtp=False, refuses=refuses)))
         if mail.prequeue is not None:
-            doors.append((mail.prequeue, _listener(means, _prequeue(means, outbound), work, is_lmtp=False)))
+            prequeue = _prequeue(means, outbound)
+            doors.append((mail.prequeue, _listener(means, prequeue, work, is_lmtp=False)))
+            ways = prequeue.ways
     if mail.inbound is not None:
         way_in = build_way_in(means, people, retrieving, relay_to(means, mail.inbound_next, is_lmtp=True))
         doors.append((mail.inbound, _listener(means, way_in.inbound, work, is_lmtp=True)))
@@ -120,7 +138,8 @@ def build_mail(
     listeners = Listeners("mail", means.effects.reactor, doors)
     if delivery is not None:
         loops.append(("notices", delivery.run))
-    return MailRoom(listeners, [factory for _, factory in doors], work, loops)
+    factories = [factory for _, factory in doors]
+    return MailRoom(listeners, factories, work, means.effects.timers, ways, loops)
 
 
 def _outbound(means: Means, people: People, links: Links) -> Outbound:

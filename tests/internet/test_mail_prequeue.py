@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from attrs import evolve
+from twisted.internet.defer import Deferred
 from typing_extensions import override
 
 from rrsd.core.refusals import NoSpace
@@ -14,7 +15,7 @@ from rrsd.drivers.store.sql.grants import Grants
 from rrsd.roles.mail.flow.prequeue import Prequeue
 from rrsd.roles.mail.flow.reinjection import Reinjection
 from tests.internet.test_mail_doubt import Log
-from tests.support.mailservers import HERE, Way, serve
+from tests.support.mailservers import HERE, Way, serve, start_mail
 from tests.support.outgoing import FILM, HEADER, NEXT, PART, OutCase, encoded, message, stuffed
 from tests.support.world import MemoryDomain
 
@@ -302,6 +303,25 @@ class InDoubt(PrequeueCase):
         ways.append(Way.to(self.world, AHEAD))
         ways[0].say(commands(BOB) + stuffed(message(FILM)))
         self.assertEqual(self.places(), (0, 0, 0))
+
+    def test_orderly_end(self) -> None:
+        """Who has handed a message to the end hears what became of it before the daemon ends, if that is soon."""
+        for says_in_time in (True, False):
+            for post, raw in ((self.next, message(FILM)), (self.plain, TEXT)):
+                post.kept.clear()
+                post.slow = Deferred()
+                way = Way.to(self.world, AHEAD)
+                way.say(commands(BOB) + stuffed(raw))
+                stopping = self.world.internet.run(self.foo.whole.mail.stop())
+                self.world.advance(1)
+                self.assertEqual((way.heard(), stopping.called), ([], False))
+                if not says_in_time:
+                    self.world.advance(5)
+                post.slow.callback(None)
+                self.world.advance(1)
+                self.assertEqual((way.heard()[0], stopping.called), (250 if says_in_time else 421, True))
+                self.foo = self.world.restart("foo.test")
+                start_mail(self.foo)
 
 
 class Thresholds(PrequeueCase):

@@ -80,8 +80,8 @@ def lines_of(settings: Settings, around: Around) -> tuple[Line, ...]:
     mail = settings.mail
     if mail.outbound is None and mail.inbound is None:
         raise Malformed(
-            "[mail] has no listener: write outbound = tcp:10025:interface=127.0.0.1 and "
-            "inbound = tcp:2425:interface=127.0.0.1 into the INI file"
+            "[mail] has no listener: write prequeue = tcp:10024:interface=127.0.0.1, "
+            "outbound = tcp:10025:interface=127.0.0.1 and inbound = tcp:2425:interface=127.0.0.1 into the INI file"
         )
     lines = [*_general()]
     if mail.outbound is not None:

@@ -43,6 +43,11 @@ class Ways:
     plain: Reinjection
     queue: Reinjection
 
+    @property
+    def unanswered(self) -> int:
+        """Messages that the mail server may have by now, while their clients wait to hear it."""
+        return sum(each.unanswered for each in (self.placeholders, self.plain, self.queue))
+
 
 @frozen
 class _Letter:

@@ -1,6 +1,6 @@
 """A listener of the mail server that takes messages back: for all recipients or for none, and it is known which."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from attrs import define, evolve, field
 
@@ -20,6 +20,7 @@ class _Sent:
 
     content: AsyncIterator[bytes]
     client: AsyncIterator[bytes]
+    tell: Callable[[], None]
     is_out: bool = field(default=False, init=False)
 
     async def blocks(self) -> AsyncIterator[bytes]:
@@ -27,6 +28,7 @@ class _Sent:
             yield block
         await anext(self.client, None)
         self.is_out = True
+        self.tell()
 
 
 @define(eq=False)
@@ -36,6 +38,8 @@ class Reinjection:
     next: Together
     doubts: Doubts
     timers: Timers
+    unanswered: int = field(default=0, init=False)
+    """Messages that it may have by now, and has not answered for."""
 
     async def send(
         self, envelope: Envelope, key: Digest, content: AsyncIterator[bytes], client: AsyncIterator[bytes]
@@ -44,12 +48,18 @@ class Reinjection:
 
         `client` is the message as it comes, which ends when all of it has come and refuses when who sends it is gone.
         """
-        offer, sent = Offer(hasty_name(key, self.timers.now()), self.timers.now()), _Sent(content, client)
+        now = self.timers.now()
+        offer, sent = Offer(hasty_name(key, now), now), _Sent(content, client, self._count)
         named = evolve(envelope, forwarded={**envelope.forwarded, "IDENT": offer.delivery})
         try:
             return joined(await self.next.send(named, sent.blocks(), together=True))
         except Refusal as refusal:
             if not sent.is_out:
                 return reply_of(refusal)
+        finally:
+            self.unanswered -= sent.is_out
         fate = await self.doubts.fate_of(offer)
         return {Fate.TAKEN: DONE, Fate.NOT_TAKEN: LATER, Fate.UNKNOWN: LOST}[fate]
+
+    def _count(self) -> None:
+        self.unanswered += 1
