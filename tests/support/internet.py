@@ -145,7 +145,8 @@ class Names:
 
 @define(eq=False)
 class Internet:
-    """The whole. `segment` is the most that one step moves; `silent` addresses swallow connections without a word."""
+    """The whole. `segment` is the most that one step moves; `silent` addresses swallow connections without a word;
+    a connection brings so many bytes per second from a `slow` address, after the first 16 KiB."""
 
     clock: Clock
     names: Names = field(factory=Names)
@@ -158,6 +159,8 @@ class Internet:
     datagrams: list[tuple[tuple[str, int], tuple[str, int], bytes]] = field(factory=list)
     silent: set[str] = field(factory=set)
     segment: int = 65536
+    slow: dict[str, float] = field(factory=dict)
+    _left: dict[Wire, tuple[float, float]] = field(factory=dict)
     _port: int = 40000
 
     def host(self, name: str, address: str) -> Host:
@@ -249,6 +252,18 @@ class Internet:
         return near if served is not None else None
 
     def _step(self) -> bool:
-        moved = [wire.step(self.segment) for wire in tuple(self.wires)]
+        moved = [self._move(wire) for wire in tuple(self.wires)]
         self.wires = [wire for wire in self.wires if not wire.disconnected]
         return any(moved)
+
+    def _move(self, wire: Wire) -> bool:
+        """One step of the wire: as much as it may bring by now."""
+        address = wire.getHost().host
+        if address not in self.slow or not wire.out:
+            return wire.step(self.segment)
+        now = self.clock.seconds()
+        left, since = self._left.get(wire, (16384.0, now))
+        left = min(left + (now - since) * self.slow[address], 60 * self.slow[address])
+        piece = min(int(left), self.segment, len(wire.out))
+        self._left[wire] = left - piece, now
+        return piece > 0 and wire.step(piece)

@@ -130,7 +130,7 @@ class MemoryDomain:
         """Bytes in the domain's store."""
         return self.world.result(self.store.blobs.put(data)).digest
 
-    def grant(self, data: bytes, recipient: str, *, message_id: str = "1@foo.test", days: int = 7) -> Digest:
+    def grant(self, data: bytes, recipient: str, *, message_id: str = "1@foo.test", days: float = 7) -> Digest:
         """The recipient may retrieve the bytes."""
         digest = self.keep(data)
         grant = Grant(
@@ -155,7 +155,7 @@ class MemoryDomain:
         message_id: str = "1@foo.test",
         size: int | None = None,
         origin: str | None = None,
-        days: int = 7,
+        days: float = 7,
     ) -> bytes:
         """A placeholder message that promises the files, whatever is true."""
         attachments = [

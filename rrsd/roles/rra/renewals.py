@@ -26,7 +26,7 @@ from rrsd.runtime.expiring import Expiring
 PATH = "/rrs/renewals"
 MOST_GROUPS = 2_000
 """Users at resource servers that wait for their turn; what comes beyond that is seen at its next look."""
-AGAIN = timedelta(hours=1)
+AGAIN = timedelta(minutes=10)
 """A resource server that could not be asked is not asked again before."""
 TRIES = 3
 RUNNERS = 8

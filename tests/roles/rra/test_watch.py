@@ -125,7 +125,7 @@ class Risks(WatchCase):
         self.assertEqual(self.desk.job(number).deadline, self.after(7 * DAY))
 
     def test_refused_and_absurd_answers_change_nothing(self) -> None:
-        """And the resource server is not asked again within the hour."""
+        """And the resource server is asked seldom."""
         other = {"message_id": "9@foo.test", "resource": digest_of(b"?").ni, "not_after": 1 << 32}
         answers = [
             Answer(403, {}), Answer(401, {}), Answer(500, {}), Answer(200, {}, b"[]"), Answer(200, {}, b"{}"),
