@@ -14,6 +14,8 @@ from rrsd.core.values.addresses import Address
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.jobs import Change, Job, Lease, State, partial_name
 from rrsd.core.values.resources import Checkpoint, Custody, Grant
+from rrsd.drivers.store.blobs.partial import Stream
+from rrsd.drivers.store.blobs.small import Small
 from tests.crash.telling import say
 from tests.crash.world import MOST_TRIES, ROOT, Traits, World
 from tests.drivers.store.samples import ALICE, BOB, CAROL, NOW, RS, job, later, message_of, upload
@@ -133,19 +135,34 @@ def transfer(world: World, lease: Lease, data: bytes, breaks: int) -> Iterator[N
     try:
         start = held.offset if held else 0
         world.require("R4", start == lease.fetch.offset, f"{lease.fetch.offset} was durable, and is {start}")
+        sent = bytes(BLOCK) + data[BLOCK:] if world.traits.spoils else data
         for offset in range(start, len(data), BLOCK):
             if breaks and offset >= 3 * BLOCK:
                 raise Unavailable("the connection broke")
-            waiting = part.write(data[offset : offset + BLOCK])
+            waiting = part.write(sent[offset : offset + BLOCK])
             if waiting is not None:
                 world.done(waiting)
             yield
-        world.done(part.finish(digest_of(data), len(data)))
+        _finish(world, part, data)
     except Damaged:
         world.done(part.discard())
         raise
     finally:
         world.done(part.close())
+
+
+def _finish(world: World, part: Stream | Small, data: bytes) -> None:
+    """The whole is compared; where its first block is damaged that is fetched again alone."""
+    try:
+        world.done(part.finish(digest_of(data), len(data)))
+    except Damaged:
+        if not world.traits.spoils:
+            raise
+        world.done(part.hold())
+        patched = part.patch(0).write(data[:BLOCK])
+        assert patched is not None
+        world.done(patched)
+        world.done(part.finish(digest_of(data), len(data)))
 
 
 def _is_here(world: World, lease: Lease) -> bool:
@@ -381,6 +398,20 @@ SCENARIOS = (
         partial(one_pull, breaks=2),
         Traits(small=0, tick=1.0),
         weight=9,
+    ),
+    Scenario(
+        "behind",
+        "the same, with only the last chunk looked at before it goes on",
+        partial(one_pull, breaks=2),
+        Traits(small=0, tick=1.0, quick=0),
+        weight=5,
+    ),
+    Scenario(
+        "mended",
+        "a pull of which a part is damaged and fetched again alone",
+        one_pull,
+        Traits(small=0, tick=1.0, quick=0, spoils=True),
+        weight=5,
     ),
     Scenario("twice", "two messages with the same bytes", two_pulls, Traits(small=0, tick=1.0), weight=6),
 )

@@ -8,6 +8,7 @@ from attrs import define, field, frozen
 from rrsd.core.refusals import NoSpace, Unavailable
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.settings import Size
+from rrsd.drivers.store.blobs.chunking import QUICK
 from rrsd.drivers.store.service import Store, Threads
 from rrsd.drivers.store.settings import Settings
 from rrsd.runtime.workers import InlineWorkers
@@ -50,6 +51,9 @@ class Traits:
     tick: float = 0.0
     formatted: bool = True
     collects: bool = False
+    quick: int = QUICK
+    spoils: bool = False
+    """Whether the first block of what comes is damaged."""
 
 
 @define(eq=False)
@@ -77,6 +81,7 @@ class World:
         settings = Settings(path=ROOT, keep_free=Size(0), small=Size(self.traits.small))
         threads = Threads(workers, workers, workers)
         self.store = Store(settings, threads, self.now, self._tick, self.files, Rows(self.connection))
+        self.store.blobs._desk.quick = traits.quick
 
     def now(self) -> Instant:
         """Time stands still."""

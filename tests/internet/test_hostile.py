@@ -111,7 +111,7 @@ class _Connection(Protocol):
         below.loseConnection()
 
 
-class HostileServers(SynchronousTestCase):
+class HostileCase(SynchronousTestCase):
     """One pull from a scripted server."""
 
     def setUp(self) -> None:
@@ -142,6 +142,10 @@ class HostileServers(SynchronousTestCase):
     def assert_nothing_kept(self, data: bytes = BODY) -> None:
         """Nothing has the final name."""
         self.assertRaises(Unknown, self.bar.content, digest_of(data))
+
+
+class HostileServers(HostileCase):
+    """What a server can do wrong."""
 
     # --- what works
 

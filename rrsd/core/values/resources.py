@@ -84,10 +84,12 @@ class Custody:
 
 @frozen
 class Checkpoint:
-    """The first `offset` bytes of a transfer are on disk and their digest is `prefix`."""
+    """The first `offset` bytes of a transfer are on disk. `prefix` is their digest, `tail` that of their last chunk;
+    None where it was not known when they were made durable."""
 
     offset: int
-    prefix: Digest
+    prefix: Digest | None = None
+    tail: Digest | None = None
 
 
 @frozen

@@ -15,6 +15,7 @@ from rrsd.core.values.resources import Checkpoint
 from rrsd.core.wire import fields
 from rrsd.roles.rra.delegations import Delegations
 from rrsd.roles.rra.live import Transfer, Transfers
+from rrsd.roles.rra.mending import Mender
 from rrsd.roles.rra.ports import Blobs, Partial, Queue, Remote, Reply, Timers, Trust
 from rrsd.roles.rra.replies import Asked, Body, Restart, Verdict, judge, request_headers
 from rrsd.roles.rra.rules import Outcome, Result, result_of
@@ -139,9 +140,24 @@ class _Attempt:
                 return verdict
             await self._pour(reply, verdict, partial)
         self.transfer.phase = Phase.VERIFY
-        blob = await partial.finish(self.job.digest, self.job.size)
+        mended = await self._mender().finish(peer, partial)
+        if isinstance(mended, Result):
+            return mended
         self.transfer.phase = Phase.COMMIT
-        return Result(Outcome.STORED, f"{blob.size} bytes verified, {blob.size - offset} of them in this attempt")
+        blob, again = mended
+        evidence = f"{blob.size} bytes verified, {blob.size - offset} of them in this attempt"
+        return Result(Outcome.STORED, evidence + (f"; {again} were damaged and fetched again" if again else ""))
+
+    def _mender(self) -> Mender:
+        return Mender(
+            job=self.job,
+            transfer=self.transfer,
+            remote=self.puller.remote,
+            call=self._call,
+            open=self._open,
+            pour=self._pour,
+            validator=self.validator,
+        )
 
     async def _open(self, peer: ProvenPeer, asked: Asked) -> tuple[Reply, Verdict]:
         """The first answer that is not a stale delegation's 401; a second 401 stands."""
@@ -159,11 +175,12 @@ class _Attempt:
             return reply, _interrupted()
         return reply, judge(reply.status, reply.headers, asked, self.puller.timers.now())
 
-    async def _pour(self, reply: Reply, body: Body, partial: Partial) -> None:
+    async def _pour(self, reply: Reply, body: Body, partial: Partial, patch: int | None = None) -> None:
+        """The body into the file: behind what is there, or in the place of what is there at `patch`."""
         self.validator = body.validator
         self.transfer.phase, self.transfer.reply = Phase.BODY, reply
         try:
-            poured = await reply.pour(partial, body.length)
+            poured = await reply.pour(partial if patch is None else partial.patch(patch), body.length)
         finally:
             self.transfer.reply = None
         if poured != body.length:

@@ -10,7 +10,7 @@ from rrsd.core.values.resources import Blob, Checkpoint
 
 
 class Partial(Protocol):
-    """The growing file of one lease. Written in order; hashing and disk work happen off the reactor."""
+    """The growing file of one lease. Written in order but for what is patched; hashed and written off the reactor."""
 
     @property
     def offset(self) -> int:
@@ -29,6 +29,19 @@ class Partial(Protocol):
     async def finish(self, digest: Digest, size: int) -> Blob:
         """Drain, compare, fsync, give the final name without replacing, fsync the folder. Refuses with Damaged when
         length or digest differ (nothing gets a name then), NoSpace when the disk fails."""
+        ...
+
+    async def chunks(self) -> tuple[Digest, ...]:
+        """The SHA-256 of each chunk of what is in the file, read again; () where parts cannot be patched."""
+        ...
+
+    async def hold(self) -> None:
+        """Make durable, with a checkpoint, all that is there although it is damaged: the next lease mends it where this
+        one does not. Refuses with NoSpace, or with Conflict where the lease is over."""
+        ...
+
+    def patch(self, start: int) -> "Sink":
+        """Takes other bytes in the place of those at `start`; `finish` looks at everything anew then."""
         ...
 
     async def close(self) -> None:
@@ -58,11 +71,10 @@ class Blobs(Protocol):
     async def partial(
         self, lease: Lease, size: int, committed: Callable[[Checkpoint], Awaitable[None]]
     ) -> tuple[Partial, Checkpoint | None]:
-        """Open the lease's own file with `size` bytes reserved, resuming from the earlier epoch's one: cut back to
-        the newest checkpoint
-        whose prefix digest still holds (second value; None when nothing held). Every 8 MiB or 2 s of writing the
-        file is synced and
-        then `committed` awaited. Refuses with NoSpace."""
+        """Open the lease's own file with `size` bytes reserved, resuming from the earlier epoch's one: cut back to the
+        newest checkpoint that still holds (second value; None when none does). Looked at is all that is before it or,
+        where that takes long, its last chunk, and the whole is hashed while new bytes come. Every 8 MiB or 2 s of
+        writing the file is synced and then `committed` awaited. Refuses with NoSpace."""
         ...
 
     def follow(self, partial: Partial, start: int, end: int) -> AsyncIterator[bytes]:
@@ -106,8 +118,8 @@ class Reply(Protocol):
 class Remote(Protocol):
     """The way out, with the agent's client certificate."""
 
-    async def ask(self, call: Call) -> Answer:
-        """The whole small answer; refuses with Unavailable, Forbidden (guard), TooLarge beyond 64 KiB."""
+    async def ask(self, call: Call, most: int = 65536) -> Answer:
+        """The whole small answer; refuses with Unavailable, Forbidden (guard), TooLarge beyond `most` bytes."""
         ...
 
     async def fetch(self, call: Call) -> Reply:

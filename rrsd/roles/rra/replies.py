@@ -16,12 +16,24 @@ from rrsd.roles.rra.rules import Outcome, Result
 
 @frozen
 class Asked:
-    """What a request for a resource must lead to: `size` bytes under `digest`, from `offset` under `validator`."""
+    """What a request for a resource must lead to: `size` bytes under `digest`, those from `offset` on under
+    `validator`, up to `end` where not all of these are wanted."""
 
     digest: Digest
     size: int
     offset: int = 0
     validator: str = ""
+    end: int | None = None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether less than the whole is asked for."""
+        return bool(self.offset) or self.end is not None
+
+    @property
+    def stop(self) -> int:
+        """Where it ends."""
+        return self.size if self.end is None else self.end
 
 
 @frozen
@@ -63,8 +75,9 @@ def request_headers(asked: Asked, delegation: str) -> tuple[tuple[str, str], ...
     """The header fields of a request for what is missing. Content codings are declined always: a coding and a range
     together have corrupted files."""
     headers = [("authorization", f"Bearer {delegation}"), ("accept-encoding", "identity")]
-    if asked.offset:
-        headers += [("range", f"bytes={asked.offset}-"), ("if-range", asked.validator)]
+    if asked.is_part:
+        last = "" if asked.end is None else asked.end - 1
+        headers += [("range", f"bytes={asked.offset}-{last}"), ("if-range", asked.validator)]
     return tuple(headers)
 
 
@@ -74,7 +87,7 @@ def judge(status: int, headers: Mapping[str, str], asked: Asked, now: Instant) -
         return _whole(headers, asked)
     if status == 206:
         return _rest(headers, asked)
-    if status == 416 and asked.offset:
+    if status == 416 and asked.is_part:
         return Restart("416 to a resumed request")
     return _status(status, headers, now)
 
@@ -91,7 +104,7 @@ def _status(status: int, headers: Mapping[str, str], now: Instant) -> Result:
 
 
 def _whole(headers: Mapping[str, str], asked: Asked) -> Verdict:
-    if asked.offset:
+    if asked.is_part:
         return Restart("200 to a range request")
     if "content-range" in headers:
         return Result(Outcome.BROKEN, "200 with a Content-Range")
@@ -105,17 +118,17 @@ def _length(headers: Mapping[str, str], asked: Asked) -> Verdict:
 
 
 def _rest(headers: Mapping[str, str], asked: Asked) -> Verdict:
-    if not asked.offset:
+    if not asked.is_part:
         return Result(Outcome.BROKEN, "206 to a request for the whole")
     try:
         span, total = fields.parse_content_range(headers.get("content-range", ""))
     except Malformed:
         return Restart("206 without a usable Content-Range")
-    if (span.start, span.end, total) != (asked.offset, asked.size, asked.size):
+    if (span.start, span.end, total) != (asked.offset, asked.stop, asked.size):
         return Restart(f"Content-Range {span.start}-{span.end - 1}/{total} is not the missing rest")
     if _validator(headers) != asked.validator:
         return Restart("the validator changed")
-    return _content(headers, asked) or Body(asked.size - asked.offset, asked.validator)
+    return _content(headers, asked) or Body(asked.stop - asked.offset, asked.validator)
 
 
 def _content(headers: Mapping[str, str], asked: Asked) -> Result | None:

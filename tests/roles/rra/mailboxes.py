@@ -140,6 +140,14 @@ class File:
     async def finish(self, digest: Digest, size: int) -> Blob:
         return Blob(digest, size)
 
+    async def chunks(self) -> tuple[Digest, ...]:
+        return ()
+
+    async def hold(self) -> None: ...
+
+    def patch(self, start: int) -> "File":
+        return self
+
     async def close(self) -> None: ...
 
     async def discard(self) -> None: ...

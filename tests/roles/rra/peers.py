@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import define, field
 from twisted.internet.defer import Deferred
 
-from rrsd.core.refusals import Refusal, Unavailable
+from rrsd.core.refusals import Refusal, TooLarge, Unavailable
 from rrsd.core.values.addresses import Address, Domain, parse_address, parse_client_identifier, parse_domain
 from rrsd.core.values.calls import Answer, Call, Event
 from rrsd.core.values.digests import digest_of
@@ -105,10 +105,12 @@ class Peers:
         """The requests of that kind."""
         return [call for call in self.calls if (call.method, call.peer.origin) == (method, origin)]
 
-    async def ask(self, call: Call) -> Answer:
+    async def ask(self, call: Call, most: int = 65536) -> Answer:
         told = await self._told(call)
         if isinstance(told, Body):
-            return Answer(told.status, told.headers, told.body)
+            told = Answer(told.status, told.headers, told.body)
+        if call.method != "HEAD" and len(told.body) > most:
+            raise TooLarge("body")
         return told
 
     async def fetch(self, call: Call) -> Reply:

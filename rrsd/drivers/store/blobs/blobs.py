@@ -96,6 +96,7 @@ class Blobs:
             committed,
             key,
             opened.running,
+            opened.tail if size > self._desk.quick else None,
             start,
             self._desk.vault.final(fetch.digest),
             lambda: self._open.discard(name),
@@ -104,7 +105,7 @@ class Blobs:
 
     def _open_partial(self, fetch: Fetch, key: Key, size: int, writing: frozenset[str]) -> Opened:
         with refusing("partial file"):
-            opened = open_partial(self._desk.vault, fetch, writing)
+            opened = open_partial(self._desk.vault, fetch, writing, self._desk.quick)
         start = opened.checkpoint.offset if opened.checkpoint else 0
         try:
             self._desk.space.hold(key, max(0, size - start))

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from rrsd.core.refusals import Conflict, Damaged, Refusal, Unknown
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.resources import CHUNK, Blob, Checkpoint
+from rrsd.drivers.store.blobs.chunking import QUICK, Behind, Tail, chunks_of
 from rrsd.drivers.store.blobs.files import refusing
 from rrsd.drivers.store.blobs.lanes import Lane
 from rrsd.drivers.store.blobs.shield import shielded
@@ -35,6 +36,29 @@ class Desk:
     space: Space
     monotonic: Callable[[], float]
     in_flight: int
+    quick: int = QUICK
+
+
+@define(eq=False)
+class Patch:
+    """Bytes that take the place of others of one transfer, from `offset` on."""
+
+    _desk: Desk
+    _descriptor: int
+    offset: int
+
+    def write(self, data: bytes) -> "Deferred[None]":
+        """Take the next bytes; wait for what is returned before giving more. It refuses with NoSpace."""
+        offset = self.offset
+        self.offset += len(data)
+        return shielded(self._put(data, offset))
+
+    async def _put(self, data: bytes, offset: int) -> None:
+        await self._desk.workers.run(self._write, data, offset)
+
+    def _write(self, data: bytes, offset: int) -> None:
+        with refusing("write of a transfer"):
+            self._desk.vault.files.write(self._descriptor, (data,), offset)
 
 
 @define(eq=False)
@@ -42,7 +66,8 @@ class Stream:
     """The growing file of one lease.
 
     Two lanes run side by side: one hashes, one writes. A third task syncs: it takes the newest prefix that both lanes
-    have passed, syncs the file while they go on, and commits a checkpoint for that prefix alone.
+    have passed, syncs the file while they go on, and commits a checkpoint for that prefix alone. Where much was there
+    before, the whole is hashed behind them, from the file, and the lane hashes the chunks only.
     """
 
     _desk: Desk
@@ -50,13 +75,16 @@ class Stream:
     _descriptor: int
     _committed: Committed
     _key: Key
-    _running: "hashlib._Hash"
+    _running: "hashlib._Hash | None"
+    _tail: Tail | None
     offset: int
     _final: str
     _ended: Callable[[], None]
     _synced: int = field(init=False)
     _synced_at: float = field(init=False)
-    _hashing: Lane[bytes] = field(init=False)
+    _hashing: Lane[Checkpoint] = field(init=False)
+    _behind: Behind | None = field(default=None, init=False)
+    _patched: bool = field(default=False, init=False)
     _writing: Lane[None] = field(init=False)
     _gathered: list[bytes] = field(factory=list, init=False)
     _gathered_size: int = field(default=0, init=False)
@@ -73,6 +101,14 @@ class Stream:
         self._hashing = Lane(workers, self._hash, self._hashed, self._fail, self.offset)
         self._writing = Lane(workers, self._put, self._wrote, self._fail, self.offset)
         self._synced, self._synced_at = self.offset, self._desk.monotonic()
+        if self._running is None:
+            self._hash_behind()
+
+    def _hash_behind(self) -> None:
+        """Hash the whole anew, from the file."""
+        self._running = None
+        self._behind = Behind(self._desk.vault, self._desk.workers, self._descriptor, self._hush, self._fail)
+        self._behind.follow(self._writing.done)
 
     @property
     def written(self) -> int:
@@ -122,10 +158,16 @@ class Stream:
 
     # --- off the reactor
 
-    def _hash(self, blocks: list[bytes]) -> bytes:
+    def _hash(self, blocks: list[bytes]) -> Checkpoint:
+        if self._tail is not None:
+            self._tail.update(blocks)
+        tail = self._tail.digest() if self._tail is not None else None
+        offset = self._hashing.done + sum(map(len, blocks))
+        if self._running is None:
+            return Checkpoint(offset, None, tail)
         for block in blocks:
             self._running.update(block)
-        return self._running.copy().digest()
+        return Checkpoint(offset, Digest(self._running.copy().digest()), tail)
 
     def _put(self, blocks: list[bytes]) -> None:
         with refusing("write of a transfer"):
@@ -138,11 +180,13 @@ class Stream:
 
     # --- on it
 
-    def _hashed(self, prefix: bytes) -> None:
-        self._prefixes.append(Checkpoint(self._hashing.done, Digest(prefix)))
+    def _hashed(self, prefix: Checkpoint) -> None:
+        self._prefixes.append(prefix)
         self._advance()
 
     def _wrote(self, nothing: None) -> None:
+        if self._behind is not None:
+            self._behind.follow(self._writing.done)
         self._advance()
 
     def _advance(self) -> None:
@@ -190,7 +234,8 @@ class Stream:
                 waiting.callback(None)
 
     def _busy(self) -> bool:
-        return bool(self._gathered) or self._hashing.running or self._writing.running or self._syncing
+        behind = self._behind is not None and self._behind.running
+        return bool(self._gathered) or self._hashing.running or self._writing.running or self._syncing or behind
 
     async def _drain(self) -> None:
         while self._busy():
@@ -211,11 +256,15 @@ class Stream:
 
     async def _finish(self, digest: Digest, size: int) -> Blob:
         await self._drain()
+        if self._patched and self._failure is None:
+            self._patched = False
+            self._hash_behind()
+            await self._drain()
         if self._failure is not None:
             self._failure.raiseException()
         if not self._open:
             raise Conflict("the transfer is over")
-        if self.offset != size or self._running.digest() != digest.raw:
+        if self.offset != size or self._digest() != digest.raw:
             raise Damaged(f"{self.offset} of {size} bytes came, with another digest than {digest}")
         self._open = False
         try:
@@ -223,6 +272,11 @@ class Stream:
         finally:
             self._ended()
         return Blob(digest, size, (digest,) if size <= CHUNK else ())
+
+    def _digest(self) -> bytes:
+        whole = self._running if self._running is not None else self._behind
+        assert whole is not None
+        return whole.digest()
 
     def _seal(self, digest: Digest, size: int) -> None:
         vault = self._desk.vault
@@ -242,7 +296,40 @@ class Stream:
         """Remove the file of this lease."""
         await self._end(self._remove)
 
+    # --- damage
+
+    async def chunks(self) -> tuple[Digest, ...]:
+        """The digest of each chunk of what is in the file, read again; refuses with NoSpace."""
+        await self._drain()
+        return await shielded(self._read_chunks())
+
+    async def _read_chunks(self) -> tuple[Digest, ...]:
+        return await self._desk.workers.run(self._chunks)
+
+    def _chunks(self) -> tuple[Digest, ...]:
+        with refusing("read of a transfer"):
+            return chunks_of(self._desk.vault, self._descriptor, self.offset)
+
+    async def hold(self) -> None:
+        """Make durable all that is there, damaged as it is: the next lease mends it where this one does not. Refuses
+        with NoSpace or Conflict."""
+        await self._drain()
+        await shielded(self._hold())
+
+    async def _hold(self) -> None:
+        await self._desk.workers.run(self._sync)
+        await self._committed(Checkpoint(self.offset))
+        self._synced = self.offset
+
+    def patch(self, start: int) -> "Patch":
+        """Takes other bytes in the place of those at `start`; `finish` hashes all anew then, from the file."""
+        self._patched, self._prefix = True, None
+        self._prefixes.clear()
+        return Patch(self._desk, self._descriptor, start)
+
     async def _end(self, last: Callable[[], Awaitable[None]]) -> None:
+        if self._behind is not None:
+            self._behind.rest()
         await self._drain()
         if not self._open:
             return

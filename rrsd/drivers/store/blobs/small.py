@@ -100,6 +100,17 @@ class Small:
         self.written = size
         return blob
 
+    async def chunks(self) -> tuple[Digest, ...]:
+        """None: fetching so few again costs less than knowing which."""
+        return ()
+
+    async def hold(self) -> None:
+        """Nothing of it is durable before the end."""
+
+    def patch(self, start: int) -> "Small":
+        """What is fetched again is fetched whole."""
+        raise Conflict("a small transfer has no parts")
+
     async def close(self) -> None:
         """Forget the bytes: fetching so few again costs less than keeping them."""
         self._open = False

@@ -49,13 +49,17 @@ _NEXT_EPOCH = """
 INSERT INTO fetches (origin, digest, epoch, validator) VALUES (?, ?, 1, '')
 ON CONFLICT (origin, digest) DO UPDATE SET epoch = epoch + 1 RETURNING number, epoch, validator
 """
-_CHECKPOINTS = "SELECT offset, prefix FROM checkpoints WHERE fetch = ? ORDER BY offset"
+_CHECKPOINTS = "SELECT offset, prefix, tail FROM checkpoints WHERE fetch = ? ORDER BY offset"
 
 
 def checkpoints_of(connection: Connection, number: int) -> tuple[Checkpoint, ...]:
     """The durable checkpoints of the fetch with that number, oldest first."""
     rows = connection.execute(_CHECKPOINTS, (number,))
-    return tuple(Checkpoint(offset, Digest(prefix)) for offset, prefix in rows)
+    return tuple(Checkpoint(offset, _digest(prefix), _digest(tail)) for offset, prefix, tail in rows)
+
+
+def _digest(raw: bytes | None) -> Digest | None:
+    return Digest(raw) if raw else None
 
 
 _PROBES = 64

@@ -12,7 +12,7 @@ _FIND = "SELECT number, epoch, validator FROM fetches WHERE origin = ? AND diges
 _SET_VALIDATOR = """
 UPDATE fetches SET validator = ? WHERE origin = ? AND digest = ? AND epoch = ? RETURNING number
 """
-_ADD = "INSERT OR REPLACE INTO checkpoints (fetch, offset, prefix) VALUES (?, ?, ?)"
+_ADD = "INSERT OR REPLACE INTO checkpoints (fetch, offset, prefix, tail) VALUES (?, ?, ?, ?)"
 _CUT = "DELETE FROM checkpoints WHERE fetch = ? AND offset > ?"
 _FORGET_VALIDATOR = "UPDATE fetches SET validator = '' WHERE number = ?"
 
@@ -37,7 +37,8 @@ def _fenced(connection: Connection, fetch: Fetch, validator: str) -> int:
 def checkpoint(connection: Connection, fetch: Fetch, validator: str, reached: Checkpoint) -> None:
     """Add a durable checkpoint; refuses with Conflict when the epoch has moved on."""
     number = _fenced(connection, fetch, validator)
-    connection.execute(_ADD, (number, reached.offset, reached.prefix.raw))
+    prefix, tail = (b"" if each is None else each.raw for each in (reached.prefix, reached.tail))
+    connection.execute(_ADD, (number, reached.offset, prefix, tail))
 
 
 def forget(connection: Connection, fetch: Fetch) -> None:
