@@ -28,12 +28,12 @@ def for_days(days: int) -> Callable[[Settings], Settings]:
 class Deadlines(SynchronousTestCase):
     """Mail from foo.test to bar.test; foo.test's resource server has a host of its own."""
 
-    def begin(self, life: int = 7, **rs: timedelta) -> None:
+    def begin(self, life: int = 7, longest: timedelta = timedelta(days=14)) -> None:
         """The two domains."""
 
         def sender(settings: Settings) -> Settings:
             given = with_rs("rs.foo.test")(settings)
-            return evolve(given, rs=evolve(given.rs, **rs))
+            return evolve(given, rs=evolve(given.rs, renewal_longest=longest))
 
         self.world = World(Path(self.mktemp()))
         self.foo = self.world.domain("foo.test", sender)
@@ -104,7 +104,7 @@ class Deadlines(SynchronousTestCase):
 
     def test_a_sender_who_gives_no_more_time(self) -> None:
         """The risk is known and said; the end stays where it was, and nothing is asked for again and again."""
-        self.begin(renewal_longest=timedelta())
+        self.begin(longest=timedelta())
         self.film()
         before = self.job()
         self.until(0.4)
