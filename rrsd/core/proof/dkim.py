@@ -33,6 +33,8 @@ COVERED = (
     "x-origin-mailbox-service-url",
 )  # fmt: skip
 """Fields that say who wrote what and how it is to be read: each that is there is there once, and signed."""
+ADDRESSED = ("to", "cc")
+"""Fields that say to whom; what is signed without them may have been written to anybody."""
 
 
 @frozen
@@ -50,10 +52,12 @@ class Policy:
 
 @frozen
 class _Candidate:
-    """A signature that proves the author if its key says so; `index` counts signatures from the top."""
+    """A signature that proves the author if its key says so, and To and Cc if it `is_addressed`; `index` counts
+    signatures from the top."""
 
     index: int
     signature: Signature
+    is_addressed: bool
 
 
 _BLANKS = re.compile(rb"[\t ]+")
@@ -95,7 +99,8 @@ def prove_author(raw: bytes, records: Mapping[str, Records], now: Instant, polic
         except Refusal as refusal:
             reasons.append(f"{each.signature.name}: {refusal.detail}")
         else:
-            return VerifiedAuthor(author, each.signature.domain, each.signature.selector, strength)
+            signature = each.signature
+            return VerifiedAuthor(author, signature.domain, signature.selector, strength, each.is_addressed)
     raise trouble or Unproven("; ".join(reasons))
 
 
@@ -113,7 +118,7 @@ def _candidates(raw: bytes, now: Instant, policy: Policy) -> tuple[Address, Sequ
         except (Malformed, Unproven) as refusal:
             reasons.append(refusal.detail)
         else:
-            tried.append(_Candidate(index, signature))
+            tried.append(_Candidate(index, signature, _is_addressed(signature, fields)))
     if not tried:
         raise Unproven("; ".join(reasons[:MOST_TRIED]) or "no DKIM signature")
     return author, tried[:MOST_TRIED]
@@ -158,6 +163,11 @@ def _require_covered(signature: Signature, fields: Sequence[Field]) -> None:
     bare = [name for name in COVERED if named(fields, name) and name not in signature.covered]
     if bare:
         raise Unproven(f"does not sign {', '.join(bare)}")
+
+
+def _is_addressed(signature: Signature, fields: Sequence[Field]) -> bool:
+    present = {name: len(named(fields, name)) for name in ADDRESSED}
+    return all(number <= (name in signature.covered) for name, number in present.items())
 
 
 def _require_in_time(signature: Signature, now: Instant) -> None:

@@ -14,14 +14,19 @@ _MACHINE = re.compile(
 )
 
 
-def is_answerable(raw: bytes, author: Address) -> bool:
-    """Whether a person may have written the message that begins with `raw`, and may read what is sent to `author`.
+def is_answerable(raw: bytes, author: Address, recipient: Address) -> bool:
+    """Whether a person may have written the message that begins with `raw` to `recipient`, and may read what is sent
+    to `author`.
 
-    What came by a list or from a program says so by its fields; addresses that nobody reads go by their names.
+    What came by a list or from a program says so by its fields; addresses that nobody reads go by their names. Whoever
+    is not named in To or Cc may have got a message that somebody else has sent on: its signature would still hold.
     """
     try:
         fields, _ = parse_fields(raw, 0, len(raw))
     except (Malformed, TooLarge):
+        return False
+    named = re.compile(rf"(?<![^\s<,;:(\"]){re.escape(str(recipient))}(?![^\s>,;)\"])", re.IGNORECASE | re.ASCII)
+    if not any(named.search(each.text) for each in fields if each.name in ("to", "cc")):
         return False
     for each in fields:
         if _LISTED.fullmatch(each.name):

@@ -1,6 +1,7 @@
 """How a placeholder message becomes a message in a mailbox and pulls in the queue: accepted means durable."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from attrs import define, evolve
 
@@ -88,12 +89,12 @@ class Acceptance:
             await self.subjects.require_active(recipient)
         accounts = {recipient: await self.subjects.account(recipient) for recipient in recipients}
         is_believed = is_proved if is_proved is not None else _is_ours(placeholder.sender, recipients[0], author)
-        is_told = is_believed and is_answerable(raw, placeholder.sender)
+        is_told = partial(is_answerable, raw, placeholder.sender)
         blob = await self.blobs.put(raw)
         try:
             accepted = [
-                await self._accept(placeholder, blob, account, granted or recipient, is_told=is_told)
-                for recipient, account in accounts.items()
+                await self._accept(placeholder, blob, account, subject, is_told=is_believed and is_told(subject))
+                for subject, account in ((granted or recipient, account) for recipient, account in accounts.items())
             ]
             fresh = tuple(each for each in accepted if each is not None)
             if fresh and author is None:  # before the new pulls are tried: how that ends is later news

@@ -74,6 +74,18 @@ class Good(Case):
         author = self.prove(raw)
         self.assertEqual((str(author.address), author.strength), ("alice@foo.test", Strength.DNSSEC))
 
+    def test_to_whom(self) -> None:
+        """To and Cc count where they are signed, and there once; nobody may add one."""
+        raw = self.signer.sign(RAW)
+        self.assertTrue(self.prove(raw).is_addressed)
+        for added in (b"To: carol@bar.test\r\n", b"Cc: carol@bar.test\r\n"):
+            self.assertFalse(self.prove(added + raw).is_addressed)
+        with_cc = RAW.replace(b"Subject", b"Cc: carol@bar.test\r\nSubject")
+        self.assertFalse(self.prove(self.signer.sign(with_cc)).is_addressed)
+        self.assertTrue(self.prove(self.signer.sign(with_cc, include_headers=[*SIGNED, b"cc"])).is_addressed)
+        unsigned = [each for each in SIGNED if each != b"to"]
+        self.assertFalse(self.prove(self.signer.sign(RAW, include_headers=unsigned)).is_addressed)
+
     def test_ed25519(self) -> None:
         """The other algorithm (RFC 8463)."""
         self.signer = Signer(selector="ed", key=signing.ED_KEY)

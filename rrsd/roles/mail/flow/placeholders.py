@@ -131,7 +131,9 @@ class Placeholders:
         doubt = author if isinstance(author, Refusal) else None
         if doubt is None:
             try:
-                await self._accept(message, case.address, self._granted(message))
+                is_proved = isinstance(author, VerifiedAuthor) and author.is_addressed and _is_own(message)
+                granted = self._granted(message)
+                await self.handover.pulls.accept(message.raw, case.address, granted, is_proved=is_proved)
             except NOT_FOR_PULLING as refusal:
                 doubt = refusal
         if doubt is not None:
@@ -156,12 +158,7 @@ class Placeholders:
         try:
             await pulls.progress(recipient, message.digest)
         except Unknown:
-            await self._accept(message, recipient, granted)
-
-    async def _accept(self, message: Arrived, recipient: Address, granted: Address | None) -> None:
-        """Pull it; its author, whom DKIM proved, is told what becomes of it if they sent it themselves."""
-        is_proved = holding.is_sent_by(message.envelope.sender.path, message.placeholder.sender)
-        await self.handover.pulls.accept(message.raw, recipient, granted, is_proved=is_proved)
+            await pulls.accept(message.raw, recipient, granted)
 
     def _waited(self, case: Case) -> timedelta:
         return timedelta() if case.hold is None else self.handover.timers.now() - case.hold.since
@@ -215,6 +212,11 @@ class Placeholders:
         self.audit.record(
             Event("deliver", outcome, who, subject, resource=ni, refusal=refusal, evidence=evidence, size=size)
         )
+
+
+def _is_own(message: Arrived) -> bool:
+    """Whether its author's own domain has sent it."""
+    return holding.is_sent_by(message.envelope.sender.path, message.placeholder.sender)
 
 
 def _evidence(hold: Hold, progress: Progress) -> str:
