@@ -16,6 +16,7 @@ LEAST_RATE = 1.0
 ALLOWANCE = timedelta(minutes=15)
 """What a pull takes besides its bytes: its turn, or the wait for a probe on the first day of an outage."""
 MOST_NEED = timedelta(days=3650)
+_ALLOWANCE, _MOST = ALLOWANCE.total_seconds(), MOST_NEED.total_seconds()
 LAST = 4
 """In the last quarter of its life, a job that something keeps back is at risk, whatever its size."""
 TELLING, TELLING_SECONDS = 1 << 20, 5.0
@@ -35,8 +36,11 @@ def rate_after(rate: float | None, moved: int, seconds: float) -> float | None:
 
 def need_of(left: int, rate: float | None) -> timedelta:
     """What `left` bytes still take: at the rate, or the default while that is not known, and the allowance."""
-    seconds = max(0, left) / max(LEAST_RATE, rate or DEFAULT_RATE)
-    return ALLOWANCE + timedelta(seconds=min(seconds, MOST_NEED.total_seconds()))
+    return timedelta(seconds=_need(left, rate))
+
+
+def _need(left: int, rate: float | None) -> float:
+    return _ALLOWANCE + min(_MOST, max(0, left) / max(LEAST_RATE, rate or DEFAULT_RATE))
 
 
 def slack_of(deadline: Instant, left: int, rate: float | None, now: Instant) -> timedelta:
@@ -46,8 +50,8 @@ def slack_of(deadline: Instant, left: int, rate: float | None, now: Instant) -> 
 
 def is_urgent(deadline: Instant, left: int, rate: float | None, now: Instant) -> bool:
     """Whether the slack is less than a quarter of the time left; also when no time is left."""
-    remaining = deadline - now
-    return slack_of(deadline, left, rate, now) < remaining / 4 or remaining <= timedelta(0)
+    remaining = (deadline - now).total_seconds()  # plain numbers: this is asked of every candidate
+    return remaining <= 0 or remaining * 3 / 4 < _need(left, rate)
 
 
 def urgent_at(deadline: Instant, left: int, rate: float | None) -> Instant:
@@ -77,7 +81,7 @@ def next_look(job: Job, left: int, rate: float | None, now: Instant) -> Instant:
     """When the job's deadline is looked at again: where something changes by itself, and then ever more often, but
     seldom enough that a million jobs that end together cost little."""
     if now >= job.deadline:
-        return now + SOON
+        return now + overdue_again(job, now)
     points = (last_quarter(job), urgent_at(job.deadline, left, rate))
     coming = [point for point in points if point > now + SOON]
     worried = job.at_risk is not None or len(coming) < len(points)
@@ -86,8 +90,15 @@ def next_look(job: Job, left: int, rate: float | None, now: Instant) -> Instant:
     return max(now + timedelta(minutes=1), min(*coming, job.deadline))
 
 
-def hindrance_of(job: Job, is_closed: bool) -> str:
+def overdue_again(job: Job, now: Instant) -> timedelta:
+    """How long until a job whose time is over is looked at again: ever longer, an hour at most."""
+    return min(max(SOON, (now - job.deadline) / 4), timedelta(hours=1))
+
+
+def hindrance_of(job: Job, is_closed: bool, is_paused: bool = False) -> str:
     """What keeps the job back, in words; "" when it may run or runs."""
+    if is_paused:
+        return "an operator has paused it"
     if is_closed:
         return "the sender's resource server does not answer"
     if job.condition == "issuer":

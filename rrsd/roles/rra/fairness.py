@@ -254,7 +254,9 @@ class Fair:
     def age(self, now: Instant) -> None:
         """Sort all anew, by what they have become with waiting; forget who has nothing."""
         waiting = sorted(self._known.values(), key=lambda each: (each.due, each.job))
-        waiting.sort(key=lambda each: each.deadline if self.presses(each, now) else now)
+        pressed = {each.job for each in waiting if self.presses(each, now)}
+        if pressed:
+            waiting.sort(key=lambda each: each.deadline if each.job in pressed else now)
         for ring in self._classes:
             ring.heap.clear()
             ring.is_in = False

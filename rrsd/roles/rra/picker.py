@@ -55,10 +55,15 @@ class Picker:
     def _presses(self, each: Candidate, now: Instant) -> bool:
         return deadlines.is_urgent(each.deadline, each.size, self.health.rates.of(each.origin), now)
 
+    @property
+    def _share(self) -> int:
+        """How many of one destination may be here; 0 when there is room for nobody."""
+        return next((share for most, share in SHARES if len(self.fair) < most), 0)
+
     async def refill(self, now: Instant) -> tuple[list[Origin], bool]:
         """Bring in what could run; destinations that want a probe, and whether there was more than was looked at."""
         self._age(now)
-        share = next((share for most, share in SHARES if len(self.fair) < most), 0)
+        share = self._share
         if not share:
             return [], False
         found = await self.queue.eligible(now, PAGE)
@@ -107,9 +112,10 @@ class Picker:
             self.fair.add([_candidate(job, Priority.INTERACTIVE, now)], now)
 
     def press(self, job: Job, now: Instant) -> None:
-        """The job's time will hardly do: it need not wait on disk until those before it are done."""
+        """The job's time will hardly do: it need not wait on disk until those before it are done. A destination has no
+        more of these here than of others."""
         is_due = job.state is not State.LEASED and job.due is not None and job.due <= now
-        if not is_due or len(self.fair) >= MOST_ACTIVE or job.job in self._known(job.origin):
+        if not is_due or self.fair.count(job.origin) >= self._share or job.job in self._known(job.origin):
             return
         if self.health.closed_until(job.origin, now) is None and not self.health.is_half_open(job.origin):
             self.fair.add([_candidate(job, job.priority, job.due or now)], now)

@@ -22,7 +22,7 @@ from rrsd.roles.rra.scheduler import Scheduler
 EVERY = timedelta(seconds=30)
 BETWEEN = timedelta(milliseconds=50)
 """Between two pages of a long list, so that others have their turn."""
-AT_ONCE = 500
+AT_ONCE = 200
 LONGEST_WAIT = timedelta(seconds=breakers.MOST_RETRY_AFTER) * 1.1 + timedelta(hours=1)
 """The longest that anybody is told to wait, with its jitter, and an hour."""
 RUNNING = timedelta(minutes=1)
@@ -97,7 +97,9 @@ class Watch:
         left, rate = await self._estimate(job, now)
         if deadlines.is_urgent(job.deadline, left, rate, now):
             self.scheduler.picker.press(job, now)
-        hindrance = deadlines.hindrance_of(job, self._is_closed(job.origin, now))
+        rulings = self.scheduler.health.rulings
+        is_paused = rulings.drained is not None or rulings.paused(job.origin) is not None
+        hindrance = deadlines.hindrance_of(job, self._is_closed(job.origin, now), is_paused)
         reason = deadlines.risk(job, left, rate, hindrance, now)
         if reason and job.at_risk is None:
             job = evolve(job, at_risk=now)
@@ -136,7 +138,7 @@ class Watch:
                 page.changes.append(Change(over, "expired", now, job.state, verdict))
             else:
                 page.asked.add(job.origin)
-        page.looks.append((job.job, now + max(deadlines.SOON, grace)))
+        page.looks.append((job.job, now + max(deadlines.overdue_again(job, now), grace)))
 
     async def _ask(self, origin: Origin, now: Instant) -> None:
         """The final attempt: one probe goes through although the destination is left alone."""

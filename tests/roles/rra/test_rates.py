@@ -9,6 +9,7 @@ from rrsd.core.refusals import NoSpace
 from rrsd.core.values.jobs import State
 from rrsd.core.values.peers import Origin
 from rrsd.roles.rra.deadlines import ALLOWANCE
+from rrsd.roles.rra.picker import SHARES
 from rrsd.roles.rra.rates import MOST_RATES
 from rrsd.roles.rra.rules import Outcome, Result
 from tests.roles.rra.agents import Desk
@@ -92,6 +93,13 @@ class PressTests(SchedulerCase):
         picker.press(late, now)
         picker.press(late, now)
         self.assertEqual(len(picker.fair), 1)
+
+    def test_r6_who_presses_does_not_fill_the_house(self) -> None:
+        """Of one destination no more come in than of any other, so that others have room."""
+        picker = self.desk.scheduler.picker
+        for number in range(400):
+            picker.press(job(job=number, state=State.READY, deadline=NOW + ALLOWANCE, due=NOW), NOW)
+        self.assertEqual(picker.fair.count(RS), SHARES[0][1])
 
     def test_who_presses_waits_for_a_closed_destination(self) -> None:
         """One probe is all that such a destination gets."""

@@ -13,6 +13,7 @@ from rrsd.core.values.calls import Answer, Call
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Blame, State
+from rrsd.core.values.operations import Kind, Ruling
 from rrsd.roles.rra.endings import GRACE, MOST, Endings
 from rrsd.roles.rra.renewals import MOST_GROUPS, PATH, RUNNERS
 from rrsd.roles.rra.rules import Outcome, Result
@@ -318,6 +319,18 @@ class Ends(WatchCase):
         self.desk.result(self.desk.operations.act("release", number))
         self.desk.advance(30)
         self.assertIn(self.desk.state(number), ARRIVED)
+
+    def test_a_paused_destination_is_not_asked_behind_an_operators_back(self) -> None:
+        """Its pulls are at risk, with the truth as their reason, and do not end while nobody may try."""
+        (number,) = self.short(b"x", hours=10)
+        self.desk.peers.always("GET", RS, DOWN)
+        self.desk.start()
+        self.desk.health.rulings.put(Ruling(Kind.PAUSE, str(RS), NOW, "operator"))
+        asked = len(self.peers.to("GET", RS))
+        self.desk.advance(12 * HOUR, 60)
+        self.assertNotIn(self.desk.state(number), (*ARRIVED, State.EXPIRED))
+        self.assertEqual(len(self.peers.to("GET", RS)), asked)
+        self.assertIn("operator", self.desk.trail.of("at_risk")[0].evidence)
 
     def test_damaged_rows_keep_nobody_waiting(self) -> None:
         """A row that cannot be read is left alone for a day, those behind it are looked at."""
