@@ -24,6 +24,7 @@ from rrsd.roles.rra.restore import Restorer
 from rrsd.roles.rra.scheduler import Scheduler
 from rrsd.roles.rra.selfcheck import SelfCheck
 from rrsd.roles.rra.service import Agent
+from rrsd.roles.rra.stocktaking import Stock
 from rrsd.roles.rra.watch import Watch
 from rrsd.roles.rs.flow.admission import Gate, Record
 from rrsd.roles.rs.flow.links import Sharing
@@ -106,6 +107,7 @@ class Retrieving:
 
     acceptance: Acceptance
     operations: Operations
+    stock: Stock
     reader: Reader
     posting: Posting
     feed: Feed
@@ -217,6 +219,20 @@ class _Parts:
             audit=self.means.audit,
         )
 
+    def stock(self, operations: Operations, work: Nursery) -> Stock:
+        store, collection = self.means.store, self.means.settings.rs
+        return Stock(
+            shelves=store.shelves,
+            partial=store.blobs,
+            queue=store.queue,
+            acts=operations.acts,
+            timers=self.means.effects.timers,
+            audit=self.means.audit,
+            spawn=work.spawn,
+            grace=collection.grace,
+            keep=collection.keep_after_receipt,
+        )
+
     def reader(self, operations: Operations) -> Reader:
         rra, blobs = self.means.settings.rra, self.means.store.blobs
         restorer = Restorer(blobs, rra.most_message, rra.most_parts)
@@ -281,6 +297,7 @@ def build_retrieving(means: Means, people: People, contacts: Contacts, notices: 
     return Retrieving(
         acceptance,
         operations,
+        parts.stock(operations, work),
         parts.reader(operations),
         Posting(acceptance),
         feed,

@@ -75,7 +75,7 @@ def _resource_metadata(settings: Settings) -> str:
     return f"{settings.rs.origin}/.well-known/oauth-protected-resource"
 
 
-QUEUE_PATHS = ("/queue", "/pulls", "/shape", "/destinations", "/deliver", "/delegations")
+QUEUE_PATHS = ("/queue", "/pulls", "/shape", "/destinations", "/store", "/deliver", "/delegations")
 STRANGERS_PATHS = ("/.well-known/ni/sha-256", "/rrs/chunks/sha-256", "/rrs/receipts", "/rrs/renewals")
 
 
@@ -108,7 +108,7 @@ def api_document(settings: Settings) -> dict[str, Any]:
 
 def local_site(window: Window, retrieving: Retrieving, most_message: int) -> Switchboard:
     """What the administrator sees."""
-    operator = Operator(retrieving.operations, retrieving.acceptance, most_message)
+    operator = Operator(retrieving.operations, retrieving.acceptance, retrieving.stock, most_message)
     return switchboard(
         (
             Mount(Status(window).routes.resource(), ("/health", "/ready", "/metrics")),

@@ -12,6 +12,12 @@ GET /pulls?state=&origin=&recipient=&…      {"pulls": [job], "next": number or
                                             sender, condition, age (seconds), at_risk (1), after, most
 GET /shape?most=                            {"ages": [seconds], "rows": [{"name", "destinations", "total", "counts"}],
                                             "total"}; the row without a name is the rest
+POST /store/verify                          body {"rate": bytes a second} -> 202 and a run: "started", "ended", "share",
+                                            "looked", "bytes", "rate", "failed", "damaged": [{"digest", "pulls",
+                                            "again"}], "unreadable": [digest]
+GET /store/verify                           the run
+GET /store/gc?most=                         {"partials": [{"name", "size", "why"}], "resources": [{"digest", "size",
+                                            "why"}], "count", "bytes"}
 GET /destinations?name=                     {"destinations": [destination], "changes": [change], "rulings": [ruling]}
 POST /destinations/<verb>                   body {"name": origin, "reason", "most"} -> {"rulings": [ruling]}; verb:
                                             pause, resume, limit; retry -> {"woken": number}; retry-issuer, without a
@@ -107,6 +113,18 @@ class Local:
     def govern(self, verb: str, given: Mapping[str, object]) -> dict[str, Any]:
         """Pause, resume, limit or probe a destination, or ask the token service."""
         return self._post(f"/destinations/{verb}", given, f"{verb} {given.get('name', '')}".strip())
+
+    def verify_store(self, rate: int) -> dict[str, Any]:
+        """Hash again everything that is stored."""
+        return self._post("/store/verify", {"rate": rate}, "verify the store")
+
+    def verifying(self) -> dict[str, Any]:
+        """How far that is."""
+        return self._get("/store/verify", "see how far the store is verified")
+
+    def removable(self, most: int) -> dict[str, Any]:
+        """What the next collection would remove."""
+        return self._get(f"/store/gc?most={most}", "look for what would be removed")
 
     def drain(self, verb: str, reason: str = "") -> dict[str, Any]:
         """Let nothing new start, or let it start again."""

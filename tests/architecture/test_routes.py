@@ -74,6 +74,8 @@ socket      GET     /pulls/<int:number>
 socket      GET     /pulls/<int:number>/explain
 socket      GET     /queue
 socket      GET     /shape
+socket      GET     /store/gc
+socket      GET     /store/verify
 socket      GET     /users
 socket      POST    /delegations
 socket      POST    /clients
@@ -90,6 +92,7 @@ socket      POST    /pulls/<verb>
 socket      POST    /queue/drain
 socket      POST    /queue/undrain
 socket      POST    /reload
+socket      POST    /store/verify
 socket      POST    /users
 socket      POST    /users/<text>/password
 socket      POST    /users/<text>/resume

@@ -244,6 +244,43 @@ class Pulls(Case):
         self.assertEqual(bodies[0], {"name": foo, "reason": "asked"})
         self.assertEqual(bodies[2], {"name": foo, "most": 2, "reason": ""})
 
+    def test_verify_store(self) -> None:
+        """The rate goes as bytes; how far it is, and what it found."""
+        run: dict[str, Any] = {
+            "started": ROW["at"], "ended": None, "share": 0.5, "looked": 7, "bytes": 2048, "rate": 1 << 20,
+            "failed": "", "damaged": [], "unreadable": [],
+        }  # fmt: skip
+        self.table.on("POST", "/store/verify", reply(run, 202))
+        text = self.rrsctl("pulls", "verify-store", "--rate", "1MiB")[1].out.getvalue()
+        self.assertEqual(json.loads(self.table.asked[0].body), {"rate": 1 << 20})
+        self.assertIn("50%  7 resources, 2.0 KiB, at most 1.0 MiB/s", text)
+        done = {**run, "ended": ROW["at"], "share": 1.0}
+        self.table.on("GET", "/store/verify", reply(done))
+        text = self.rrsctl("pulls", "verify-store", "--progress")[1].out.getvalue()
+        self.assertIn("all of it is what its name says", text)
+        found = {"digest": "ni:x", "pulls": [1, 2], "again": [9]}
+        self.table.on(
+            "GET",
+            "/store/verify",
+            reply({**done, "failed": "disk", "damaged": [found, {**found, "again": []}], "unreadable": ["ni:y"]}),
+        )
+        text = self.rrsctl("pulls", "verify-store", "--progress")[1].out.getvalue()
+        for part in ("ended early: disk", "again by: 9", "again by: nothing", "cannot be read: ni:y"):
+            self.assertIn(part, text)
+
+    def test_gc(self) -> None:
+        """Only a look; each with its reason."""
+        self.assertEqual(self.rrsctl("pulls", "gc")[0], os.EX_DATAERR)
+        row = {"size": 2048, "why": "no pull continues it"}
+        document = {"partials": [{"name": "x.1", **row}], "resources": [{"digest": "ni:y", **row}], "count": 2,
+                    "bytes": 4096}  # fmt: skip
+        self.table.on("GET", "/store/gc", reply(document))
+        text = self.rrsctl("pulls", "gc", "--dry-run")[1].out.getvalue()
+        self.assertIn("x.1   2.0 KiB  no pull continues it", text)
+        self.assertIn("2 in all, 4.0 KiB", text)
+        self.table.on("GET", "/store/gc", reply({"partials": [], "resources": [], "count": 0, "bytes": 0}))
+        self.assertEqual(self.rrsctl("pulls", "gc", "--dry-run")[1].out.getvalue(), "nothing would go\n")
+
     def test_shape(self) -> None:
         """A matrix with its total first; the rest has a row."""
         row = {"name": "https://foo.test", "destinations": 1, "total": 3, "counts": [1, 0, 2]}

@@ -2,7 +2,7 @@
 
 import click
 
-from rrsd.cli.pulls import acting, governing, looking
+from rrsd.cli.pulls import acting, governing, looking, stocktaking
 
 
 @click.group(short_help="The pull queue.")
@@ -25,8 +25,12 @@ def pulls() -> None:
     Change what starts at all:
       rrsctl pulls pause https://rs.foo.test --reason "asked for by its postmaster"
       rrsctl pulls drain --reason "disk is replaced at noon"
+    \b
+    Look at what is stored:
+      rrsctl pulls verify-store
+      rrsctl pulls gc --dry-run
     """
 
 
-for _command in (*looking.COMMANDS, *acting.COMMANDS, *governing.COMMANDS):
+for _command in (*looking.COMMANDS, *acting.COMMANDS, *governing.COMMANDS, *stocktaking.COMMANDS):
     pulls.add_command(_command)

@@ -11,6 +11,7 @@ from rrsd.drivers.store.blobs.blobs import Blobs
 from rrsd.drivers.store.blobs.deposits import Deposits
 from rrsd.drivers.store.blobs.files import DiskFiles, Files, refusing
 from rrsd.drivers.store.blobs.partial import Desk
+from rrsd.drivers.store.blobs.shelves import Shelves
 from rrsd.drivers.store.blobs.small import Writer
 from rrsd.drivers.store.blobs.space import Space
 from rrsd.drivers.store.blobs.spools import Spools
@@ -81,6 +82,7 @@ class Store:
     checks: Checks = field(init=False)
     mailbox: Mailbox = field(init=False)
     blobs: Blobs = field(init=False)
+    shelves: Shelves = field(init=False)
     uploads: Uploads = field(init=False)
     deposits: Deposits = field(init=False)
     spools: Spools = field(init=False)
@@ -102,6 +104,7 @@ class Store:
         desk = Desk(self._vault, disk, self._space, self._monotonic, settings.in_flight)
         writer = Writer(self._vault, disk, self._space)
         self.blobs = Blobs(self._engine, desk, writer, settings.small)
+        self.shelves = Shelves(self._engine, self._vault, disk)
         self.uploads = Uploads(self._engine, writer, self._now)
         self.deposits = Deposits(self._engine, desk)
         self.spools = Spools(desk)

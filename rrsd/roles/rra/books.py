@@ -1,8 +1,9 @@
 """What an operator's verbs need from the store beside the queue."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Job, State
 from rrsd.core.values.operations import Checked, Filter, Found, Kind, Page, Ruling, ShapeRow
@@ -70,4 +71,37 @@ class Checks(Protocol):
 
     async def late(self, than: Instant, most: int) -> Sequence[tuple[Origin, Instant]]:
         """Destinations that are looked at later than that, the soonest first, and when."""
+        ...
+
+
+class Shelves(Protocol):
+    """What lies under final names."""
+
+    async def names(self, folder: int) -> Sequence[Digest]:
+        """What is stored in one of the 256 folders; refuses with NoSpace when the disk fails."""
+        ...
+
+    async def verify(self, digest: Digest, pace: Callable[[int], Awaitable[None]]) -> bool:
+        """Whether the bytes are those of the digest; `pace` is awaited with the number of bytes after each block.
+        Refuses with Unknown when they are gone, NoSpace when the disk fails."""
+        ...
+
+    async def set_aside(self, digest: Digest) -> bool:
+        """Put it into quarantine; nothing is deleted. False when it is gone."""
+        ...
+
+    async def pulls_of(self, digest: Digest) -> Sequence[int]:
+        """The pulls that messages show for it."""
+        ...
+
+    async def unreferenced(self, folder: int, now: Instant, grace: float, keep: float) -> Sequence[tuple[Digest, int]]:
+        """What the collection would remove from the folder now, with the sizes; `grace` and `keep` in seconds."""
+        ...
+
+
+class Leftovers(Protocol):
+    """Partial files."""
+
+    async def leftovers(self, live: frozenset[str]) -> Sequence[tuple[str, int]]:
+        """Names and sizes of those that the next sweep would remove."""
         ...

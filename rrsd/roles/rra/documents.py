@@ -15,6 +15,7 @@ from rrsd.core.values.peers import Origin
 from rrsd.roles.rra.bulk import Asked
 from rrsd.roles.rra.explain import Explanation
 from rrsd.roles.rra.operate import Shown
+from rrsd.roles.rra.stocktaking import FOLDERS, Stocktaking
 
 Document = dict[str, Any]
 
@@ -129,6 +130,21 @@ def shape_document(rows: Sequence[ShapeRow], ages: Sequence[timedelta]) -> Docum
 def asked_document(asked: Asked) -> Document:
     """How many an order is about, and what confirms it."""
     return {"jobs": asked.jobs, "token": asked.token, "seconds": asked.seconds}
+
+
+def stock_document(run: Stocktaking) -> Document:
+    """How far the hashing of everything is."""
+    return {
+        "started": _plain(run.started),
+        "ended": _plain(run.ended),
+        "share": run.folders / FOLDERS,
+        "looked": run.looked,
+        "bytes": run.bytes,
+        "rate": run.rate,
+        "failed": run.failed,
+        "damaged": list(run.damaged),
+        "unreadable": list(run.unreadable),
+    }
 
 
 def counts_document(counts: Counts) -> Document:

@@ -6,7 +6,7 @@ from typing import ClassVar
 from attrs import frozen
 from twisted.web.iweb import IRequest
 
-from rrsd.core.refusals import Malformed
+from rrsd.core.refusals import Malformed, Unknown
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.messages import Message
 from rrsd.core.values.peers import parse_origin
@@ -22,6 +22,7 @@ from rrsd.roles.rra.documents import (
     ruling_document,
     shape_document,
     shown_document,
+    stock_document,
 )
 from rrsd.roles.rra.operate import AGES, Operations
 from rrsd.roles.rra.questions import (
@@ -36,6 +37,7 @@ from rrsd.roles.rra.questions import (
     wanted_of,
     whole,
 )
+from rrsd.roles.rra.stocktaking import RATE, Stock
 from rrsd.roles.rra.verbs import BY_NAME
 from rrsd.web import bodies
 from rrsd.web.peers import operator_of
@@ -50,6 +52,7 @@ class Operator:
     routes: ClassVar[Router] = Router(details=True)
     operations: Operations
     acceptance: Acceptance
+    stock: Stock
     most_message: int
 
     @routes.route("/queue", methods=["GET"])
@@ -71,6 +74,25 @@ class Operator:
         """Undo it."""
         await self.operations.governing.undrain(operator_of(request))
         return self._rulings(request)
+
+    @routes.route("/store/verify", methods=["POST"])
+    def verify(self, request: IRequest) -> bytes:
+        """Hash again everything that is stored, in the background."""
+        with reading(self.operations.audit, "operate", request):
+            rate = whole(_body(request).get("rate"), RATE)
+            return answer(request, stock_document(self.stock.verify(rate, operator_of(request))), 202)
+
+    @routes.route("/store/verify", methods=["GET"])
+    def verifying(self, request: IRequest) -> bytes:
+        """How far that is."""
+        if self.stock.run is None:
+            raise Unknown("nobody has asked for it since the daemon started: rrsctl pulls verify-store")
+        return answer(request, stock_document(self.stock.run))
+
+    @routes.route("/store/gc", methods=["GET"])
+    async def removable(self, request: IRequest) -> bytes:
+        """What the next collection would remove, and why."""
+        return answer(request, await self.stock.removable(number_of(request, b"most", 100)))
 
     @routes.route("/pulls", methods=["GET"])
     async def pulls(self, request: IRequest) -> bytes:

@@ -61,6 +61,9 @@ VERBS = (
     Verb("pause", "pause ORIGIN", "POST", "/destinations/pause", "Start nothing more from there."),
     Verb("resume", "resume ORIGIN", "POST", "/destinations/resume", "Undo `pause`."),
     Verb("limit", "limit ORIGIN NUMBER", "POST", "/destinations/limit", "No more than so many at once; 0 lifts it."),
+    Verb("verify-store", "verify-store", "POST", "/store/verify", "Hash again everything that is stored."),
+    _look("verify-progress", "verify-store --progress", "/store/verify", "How far that is, and what it found."),
+    _look("gc", "gc --dry-run", "/store/gc", "What the next collection would remove, and why."),
     Verb("drain", "drain", "POST", "/queue/drain", "Start nothing new; what runs goes on to its end."),
     Verb("undrain", "undrain", "POST", "/queue/undrain", "Undo `drain`."),
 )

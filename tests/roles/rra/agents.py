@@ -34,6 +34,7 @@ from rrsd.roles.rra.scheduler import Scheduler
 from rrsd.roles.rra.selfcheck import SelfCheck
 from rrsd.roles.rra.service import Agent
 from rrsd.roles.rra.settings import Settings
+from rrsd.roles.rra.stocktaking import Stock
 from rrsd.roles.rra.telling import Waits
 from rrsd.roles.rra.watch import Watch
 from rrsd.runtime.awaits import deferred_of
@@ -118,6 +119,10 @@ class Desk:
             queue=self.queue, books=self.store.books, scheduler=self.scheduler, transfers=self.transfers,
             delegations=self.delegations, subjects=self.members, timers=self.timers, bell=self.bell,
             feed=self.feed, audit=self.trail,
+        )  # fmt: skip
+        self.stock = Stock(
+            shelves=self.store.shelves, partial=self.store.blobs, queue=self.queue, acts=self.operations.acts,
+            timers=self.timers, audit=self.trail, spawn=self.nursery.spawn, grace=timedelta(days=1),
         )  # fmt: skip
         self.acceptance = Acceptance(
             queue=self.queue, blobs=self.store.blobs, subjects=self.members, timers=self.timers, bell=self.bell,

@@ -123,6 +123,18 @@ class Blobs:
             raise Unknown("partial")
         return self._blocks(partial.paths, start, end)
 
+    async def leftovers(self, live: frozenset[str]) -> Sequence[tuple[str, int]]:
+        """Names and sizes of the partial files that `sweep` would remove now."""
+        return await self._desk.workers.run(self._leftovers, live, frozenset(self._open))
+
+    def _leftovers(self, live: frozenset[str], writing: frozenset[str]) -> list[tuple[str, int]]:
+        vault, found = self._desk.vault, []
+        with refusing("partial files"):
+            for name in self._old(live, writing):
+                with suppress(FileNotFoundError):
+                    found.append((name, vault.files.facts(vault.partial(name)).size))
+        return found
+
     async def sweep(self, live: frozenset[str]) -> int:
         """Remove partial files that no fetch refers to and no lease writes; how many.
 
@@ -131,19 +143,22 @@ class Blobs:
         return await self._desk.workers.run(self._sweep, live, frozenset(self._open))
 
     def _sweep(self, live: frozenset[str], writing: frozenset[str]) -> int:
+        with refusing("partial files"):
+            old = self._old(live, writing)
+            for name in old:
+                self._desk.vault.files.unlink(self._desk.vault.partial(name))
+        return len(old)
+
+    def _old(self, live: frozenset[str], writing: frozenset[str]) -> list[str]:
         files = self._desk.vault.files
         keys = {name.rpartition(".")[0] for name in live}
         newest: dict[str, int] = {}
-        with refusing("partial files"):
-            names = [name for name in files.names(f"{self._desk.vault.root}/partial") if name not in writing]
-            for name in names:
-                key, epoch = _split(name)
-                if key in keys:
-                    newest[key] = max(epoch, newest.get(key, 0))
-            old = [name for name in names if newest.get(_split(name)[0]) != _split(name)[1]]
-            for name in old:
-                files.unlink(self._desk.vault.partial(name))
-        return len(old)
+        names = [name for name in files.names(f"{self._desk.vault.root}/partial") if name not in writing]
+        for name in names:
+            key, epoch = _split(name)
+            if key in keys:
+                newest[key] = max(epoch, newest.get(key, 0))
+        return [name for name in names if newest.get(_split(name)[0]) != _split(name)[1]]
 
     async def collect(
         self, now: Instant, grace_seconds: float, most: int, keep_seconds: float = 0.0

@@ -277,6 +277,16 @@ class Vault:
         self.files.rename(final, f"{self.root}/quarantine/{digest.b64}.{number}")
         self._folders.sync(f"{self.root}/quarantine")
 
+    def set_aside(self, digest: Digest) -> bool:
+        """Put what is under a final name aside, whatever it holds; False when there is nothing. Nothing is deleted."""
+        with self._naming:
+            try:
+                self._put_aside(self.final(digest), digest)
+            except FileNotFoundError:
+                return False
+            self._unsure.discard(self.final(digest))
+        return True
+
     def candidates(self, first: int, older_than: float) -> list[Digest]:
         """The blobs of one of the 256 folders that are older than that; a name that is no digest is nobody's."""
         found = []

@@ -34,13 +34,17 @@ def save_chunks(connection: Connection, digest: Digest, chunks: Iterable[Digest]
     connection.execute(_ADD_CHUNKS, (digest.raw, b"".join(chunk.raw for chunk in chunks)))
 
 
+def is_referenced(connection: Connection, digest: Digest, now: Instant, keep: float) -> bool:
+    """Whether a row refers to the digest; a receipt that is younger than `keep` seconds ends no reference."""
+    return bool(connection.execute(_REFERENCED, (digest.raw, now.timestamp(), keep)).fetchone()[0])
+
+
 def remove_unreferenced(
     connection: Connection, digest: Digest, now: Instant, keep: float, remove: Callable[[], bool]
 ) -> bool:
     """Call `remove` unless a row refers to the digest; what it returns, False when it was not called. A receipt that is
     younger than `keep` seconds does not end its grant's reference."""
-    (referenced,) = connection.execute(_REFERENCED, (digest.raw, now.timestamp(), keep)).fetchone()
-    if referenced or not remove():
+    if is_referenced(connection, digest, now, keep) or not remove():
         return False
     connection.execute(_DROP_CHUNKS, (digest.raw,))
     return True
