@@ -1,45 +1,83 @@
-"""`python -m tests.mail`: run the suites, then say what was shown, with how many messages."""
+"""`python -m tests.mail`: run the suites, then say what was shown, with how many messages.
+
+All of them run in two halves side by side, each with servers of its own: most of the time everybody waits for somebody.
+"""
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rrsd.cli.output import size, table
 from rrsd.core.refusals import Malformed
 from tests.mail.case import RECORD
-from tests.support.amounts import amount_here
+from tests.support.amounts import CHOSEN, amount_here
 
-SUITES = (
-    "setup", "passage", "prequeue", "envelopes", "arrival", "attachments", "large", "links", "door", "swap",
-    "meanwhile", "chain", "notices", "crashes", "failures", "troubles", "disks", "kills", "forwarding", "hostile",
-)  # fmt: skip
+HALVES = (
+    ("setup", "passage", "prequeue", "envelopes", "links", "door", "swap", "meanwhile", "crashes", "failures", "kills"),
+    ("large", "arrival", "attachments", "chain", "notices", "troubles", "disks", "forwarding", "hostile"),
+)
 LARGE = "large"
+_CLOSING = re.compile(r"^(PASSED|FAILED)(?: \((.*)\))?$", re.MULTILINE)
 
 
 def main() -> int:
     """Run every suite, or those named; trial's exit status, or 69 where there is no room for the large attachment."""
-    names = sys.argv[1:] or SUITES
+    parts = [sys.argv[1:]] if sys.argv[1:] else HALVES
     try:
-        loud = f"== LARGE ATTACHMENT: {amount_here().told}" if any(LARGE in each for each in names) else ""
+        amount = amount_here() if any(LARGE in each for part in parts for each in part) else None
     except (Malformed, AssertionError) as problem:
         print(f"== LARGE ATTACHMENT: {problem}", file=sys.stderr)
         return 69
-    if loud:
+    loud, environ = "", dict(os.environ)
+    if amount is not None:
+        loud, environ[CHOSEN] = f"== LARGE ATTACHMENT: {amount.told}", str(amount.octets)
         print(loud, flush=True)
     with tempfile.TemporaryDirectory(prefix="rrsd-") as folder:
         record = Path(folder, "record")
         record.touch()
-        command = [sys.executable, "-m", "twisted.trial", *(f"tests.mail.{name}" for name in names)]
-        done = subprocess.run(command, env={**os.environ, RECORD: str(record)}, check=False)
+        environ[RECORD] = str(record)
+        status = _alone(parts[0], environ) if len(parts) == 1 else _beside(parts, environ, Path(folder))
         lines = [json.loads(line) for line in record.read_text().splitlines()]
     rows = [(each["what"], each["sent"], each["received"], size(each["octets"])) for each in lines]
     print("\n" + table(("shown", "copies sent", "received", "octets received"), rows))
     if loud:
         print(f"\n{loud}")
-    return done.returncode
+    return status
+
+
+def _command(names: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "twisted.trial", *(f"tests.mail.{name}" for name in names)]
+
+
+def _alone(names: Sequence[str], environ: Mapping[str, str]) -> int:
+    return subprocess.run(_command(names), env=environ, check=False).returncode
+
+
+def _beside(parts: Sequence[Sequence[str]], environ: Mapping[str, str], folder: Path) -> int:
+    """All of them at once, told one after another; the last line counts for all."""
+    running = []
+    for number, names in enumerate(parts):
+        said = (folder / f"said{number}").open("w+")
+        running.append((subprocess.Popen(_command(names), env=environ, stdout=said, stderr=subprocess.STDOUT), said))
+    counts: Counter[str] = Counter()
+    statuses = []
+    for process, said in running:
+        statuses.append(process.wait())
+        said.seek(0)
+        text = said.read()
+        print(text, flush=True)
+        found = _CLOSING.findall(text)
+        counts.update({name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", found[-1][1] if found else "")})
+        counts["errors"] += not found  # it died before it had counted
+    told = ", ".join(f"{name}={count}" for name, count in counts.items() if count)
+    print(f"{'FAILED' if any(statuses) else 'PASSED'} ({told})")
+    return max(map(abs, statuses))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from rrsd.cli.output import size
 from tests.mail.attachments import MIB, TEXT, AttachmentCase
 from tests.mail.case import ALICE, BAR, BOB, FOO, ended
 from tests.mail.letters import Attachment, after, digest_of, with_attachments
-from tests.support.amounts import amount_here
+from tests.support.amounts import chosen
 from tests.support.killing import family
 from tests.support.mailhosts import MailHosts
 from tests.support.mailprograms import Mailbox, submit
@@ -46,7 +46,7 @@ class Large(AttachmentCase):
 
     def test_large(self) -> None:
         """No process of ours grows beyond 200 MB, whatever the size."""
-        octets = amount_here().octets
+        octets = chosen()
         head, files = self.letter(Attachment("film.mp4", octets, 9))
         end, began = threading.Event(), time.monotonic()
         watch = threading.Thread(target=self._watch, args=(end,), daemon=True)

@@ -10,6 +10,8 @@ from rrsd.cli.output import parse_size, size
 
 WANTED = 5 << 30
 VARIABLE = "RRSD_MAIL_SIZE"
+CHOSEN = "RRSD_MAIL_CHOSEN"
+"""The octets that were chosen and told of before the first suite: what the others use of the disk changes nothing."""
 COPIES = 5
 """Of the attachment, at most, at the same time: a blob in each domain, and base64 of it twice at Dovecot."""
 RESERVE = 2 << 30
@@ -47,6 +49,11 @@ def amount(free: int, asked: str, place: str) -> Amount:
         room,
         f"ONLY {size(room)}, NOT {size(WANTED)}: {has}, {needed} needed. Make room, or name another disk with TMPDIR",
     )
+
+
+def chosen() -> int:
+    """The octets to attach; raises as `amount`."""
+    return int(os.environ.get(CHOSEN, "0")) or amount_here().octets
 
 
 def amount_here() -> Amount:

@@ -12,13 +12,15 @@ What Postfix and Dovecot are told of rrsd is what `rrsctl mail setup` prints. Ev
 """
 
 import base64
+import fcntl
 import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from attrs import define, field
@@ -287,6 +289,21 @@ def _pairs(lines: list[dict[str, str]], file: str) -> Iterator[tuple[str, str]]:
     return ((line["name"], line["value"]) for line in lines if line["file"] == file)
 
 
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """No other process of this machine is here meanwhile."""
+    with Path(tempfile.gettempdir(), "rrsd-mail-hosts.lock").open("w") as lock:
+
+        def is_ours() -> bool:
+            with suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            return False
+
+        until("no other mail servers are starting", is_ours)
+        yield
+
+
 @define(eq=False)
 class MailHosts:
     """All of them, and the name servers between them."""
@@ -314,11 +331,14 @@ class MailHosts:
         # The servers' own users come through here.
         self.folder.chmod(0o755)
         try:
-            self._prepare()
+            # A port that was free is taken a second or two later: nobody else may find it free meanwhile.
+            with one_at_a_time():
+                self._prepare()
+                for host in self.hosts.values():
+                    host.start()
+                for host in self.hosts.values():
+                    host.wait_ready()
             for host in self.hosts.values():
-                host.start()
-            for host in self.hosts.values():
-                host.wait_ready()
                 host.add_users()
         except BaseException:
             self.stop()
