@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rrsd.cli.output import size, table
@@ -23,7 +24,7 @@ HALVES = (
     ("large", "arrival", "attachments", "chain", "notices", "troubles", "disks", "forwarding", "hostile"),
 )
 LARGE = "large"
-_CLOSING = re.compile(r"^(PASSED|FAILED)(?: \((.*)\))?$", re.MULTILINE)
+_CLOSING = re.compile(r"^(?:PASSED|FAILED)(?: \((.*)\))?$", re.MULTILINE)
 
 
 def main() -> int:
@@ -42,7 +43,7 @@ def main() -> int:
         record = Path(folder, "record")
         record.touch()
         environ[RECORD] = str(record)
-        status = _alone(parts[0], environ) if len(parts) == 1 else _beside(parts, environ, Path(folder))
+        status = _alone(parts[0], environ) if len(parts) == 1 else _beside(parts, environ)
         lines = [json.loads(line) for line in record.read_text().splitlines()]
     rows = [(each["what"], each["sent"], each["received"], size(each["octets"])) for each in lines]
     print("\n" + table(("shown", "copies sent", "received", "octets received"), rows))
@@ -59,25 +60,32 @@ def _alone(names: Sequence[str], environ: Mapping[str, str]) -> int:
     return subprocess.run(_command(names), env=environ, check=False).returncode
 
 
-def _beside(parts: Sequence[Sequence[str]], environ: Mapping[str, str], folder: Path) -> int:
-    """All of them at once, told one after another; the last line counts for all."""
-    running = []
-    for number, names in enumerate(parts):
-        said = (folder / f"said{number}").open("w+")
-        running.append((subprocess.Popen(_command(names), env=environ, stdout=said, stderr=subprocess.STDOUT), said))
+def _beside(parts: Sequence[Sequence[str]], environ: Mapping[str, str]) -> int:
+    """All of them at once, each line with the number of its part; the last line counts for all."""
+    with ThreadPoolExecutor() as pool:
+        ended = list(pool.map(lambda each: _told(each[0], each[1], environ), enumerate(parts, 1)))
     counts: Counter[str] = Counter()
-    statuses = []
-    for process, said in running:
-        statuses.append(process.wait())
-        said.seek(0)
-        text = said.read()
-        print(text, flush=True)
-        found = _CLOSING.findall(text)
-        counts.update({name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", found[-1][1] if found else "")})
+    for _, said in ended:
+        found = _CLOSING.findall(said)
+        counts.update({name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", found[-1] if found else "")})
         counts["errors"] += not found  # it died before it had counted
     told = ", ".join(f"{name}={count}" for name, count in counts.items() if count)
+    statuses = [abs(status) for status, _ in ended]
     print(f"{'FAILED' if any(statuses) else 'PASSED'} ({told})")
-    return max(map(abs, statuses))
+    return max(statuses)
+
+
+def _told(number: int, names: Sequence[str], environ: Mapping[str, str]) -> tuple[int, str]:
+    """One part's exit status, and what it said, which is printed as it comes."""
+    lines = []
+    with subprocess.Popen(
+        _command(names), env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(f"{number}| {line}", end="", flush=True)
+            lines.append(line)
+    return process.returncode, "".join(lines)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,8 @@ PORTS = (
 )  # fmt: skip
 PASSWORD = "loopback-only"
 SELECTOR = "s1"
+START = 300.0
+"""Seconds that all servers of a run may need until they answer, on a machine that others use too."""
 USERS = ("alice", "bob", "carol", "dave")
 
 
@@ -300,7 +302,7 @@ def one_at_a_time() -> Iterator[None]:
                 return True
             return False
 
-        until("no other mail servers are starting", is_ours)
+        until("no other mail servers are starting", is_ours, seconds=START)
         yield
 
 

@@ -80,17 +80,17 @@ def require_programs(packages: Mapping[str, str]) -> None:
         raise Missing(f"install {' '.join(sorted(missing))}, as in apt-get install, without starting what they bring")
 
 
-def until(what: str, holds: Callable[[], bool], logs: Iterable[Path] = ()) -> None:
+def until(what: str, holds: Callable[[], bool], logs: Iterable[Path] = (), seconds: float = PATIENCE) -> None:
     """Return when it holds.
 
     Raises:
         AssertionError: it does not in time; the text ends with the ends of the logs.
     """
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:
             told = "\n".join(f"{path}:\n{path.read_text(errors='replace')[-2000:]}" for path in logs if path.exists())
-            raise AssertionError(f"not within {PATIENCE:.0f} s: {what}\n{told}")
+            raise AssertionError(f"not within {seconds:.0f} s: {what}\n{told}")
         time.sleep(0.02)
 
 
