@@ -2,7 +2,6 @@
 outside."""
 
 import contextlib
-import functools
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,6 @@ from tests.mail.fronts import Trouble
 from tests.mail.letters import Attachment, after, digest_of, with_attachments
 from tests.mail.pulling import TroubleCase, blob_of, restart
 from tests.support.mailprograms import Mailbox
-from tests.support.running import run
 
 MANY = 6
 
@@ -213,17 +211,20 @@ class MailServersInTrouble(TroubleCase):
 
     @contextlib.contextmanager
     def _reinjection(self, parameter: str, value: str) -> Iterator[None]:
-        """The sender's Postfix takes messages back with this parameter."""
+        """The sender's Postfix takes messages back with this parameter. It is started anew: after a reload a smtpd
+        goes on as before for as long as its client stays, and the filter keeps its connections for a while."""
         name = f"127.0.0.1:{self.foo.ports['reinject']}/inet/{parameter}"
-        reload = functools.partial(run, "postfix", "-c", str(self.foo.etc), "reload")
-        self.foo.postconf("-P", f"{name}={value}")
-        reload()
-        self.pause(1.0)
+        self._restart_with("-P", f"{name}={value}")
         try:
             yield
         finally:
-            self.foo.postconf("-PX", name)
-            reload()
+            self._restart_with("-PX", name)
+
+    def _restart_with(self, *words: str) -> None:
+        self.foo.stop_postfix()
+        self.foo.postconf(*words)
+        self.foo.start_postfix()
+        self.foo.wait_ready()
 
     def test_one_recipient_is_refused(self) -> None:
         """When the filter hands back: the others have it, once, and the sender is told of this one alone."""
