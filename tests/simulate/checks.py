@@ -99,7 +99,7 @@ MOST_PROBES = 60
 """Of one host that is down, in an hour, whoever asks; the simulation has seen 9."""
 AGAIN = CHUNK + 2 * BLOCK + 1024
 """Bytes that an attempt may bring again: what came since the last checkpoint, and the heads of its answers."""
-PROMPT = 300.0
+PROMPT = 20.0
 """Seconds in which a healthy sender's pull is over, whatever others do (R6)."""
 
 

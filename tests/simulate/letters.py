@@ -94,10 +94,12 @@ class Letter:
         ]
 
 
-def drawn_item(random: Random, kind: str) -> Item:
-    """An attachment: tiny, usual, or large for this world."""
+def drawn_item(random: Random, kind: str, heavy: bool = False) -> Item:
+    """An attachment: tiny, usual, or large for this world, as `heavy` ones always are."""
     usual = (random.randrange(500, 9000) for _ in range(4))
     size = random.choice((0, 1, random.randrange(500), *usual, random.randrange(9000, 40000)))
+    if heavy:
+        size = random.randrange(20_000, 40_000)
     if kind != GOOD:
         size += 16  # as nothing else is
     return Item(random.randbytes(size), kind)

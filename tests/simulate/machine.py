@@ -31,7 +31,8 @@ from rrsd.web.trail import Notes
 from tests.crash.disk import State
 from tests.simulate import disk
 from tests.simulate.homes import Home
-from tests.simulate.network import Host, Network, Way
+from tests.simulate.network import Host, Network
+from tests.simulate.ways import Way
 
 
 @implementer(IReactorTime)

@@ -19,7 +19,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from rrsd.core.refusals import Unavailable
-from rrsd.core.values.peers import Certificate
 from tests.simulate.story import Story
 from tests.simulate.weather import Fate, Sky, answer_of, fate_of
 
@@ -377,34 +376,3 @@ class Network:
         done: Deferred[None] = Deferred()
         self.clock.callLater(seconds, lambda: None if done.called else done.callback(None))
         return done
-
-
-@define(eq=False)
-class Way:
-    """Stands in for `rrsd.drivers.fetch.endpoints.Network`: one process' way out, with a certificate or without."""
-
-    network: Network
-    life: Life
-    source: Host
-    timers: Any
-    certificate: Callable[[], Certificate | None]
-
-    def creator_for(self, name: str) -> Any:
-        """What a kept connection must have been made with to serve another call: the same certificate."""
-        shown = self.certificate()
-        return None if shown is None else shown.x5t
-
-    async def open(self, host: str, port: int, factory: Any, creator: Any) -> Any:
-        """As `Network.open`."""
-        line = await self.network.connect(self.life, self.source, host, port)
-        listen = line.host.listen
-        assert listen is not None
-        channel = listen()
-        if channel is None:
-            raise Unavailable("connection lost")
-        channel.client_certificate = self.certificate()
-        line.server.protocol = channel
-        line.client.protocol = factory.buildProtocol(line.client.getPeer())
-        channel.makeConnection(line.server)
-        line.client.protocol.makeConnection(line.client)
-        return line.client.protocol

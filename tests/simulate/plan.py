@@ -68,21 +68,24 @@ def _neighbours(seed: int, random: Random) -> Plan:
     """One sender is as bad as can be, and the other is well: what it sends must not wait (R6)."""
     bad, well = SENDERS
     calm = 0.5 * HOUR
-    many = random.choice((10, 20, 30))
+    many = random.choice((4, 8))
     letters = (
-        *(_letter(random, number, bad, [_kind(random, 0.3) for _ in range(3)]) for number in range(1, many + 1)),
-        *(_letter(random, many + number, well, [GOOD]) for number in range(1, 6)),
+        *(
+            _letter(random, number, bad, [_kind(random, 0.2) for _ in range(4)], heavy=True)
+            for number in range(1, many)
+        ),
+        *(_letter(random, many + number, well, [GOOD], heavy=True) for number in range(6)),
     )
-    kinds = random.sample((_broken_bodies, _pushed_back, _limiter, _bad_node, _unreachable, _slow), 3)
-    incidents = [each for kind in kinds for each in kind(random, (bad,), calm)]
-    incidents += [
-        Incident(
-            random.random() * (60.0 if letter.sender == bad else calm), "send", letter.sender, {"letter": letter.number}
-        )
-        for letter in letters
-    ]
+    weather = random.choice((
+        evolve(FINE, rate=60.0), evolve(FINE, stalled=1.0), evolve(FINE, silent=1.0),
+        evolve(FINE, reset=0.9, rate=500.0),
+    ))  # fmt: skip
+    incidents = [Incident(0.0, "weather", bad, {"weather": weather, "lasts": calm})]
+    for letter in letters:
+        at = random.random() * (10.0 if letter.sender == bad else 240.0)
+        incidents.append(Incident(at, "send", letter.sender, {"letter": letter.number}))
     ordered = tuple(sorted(incidents, key=lambda each: each.at))
-    return Plan(seed, SENDERS, letters, ordered, calm, random.choice((4, 8)), (well,))
+    return Plan(seed, SENDERS, letters, ordered, calm, 4, (well,))
 
 
 # --- letters
@@ -102,13 +105,13 @@ def _kind(random: Random, poison: float) -> str:
     return random.choice((MISSING, LYING, FORBIDDEN)) if random.random() < poison else GOOD
 
 
-def _letter(random: Random, number: int, sender: str, kinds: list[str]) -> Letter:
+def _letter(random: Random, number: int, sender: str, kinds: list[str], heavy: bool = False) -> Letter:
     users = random.sample(USERS, random.choice((1, 1, 2)))
     return Letter(
         number,
         sender,
         tuple(parse_address(f"{user}@{RECEIVER}") for user in users),
-        tuple(drawn_item(random, kind) for kind in kinds),
+        tuple(drawn_item(random, kind, heavy) for kind in kinds),
         timedelta(days=random.choice((3, 7, 30))),
     )
 

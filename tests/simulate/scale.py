@@ -9,14 +9,16 @@ from unittest.mock import patch
 
 from rrsd.core.values.resources import CHUNK as REAL_CHUNK
 
-CHUNK = 4096
-BLOCK = 1024
+CHUNK = 1024
+BLOCK = 256
 SIZES: tuple[tuple[str, Any, Any], ...] = (
     ("CHUNK", REAL_CHUNK, CHUNK),
     ("BLOCK", 128 * 1024, BLOCK),
     ("PROGRESS", 64 * 1024, 512),
     ("NEWS_EVERY", timedelta(milliseconds=500), timedelta(hours=1)),
     ("PACE_EVERY", timedelta(seconds=30), timedelta(minutes=5)),
+    ("LOOK_EVERY", timedelta(seconds=15), timedelta(minutes=3)),
+    ("LONGEST_SLEEP", timedelta(minutes=1), timedelta(minutes=10)),
 )
 """Constants of the daemon by name: what each is, and what it is here."""
 

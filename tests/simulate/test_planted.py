@@ -1,6 +1,7 @@
 """The simulation finds what it is there for: each planted defect within few seeds, by the promise that it breaks."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from attrs import evolve
@@ -12,9 +13,12 @@ from rrsd.drivers.store.blobs.blobs import Blobs
 from rrsd.drivers.store.blobs.partial import Stream
 from rrsd.drivers.store.blobs.vault import FolderSync
 from rrsd.drivers.store.sql.queue import Queue
-from rrsd.roles.rra import rules
+from rrsd.roles.rra import breakers, rules
+from rrsd.roles.rra.house import House
+from rrsd.roles.rra.picker import Picker
 from rrsd.roles.rra.rules import Outcome, Planned
 from tests.simulate.disk import Files
+from tests.simulate.plan import NEIGHBOURS
 from tests.simulate.runner import simulate
 
 MOST_SEEDS = 60
@@ -23,9 +27,9 @@ MOST_SEEDS = 60
 class Planted(SynchronousTestCase):
     """Every test changes one thing of the daemon for the worse."""
 
-    def finds(self, *promises: str) -> None:
+    def finds(self, *promises: str, step: int = 1) -> None:
         """Some seed breaks one of these promises, and none another before."""
-        for seed in range(1, MOST_SEEDS):
+        for seed in range(step, MOST_SEEDS * step, step):
             outcome = simulate(seed)
             self.flushLoggedErrors()
             if outcome.broken:
@@ -96,3 +100,20 @@ class Planted(SynchronousTestCase):
         """A broken connection fails the pull for good."""
         self.patch(rules, "_PLANS", {**rules._PLANS, Outcome.BROKEN: rules._failed})
         self.finds("R8")
+
+    def test_nothing_is_durable_before_the_end(self) -> None:
+        """A transfer that breaks begins at byte 0 again."""
+        self.patch(Stream, "_is_due", lambda self: False)
+        self.finds("R4")
+
+    def test_a_refused_attempt_is_repeated_at_once(self) -> None:
+        """No back-off, and no breaker."""
+        self.patch(rules, "back_off", lambda first, cap, n, chance: timedelta(seconds=1))
+        self.patch(breakers, "is_open", lambda breaker, now: False)
+        self.finds("R5", "R4")
+
+    def test_who_drips_may_have_every_slot(self) -> None:
+        """A sender that has not delivered anything may have as much as one that does."""
+        self.patch(Picker, "limit", lambda self, origin, now: 16)
+        self.patch(House, "keeps_back", lambda self, candidate, is_unproved: None)
+        self.finds("R6", step=NEIGHBOURS)

@@ -60,7 +60,9 @@ def fate_of(weather: Weather, random: Random) -> Fate:
 
 
 def drawn_bytes(random: Random) -> int:
-    """A number of bytes: any, and small ones as often as large ones."""
+    """A number of bytes: any; half of the time small ones as often as large ones."""
+    if random.random() < 0.5:
+        return random.randrange(20_000)
     return int(2.0 ** (random.random() * 15.5)) - 1
 
 

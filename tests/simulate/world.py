@@ -20,6 +20,7 @@ from tests.crash.files import Broken
 from tests.simulate.checks import Witness, durable, fate_wrong, overdue, require_bytes_once
 from tests.simulate.clock import Heaped
 from tests.simulate.homes import home_of
+from tests.simulate.incidents import PASSING
 from tests.simulate.letters import GOOD, MISSING, REFUSED, Letter
 from tests.simulate.machine import Machine, Process
 from tests.simulate.network import Network
@@ -309,11 +310,9 @@ class World:
         if not self.dying:
             self.broken.append(Broken("log", f"an unexpected failure: {failure.getTraceback()}"))
 
-    def weather(self, incident: Incident) -> None:
-        """The weather changes for a while."""
-        name, layers = str(incident.at), self.machines[incident.where].host.sky.layers
-        layers[name] = incident.details["weather"]
-        self.clock.callLater(incident.details["lasts"], lambda: layers.pop(name, None))
+    def passing(self, incident: Incident) -> None:
+        """Something is wrong with a machine, or on the way to it, for a while."""
+        PASSING[incident.kind](self.clock, self.machines[incident.where], incident)
 
     def crash(self, incident: Incident) -> None:
         """The machine, or its daemon, ends: now, or at one of its next calls to the disk."""
@@ -323,18 +322,6 @@ class World:
             machine.troubles.dies = details["calls"]
         elif machine.process is not None:
             self._crash(machine, machine.with_power)
-
-    def full(self, incident: Incident) -> None:
-        """The disk is full for a while."""
-        troubles = self.machines[incident.where].troubles
-        troubles.is_full = True
-        self.clock.callLater(incident.details["lasts"], setattr, troubles, "is_full", False)
-
-    def failing(self, incident: Incident) -> None:
-        """The disk fails now and then for a while."""
-        troubles = self.machines[incident.where].troubles
-        troubles.chance, troubles.chance_of_sync = incident.details["chance"], incident.details["sync"]
-        self.clock.callLater(incident.details["lasts"], troubles.end)
 
     def skew(self, incident: Incident) -> None:
         """The machine's clock is wrong for a while. Once it is put right the daemon is started again, as its log asks
@@ -396,10 +383,8 @@ class World:
 _INCIDENTS: Mapping[str, Callable[[World, Incident], None]] = {
     "send": World.send,
     "deliver again": World.deliver_again,
-    "weather": World.weather,
     "crash": World.crash,
-    "full": World.full,
-    "failing": World.failing,
+    **dict.fromkeys(PASSING, World.passing),
     "skew": World.skew,
     "operate": World.operate,
     "withdraw": World.withdraw,

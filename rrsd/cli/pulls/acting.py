@@ -82,9 +82,7 @@ def _is_special(session: Session, name: str, is_all: bool, wanted: dict[str, Any
         return True
     if set(wanted) == {"origin"}:
         document = session.local().govern("retry", {"name": wanted["origin"]})
-        wait = document.get("wait")
-        said = f"{document.get('woken', 0)} pulls run now; a closed one is probed"
-        session.console.result(document, f"it was asked a moment ago: say it again in {wait} s" if wait else said)
+        session.console.result(document, f"{document.get('woken', 0)} pulls run now; a closed one is probed")
         return True
     return False
 

@@ -129,8 +129,7 @@ class Operator:
             origin, reason = needed_origin(body.get("name")), text_of(body.get("reason"))
             match verb:
                 case "retry":
-                    wait = governing.wait(origin)
-                    return answer(request, {"woken": await governing.retry(origin, who), "wait": wait})
+                    return answer(request, {"woken": await governing.retry(origin, who)})
                 case "pause":
                     await governing.pause(origin, reason, who)
                 case "resume":
