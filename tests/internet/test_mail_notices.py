@@ -41,7 +41,7 @@ class NoticesCase(WayInCase):
 
     def wait(self, hours: float) -> None:
         """Let so many hours pass."""
-        self.world.advance(hours * HOUR, 60)
+        self.world.advance(hours * HOUR, 60 if hours < 20 else 300)
 
     def said(self) -> list[tuple[str, str]]:
         """Whom our messages went to, and their subjects."""

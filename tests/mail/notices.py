@@ -17,6 +17,8 @@ LATE, LOST = "Attachments are delayed", "will not arrive"
 class Notices(ChainCase):
     """bob hears after four seconds instead of four hours."""
 
+    seconds = 240
+
     @override
     def setUp(self) -> None:
         super().setUp()

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from attrs import define
+from attrs import define, field
 from twisted.logger import Logger
 
 from rrsd.core.refusals import Forbidden, Malformed, Refusal, TooMany
@@ -28,6 +28,11 @@ PAUSE = timedelta(seconds=2)
 """What ends at the same time is said in one notice."""
 LONGEST_SLEEP = timedelta(seconds=15)
 AFTER_TROUBLE = timedelta(seconds=30)
+AFTER_START = timedelta(minutes=15)
+"""What became late while we were away may come as soon as we are back, and then nobody has to hear of it."""
+AFTER_JUMP = timedelta(hours=1)
+JUMP = timedelta(minutes=1)
+"""A wall clock that is so much ahead of the clock that only goes forward has jumped, and may come back."""
 ASK_AGAIN = timedelta(minutes=5)
 """While the mail server may still tell the sender."""
 
@@ -81,6 +86,10 @@ class Notifier:
     timers: Timers
     bell: Bell
     audit: Audit
+    _ahead: float | None = field(default=None, init=False)
+    _since: Instant | None = field(default=None, init=False)
+    """We were there all the time since then, and our clock was right."""
+    _fair: Instant | None = field(default=None, init=False)
 
     def changed(self, job: Job) -> None:
         """A pull may have ended, or may not make it."""
@@ -106,6 +115,7 @@ class Notifier:
     async def round(self) -> timedelta:
         """Say what has to be said; how long to sleep when nobody rings."""
         now = self.timers.now()
+        self._look_at_clocks(now)
         plights = await self.facts.due(now, AT_ONCE)
         for plight in plights:
             await self._look(plight, now)
@@ -114,12 +124,21 @@ class Notifier:
         due = await self.facts.next_due()
         return LONGEST_SLEEP if due is None else max(timedelta(0), min(LONGEST_SLEEP, due - self.timers.now()))
 
+    def _look_at_clocks(self, now: Instant) -> None:
+        ahead, before = now.timestamp() - self.timers.monotonic(), self._ahead
+        self._ahead = ahead
+        if before is None:
+            self._since, self._fair = now, now + AFTER_START
+        elif ahead - before > JUMP.total_seconds():
+            self._since, self._fair = now, now + AFTER_JUMP
+
     async def _look(self, plight: Plight, now: Instant) -> None:
-        said, look = plight.said, telling.next_look(plight, self.waits, now)
+        fair = self._fair if self._since is not None and plight.received < self._since else None
+        said, look = plight.said, telling.next_look(plight, self.waits, now, fair)
         if self.notices is None:
             await self.facts.looked(plight, said, None)
             return
-        for party, kind in telling.to_say(plight, self.waits, now):
+        for party, kind in telling.to_say(plight, self.waits, now, fair):
             bounced = await self.bounces.bounced(plight) if (party, kind) == (Party.SENDER, Kind.FAILED) else False
             if bounced is None:
                 look = now + ASK_AGAIN

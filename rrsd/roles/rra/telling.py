@@ -50,21 +50,21 @@ def first_look(now: Instant, waits: Waits, *, is_answerable: bool) -> Instant | 
     return min((now + each for each in lengths if each), default=None)
 
 
-def to_say(plight: Plight, waits: Waits, now: Instant) -> Iterator[tuple[Party, Kind]]:
-    """What has to be said now, and to whom."""
+def to_say(plight: Plight, waits: Waits, now: Instant, fair: Instant | None = None) -> Iterator[tuple[Party, Kind]]:
+    """What has to be said now, and to whom. Before `fair` nothing is called late: we were not there ourselves."""
     for party in _parties(plight, waits):
-        kind = _kind(plight, waits.of(party), now)
+        kind = _kind(plight, _late(plight, waits.of(party), fair), now)
         if kind is not None and not is_covered(plight, party, kind):
             yield party, kind
 
 
-def next_look(plight: Plight, waits: Waits, now: Instant) -> Instant | None:
+def next_look(plight: Plight, waits: Waits, now: Instant, fair: Instant | None = None) -> Instant | None:
     """When the passing of time alone may give us something to say; None when it cannot."""
     if not plight.missing:
         return None
     times = []
     for party in _parties(plight, waits):
-        late, danger = plight.received + waits.of(party), _danger(plight)
+        late, danger = _late(plight, waits.of(party), fair), _danger(plight)
         times += [] if is_covered(plight, party, Kind.DELAYED) else [late]
         times += [] if danger is None or is_covered(plight, party, Kind.AT_RISK) else [danger]
     return min((each for each in times if each > now), default=None)
@@ -80,13 +80,18 @@ def _parties(plight: Plight, waits: Waits) -> list[Party]:
     return [each for each in parties if waits.of(each)]
 
 
-def _kind(plight: Plight, wait: timedelta, now: Instant) -> Kind | None:
+def _late(plight: Plight, wait: timedelta, fair: Instant | None) -> Instant:
+    late = plight.received + wait
+    return late if fair is None else max(late, fair)
+
+
+def _kind(plight: Plight, late: Instant, now: Instant) -> Kind | None:
     danger = _danger(plight)
     if not plight.missing:
         return Kind.FAILED if plight.failed else None
     if danger is not None and now >= danger:
         return Kind.AT_RISK
-    return Kind.DELAYED if now >= plight.received + wait else None
+    return Kind.DELAYED if now >= late else None
 
 
 def _danger(plight: Plight) -> Instant | None:

@@ -18,6 +18,7 @@ from rrsd.roles.rra.telling import Waits
 from rrsd.runtime.awaits import deferred_of
 from rrsd.runtime.bell import Bell
 from rrsd.runtime.loops import Nursery
+from rrsd.runtime.timers import Timers
 from tests.roles.rra.samples import NOW, job
 from tests.roles.rra.test_letters import missing
 from tests.roles.rra.test_telling import plight
@@ -146,6 +147,30 @@ class Rounds(NotifierCase):
         self.round()
         self.assertEqual(([each.recipient.local for each in self.post.taken], self.journal.events), (["bob"], []))
         self.assertEqual(self.rows.looked_at, [(1, BOTH, None)])
+
+    def test_after_a_start(self) -> None:
+        """What became late while nobody ran is said a quarter of an hour after the start, if it is late then."""
+        late = plight(received=NOW - 5 * HOUR, is_answerable=False)
+        self.rows.waiting = [late]
+        self.round()
+        self.assertEqual(self.rows.looked_at, [(1, Said.NOTHING, NOW + timedelta(minutes=15))])
+        self.clock.advance(900)
+        self.rows.waiting = [late]
+        self.round()
+        self.assertEqual((self.rows.looked_at[-1], len(self.post.taken)), ((1, Said.RECIPIENT_DELAYED, None), 1))
+
+    def test_r10_a_clock_that_jumps_forward_makes_nothing_late(self) -> None:
+        """For an hour, in which it may come back or the pulls; what comes after the jump is judged by it."""
+        wall = [NOW.timestamp()]
+        self.notifier.timers = Timers(self.clock, lambda: wall[0])
+        self.rows.waiting = [plight(is_answerable=False)]
+        self.round()
+        wall[0] += 86400
+        self.rows.waiting = [plight(is_answerable=False), plight(number=2, received=NOW + timedelta(days=1))]
+        self.round()
+        self.assertEqual(self.post.taken, [])
+        soon, four = NOW + timedelta(days=1) + HOUR, NOW + timedelta(days=1) + 4 * HOUR
+        self.assertEqual(self.rows.looked_at[-2:], [(1, Said.NOTHING, soon), (2, Said.NOTHING, four)])
 
     def test_without_mail(self) -> None:
         """What would have been said is forgotten."""

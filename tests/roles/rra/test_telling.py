@@ -70,6 +70,15 @@ class Saying(SynchronousTestCase):
             found = self.said(99, is_answerable=False, **changes)
             self.assertEqual([party for party, _ in found], [RECIPIENT])
 
+    def test_fair(self) -> None:
+        """What became late while we were away is not called late at once; lost is lost."""
+        fair = NOW + 30 * HOUR
+        given = [plight(), plight(at_risk=NOW), plight(missing=0, failed=1)]
+        kinds = [[kind for _, kind in telling.to_say(each, WAITS, fair - HOUR, fair)] for each in given]
+        self.assertEqual(kinds, [[], [Kind.AT_RISK] * 2, [Kind.FAILED] * 2])
+        self.assertEqual(telling.next_look(plight(), WAITS, fair - HOUR, fair), fair)
+        self.assertEqual(len(list(telling.to_say(plight(), WAITS, fair, fair))), 2)
+
     def test_switched_off(self) -> None:
         """Nothing of any kind."""
         for changes in TROUBLES:
