@@ -1,16 +1,19 @@
 """`rrsctl sent` and `withdraw`: what became of what was sent, and what proves it."""
 
+import base64
+import re
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 import click
 
 from rrsd.cli.client import Client
 from rrsd.cli.output import clean, facts, size, table, when
 from rrsd.cli.session import Session, pass_session
+from rrsd.cli.transport import document_of
 from rrsd.core.refusals import Damaged, Malformed, Unknown
 
+_PLAIN = re.compile(r"[A-Za-z0-9._@=+-]+", re.ASCII)
 _WORDS = {
     "kept": "kept by their domain",
     "downloaded": "downloaded by link",
@@ -71,7 +74,7 @@ def withdraw(session: Session, message: str, yes: bool) -> None:
     waiting = sum(each.get("state") == "waiting" for each in _grants(found))
     if not yes:
         session.confirm(f"withdraw {clean(_name(found))}? {waiting} of {len(_grants(found))} are not fetched yet")
-    client.good(client.ask("DELETE", _place(found)), f"withdraw {_name(found)}")
+    client.good(client.ask("DELETE", _place(_name(found))), f"withdraw {_name(found)}")
     session.console.result({"message_id": _name(found)}, f"withdrawn: {clean(_name(found))}")
 
 
@@ -84,8 +87,12 @@ def _messages(client: Client) -> list[dict[str, Any]]:
 
 def _find(client: Client, text: str) -> dict[str, Any]:
     """The message that was sent; refuses with Unknown when there is none, Malformed when there are several."""
-    found = _messages(client)
     wanted = text.strip("<>")
+    if "@" in wanted:  # perhaps all of it: one that is too old for the list is found by its name
+        answer = client.ask("GET", _place(wanted))
+        if answer.status == 200:
+            return document_of(answer, client.name)
+    found = _messages(client)
     if text == "last":
         found = found[:1]
     else:
@@ -101,8 +108,11 @@ def _name(message: dict[str, Any]) -> str:
     return str(message.get("message_id") or "")
 
 
-def _place(message: dict[str, Any]) -> str:
-    return f"/api/outgoing/{quote(_name(message), safe='')}"
+def _place(name: str) -> str:
+    """Where the message of that name is; a path holds no slash and no percent sign of its own."""
+    if not _PLAIN.fullmatch(name):
+        name = "b64:" + base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+    return f"/api/outgoing/{name}"
 
 
 def _grants(message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -154,7 +164,7 @@ def _one(session: Session, message: dict[str, Any]) -> None:
 
 
 def _receipts(session: Session, client: Client, message: dict[str, Any]) -> None:
-    document = client.get(f"{_place(message)}/receipts", f"show the receipts of {_name(message)}")
+    document = client.get(f"{_place(_name(message))}/receipts", f"show the receipts of {_name(message)}")
     kept = [each for each in document.get("receipts", []) if isinstance(each, dict)]
     shown = [
         facts(

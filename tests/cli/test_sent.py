@@ -41,8 +41,8 @@ class Sent(Case):
         """Two messages."""
         super().setUp()
         self.table.on("GET", "/api/outgoing", reply({"messages": [NEW, OLD]}))
-        self.table.on("GET", "/api/outgoing/2%40foo.test/receipts", reply({"receipts": [RECEIPT]}))
-        self.table.on("DELETE", "/api/outgoing/2%40foo.test", reply({"withdrawn": 3}))
+        self.table.on("GET", "/api/outgoing/2@foo.test/receipts", reply({"receipts": [RECEIPT]}))
+        self.table.on("DELETE", "/api/outgoing/2@foo.test", reply({"withdrawn": 3}))
 
     def said(self, *words: str, status: int = 0) -> str:
         """What it writes."""
@@ -77,6 +77,18 @@ class Sent(Case):
             self.assertIn("carol@else.test  film.mp4", self.said("sent", text))
         self.assertEqual(json.loads(self.said("--json", "sent", "1@foo.test"))["message_id"], "1@foo.test")
 
+    def test_one_that_is_too_old_for_the_list(self) -> None:
+        """By its whole name."""
+        self.table.on("GET", "/api/outgoing/0@foo.test", reply({**OLD, "message_id": "0@foo.test"}))
+        self.assertIn("0@foo.test", self.said("sent", "<0@foo.test>"))
+
+    def test_a_name_that_no_path_holds(self) -> None:
+        """As others' mail programs make them."""
+        odd = {**OLD, "message_id": "a/b%c@foo.test"}
+        self.table.on("GET", "/api/outgoing/b64:YS9iJWNAZm9vLnRlc3Q", reply(odd))
+        self.table.on("DELETE", "/api/outgoing/b64:YS9iJWNAZm9vLnRlc3Q", reply({"withdrawn": 1}))
+        self.assertEqual(self.said("withdraw", "a/b%c@foo.test", "--yes"), "withdrawn: a/b%c@foo.test\n")
+
     def test_none_and_several(self) -> None:
         """The way out is said."""
         self.assertIn("rrsctl sent", self.said("sent", "9@", status=67))
@@ -93,7 +105,7 @@ class Sent(Case):
 
     def test_no_receipts(self) -> None:
         """A sentence."""
-        self.table.on("GET", "/api/outgoing/2%40foo.test/receipts", reply({"receipts": []}))
+        self.table.on("GET", "/api/outgoing/2@foo.test/receipts", reply({"receipts": []}))
         self.assertIn("nobody has signed", self.said("sent", "last", "--receipts"))
 
     def test_withdraw(self) -> None:
@@ -101,15 +113,15 @@ class Sent(Case):
         self.bench.session.input.write(b"n\ny\n")
         self.bench.session.input.seek(0)
         self.rrsctl("withdraw", "last")
-        self.assertEqual(self.asked("DELETE", "/api/outgoing/2%40foo.test"), [])
+        self.assertEqual(self.asked("DELETE", "/api/outgoing/2@foo.test"), [])
         self.assertIn("1 of 4 are not fetched yet", self.bench.err.getvalue())
         self.assertEqual(self.said("withdraw", "last"), "withdrawn: 2@foo.test\n")
         self.assertEqual(self.said("withdraw", "2@foo.test", "--yes"), "withdrawn: 2@foo.test\n")
-        self.assertEqual(len(self.asked("DELETE", "/api/outgoing/2%40foo.test")), 2)
+        self.assertEqual(len(self.asked("DELETE", "/api/outgoing/2@foo.test")), 2)
 
     def test_withdrawn_already(self) -> None:
         """The refusal is said."""
-        self.table.on("DELETE", "/api/outgoing/2%40foo.test", refusal("unknown", 404))
+        self.table.on("DELETE", "/api/outgoing/2@foo.test", refusal("unknown", 404))
         self.said("withdraw", "last", "--yes", status=67)
 
     def test_no_rrsd(self) -> None:

@@ -57,6 +57,15 @@ class Custody(ApiCase):
             self.assertEqual(said["message_id"], message["message_id"])
             self.assertIn(each["digest"], [digest_of(data).b64 for data in FILES.values()])
 
+    def test_a_message_with_an_odd_name(self) -> None:
+        """As others' mail programs make them: no path can hold it."""
+        self.foo.grant(b"x", "bob@bar.test", message_id="a/b%c@foo.test")
+        named = base64.urlsafe_b64encode(b"a/b%c@foo.test").decode().rstrip("=")
+        self.assertEqual(self.mine(f"/api/outgoing/b64:{named}")["message_id"], "a/b%c@foo.test")
+        self.assertEqual(self.mine(f"/api/outgoing/b64:{named}/receipts")["receipts"], [])
+        answer = self.user(self.foo, "alice").get(f"/api/outgoing/b64:{named}", "DELETE")
+        self.assertEqual((answer.status, answer.json()), (200, {"withdrawn": 1}))
+
     def test_nobody_else_sees_it(self) -> None:
         """Neither another user of foo.test, nor bob, nor a stranger."""
         self.arrived()

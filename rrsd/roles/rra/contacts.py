@@ -139,7 +139,7 @@ class Waker:
             if contact.origin not in (None, origin):
                 continue
             # Where somebody else woke it just now, that may have been too early: the word is kept.
-            wait = self.health.wake_wait(origin) or timedelta(seconds=self.budget.take(str(origin)))
+            wait = self.health.wake_wait(origin) or timedelta(seconds=self.budget.take(f"{domain} {origin}"))
             if wait:
                 self.contacts.later(contact, wait)
             else:

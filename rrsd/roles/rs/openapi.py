@@ -5,7 +5,13 @@ from typing import Any
 _BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
 _REFUSED = {"$ref": "#/components/responses/Refused"}
 _UPLOAD_ID = {"name": "upload", "in": "path", "required": True, "schema": {"type": "string"}}
-_MESSAGE_ID = {"name": "message_id", "in": "path", "required": True, "schema": {"type": "string"}}
+_MESSAGE_ID = {
+    "name": "message_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "The Message-ID, or b64: and its base64url where it has characters that a path cannot hold",
+}
 _OFFSET_HEADER = {"description": "How many bytes are stored", "schema": {"type": "integer", "minimum": 0}}
 _DIGEST = {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$", "description": "SHA-256, base64url without padding"}
 _ADDRESSES = {"type": "array", "items": {"type": "string", "format": "email"}}

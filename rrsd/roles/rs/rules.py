@@ -24,12 +24,15 @@ from rrsd.core.values.instants import Instant
 from rrsd.core.values.peers import Certificate
 from rrsd.core.values.resources import Blob, Grant, Receipt
 from rrsd.core.values.tokens import VerifiedAccess, VerifiedDelegation
+from rrsd.core.wire import base64url
 from rrsd.roles.rs.settings import Settings
 
 T = TypeVar("T")
 
 SCOPE = "mail"
 MOST_RECEIPTS = 500
+MOST_RECEIPT = 4096
+"""Characters of one, which is kept for a year."""
 MOST_GRANTS = 100_000
 MOST_SUBJECT = 900
 MOST_FILENAME = 255
@@ -82,6 +85,24 @@ def renewed_until(grant: Grant, wanted: Instant, longest: timedelta) -> Instant:
     """The end that a renewal gives the grant: what is wanted, `longest` after the end that the sender gave at most, and
     never earlier than it is."""
     return max(grant.not_after, min(wanted, (grant.promised or grant.not_after) + longest))
+
+
+MESSAGE_PREFIX = "b64:"
+
+
+def message_name(text: str) -> str:
+    """The Message-ID that a path names: as it is, with angle brackets or without, or base64url after `b64:`, for those
+    that no path can hold.
+
+    Raises:
+        Malformed: what comes after `b64:` is not canonical base64url of UTF-8.
+    """
+    if not text.startswith(MESSAGE_PREFIX):
+        return text.strip("<>")
+    try:
+        return base64url.decode(text.removeprefix(MESSAGE_PREFIX)).decode()
+    except UnicodeDecodeError:
+        raise Malformed("message name") from None
 
 
 class Standing(StrEnum):

@@ -6,10 +6,10 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.proof.tokens import prove_receipt
-from rrsd.core.refusals import Forbidden, Malformed, Unknown
+from rrsd.core.refusals import Forbidden, Malformed, TooLarge, Unknown
 from rrsd.core.wire.jose import parse_jws
 from rrsd.roles.rs.flow.strangers import Caller
-from rrsd.roles.rs.rules import Standing, standing
+from rrsd.roles.rs.rules import Standing, message_name, standing
 from rrsd.roles.rs.service import Collection
 from rrsd.roles.rs.settings import Settings
 from rrsd.roles.rs.steady import DOUBT, LEEWAY, Steady
@@ -52,6 +52,13 @@ class Evidence(StrangersCase):
         self.acknowledge(BAR.receipt(self.grant, FOO.origin))
         self.assertEqual(len(self.ledger.signed), 1)
 
+    def test_a_receipt_that_is_stuffed_fills_no_disk(self) -> None:
+        """What is kept for a year has a bound."""
+        stuffed = BAR.receipt(self.grant, FOO.origin, padding="x" * 4000)
+        self.refuse_now(self.flow.acknowledge(self.caller(), stuffed.encode()), TooLarge)
+        self.acknowledge(stuffed, BAR.receipt(self.grant, FOO.origin))
+        self.assertEqual(len(self.ledger.signed), 1)
+
     def test_what_proves_nothing_is_not_kept(self) -> None:
         """Nothing of a refused receipt stays."""
         unknown = BAR.receipt(evolve(self.grant, message_id="m9"), FOO.origin)
@@ -67,6 +74,21 @@ class Looking(SendersCase):
         """Neither its grants nor its receipts."""
         self.refuse_now(self.flow.message(ALICE, "other@foo.test"), Unknown)
         self.refuse_now(self.flow.receipts(ALICE, "other@foo.test"), Unknown)
+
+
+class Names(SynchronousTestCase):
+    """What a path calls a message."""
+
+    def test_names(self) -> None:
+        """As it is; and any, in base64url."""
+        for text in ("1@foo.test", "<1@foo.test>", "b64:MUBmb28udGVzdA"):
+            self.assertEqual(message_name(text), "1@foo.test")
+        self.assertEqual(message_name("b64:YS9iJWNAZm9vLnRlc3Q"), "a/b%c@foo.test")
+
+    def test_no_names(self) -> None:
+        """Padding, other letters, no text."""
+        for text in ("b64:MUBmb28udGVzdA==", "b64:a/b", "b64:_w"):
+            self.assertRaises(Malformed, message_name, text)
 
 
 class Standings(StrangersCase):

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from attrs import define, field, frozen
 
 from rrsd.core.proof.tokens import prove_receipt
-from rrsd.core.refusals import Forbidden, Refusal, Unknown, Withdrawn
+from rrsd.core.refusals import Forbidden, Refusal, TooLarge, Unknown, Withdrawn
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.peers import Certificate
 from rrsd.core.values.policies import Action
@@ -137,6 +137,8 @@ class Strangers:
         return receipts
 
     def _receipt(self, line: str, proved: Proved) -> Receipt:
+        if len(line) > rules.MOST_RECEIPT:
+            raise TooLarge("receipt")
         origin = self.proofs.settings.origin
         receipt = prove_receipt(parse_jws(line), proved.certificate, origin, self.timers.now())
         rules.require_same(receipt, proved.delegation)

@@ -12,7 +12,7 @@ from rrsd.core.values.resources import CHUNK, Custody, Grant, Upload
 from rrsd.roles.rs.flow.admission import Gate
 from rrsd.roles.rs.flow.senders import Senders
 from rrsd.roles.rs.resource.rendering import caller_of, field_of
-from rrsd.roles.rs.rules import require_offset, standing
+from rrsd.roles.rs.rules import message_name, require_offset, standing
 from rrsd.web.bodies import read, read_object
 from rrsd.web.peers import address_of
 from rrsd.web.router import Router, answer
@@ -87,7 +87,7 @@ class SendersPages:
     async def message(self, request: IRequest, message_id: str) -> bytes:
         """One message: each recipient and attachment, and where it is."""
         with self.gate.enter(address_of(request)):
-            grants = await self.flow.message(caller_of(request), message_id.strip("<>"))
+            grants = await self.flow.message(caller_of(request), message_name(message_id))
         (shown,) = show_messages(grants, self.flow.timers.now())
         return answer(request, shown, no_store=True)
 
@@ -95,8 +95,8 @@ class SendersPages:
     async def receipts(self, request: IRequest, message_id: str) -> bytes:
         """What recipients' domains signed, with what is needed to check it."""
         with self.gate.enter(address_of(request)):
-            kept = await self.flow.receipts(caller_of(request), message_id.strip("<>"))
-        name, origin = message_id.strip("<>"), str(self.flow.settings.origin)
+            kept = await self.flow.receipts(caller_of(request), message_name(message_id))
+        name, origin = message_name(message_id), str(self.flow.settings.origin)
         shown = {"message_id": name, "audience": origin, "receipts": [_show_custody(each) for each in kept]}
         return answer(request, shown, no_store=True)
 
@@ -104,7 +104,7 @@ class SendersPages:
     async def withdraw(self, request: IRequest, message_id: str) -> bytes:
         """End the grants of a message."""
         with self.gate.enter(address_of(request)):
-            count = await self.flow.withdraw(caller_of(request), message_id.strip("<>"))
+            count = await self.flow.withdraw(caller_of(request), message_name(message_id))
         return answer(request, {"withdrawn": count})
 
 
