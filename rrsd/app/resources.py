@@ -16,6 +16,7 @@ from rrsd.roles.rra.flow import Puller
 from rrsd.roles.rra.health import Health
 from rrsd.roles.rra.live import Transfers
 from rrsd.roles.rra.mailbox import Posting, Reader
+from rrsd.roles.rra.moving import Moving
 from rrsd.roles.rra.notifier import Notifier
 from rrsd.roles.rra.operate import Operations
 from rrsd.roles.rra.receipts import Receipts
@@ -108,6 +109,7 @@ class Retrieving:
     acceptance: Acceptance
     operations: Operations
     stock: Stock
+    moving: Moving
     reader: Reader
     posting: Posting
     feed: Feed
@@ -233,6 +235,17 @@ class _Parts:
             keep=collection.keep_after_receipt,
         )
 
+    def moving(self, operations: Operations, acceptance: Acceptance) -> Moving:
+        store = self.means.store
+        return Moving(
+            books=store.books,
+            mailbox=store.mailbox,
+            blobs=store.blobs,
+            acceptance=acceptance,
+            acts=operations.acts,
+            audit=self.means.audit,
+        )
+
     def reader(self, operations: Operations) -> Reader:
         rra, blobs = self.means.settings.rra, self.means.store.blobs
         restorer = Restorer(blobs, rra.most_message, rra.most_parts)
@@ -298,6 +311,7 @@ def build_retrieving(means: Means, people: People, contacts: Contacts, notices: 
         acceptance,
         operations,
         parts.stock(operations, work),
+        parts.moving(operations, acceptance),
         parts.reader(operations),
         Posting(acceptance),
         feed,

@@ -108,7 +108,7 @@ def api_document(settings: Settings) -> dict[str, Any]:
 
 def local_site(window: Window, retrieving: Retrieving, most_message: int) -> Switchboard:
     """What the administrator sees."""
-    operator = Operator(retrieving.operations, retrieving.acceptance, retrieving.stock, most_message)
+    operator = Operator(retrieving.operations, retrieving.acceptance, retrieving.stock, retrieving.moving, most_message)
     return switchboard(
         (
             Mount(Status(window).routes.resource(), ("/health", "/ready", "/metrics")),

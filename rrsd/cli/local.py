@@ -8,6 +8,10 @@ GET /health, GET /ready                     200 {"status": "ok"} or 503
 GET /metrics                                Prometheus text
 GET /queue                                  {"by_state": {state: number}, "bytes_waiting": number, "rulings": [ruling]}
 POST /queue/drain, /queue/undrain           body {"reason"} -> {"rulings": [ruling]}
+POST /queue/export                          body {"after": number} -> {"header", "lines": [line], "next": number or
+                                            null}
+POST /queue/import                          body line -> {"pulls": number}; line: "recipient", "granted", "raw" (in
+                                            base64), "pulls": [{"index", "state", "priority"}]
 GET /pulls?state=&origin=&recipient=&…      {"pulls": [job], "next": number or null, "rulings": [ruling]}; also
                                             sender, condition, age (seconds), at_risk (1), after, most
 GET /shape?most=                            {"ages": [seconds], "rows": [{"name", "destinations", "total", "counts"}],
@@ -113,6 +117,14 @@ class Local:
     def govern(self, verb: str, given: Mapping[str, object]) -> dict[str, Any]:
         """Pause, resume, limit or probe a destination, or ask the token service."""
         return self._post(f"/destinations/{verb}", given, f"{verb} {given.get('name', '')}".strip())
+
+    def export(self, after: int) -> dict[str, Any]:
+        """Messages of which something has not arrived, a page of them."""
+        return self._post("/queue/export", {"after": after}, "export the queue")
+
+    def take(self, line: Mapping[str, object]) -> dict[str, Any]:
+        """Take up one of them."""
+        return self._post("/queue/import", line, "import a message")
 
     def verify_store(self, rate: int) -> dict[str, Any]:
         """Hash again everything that is stored."""

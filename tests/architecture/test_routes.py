@@ -90,6 +90,8 @@ socket      POST    /policy/explain
 socket      POST    /pulls/<int:number>/<verb>
 socket      POST    /pulls/<verb>
 socket      POST    /queue/drain
+socket      POST    /queue/export
+socket      POST    /queue/import
 socket      POST    /queue/undrain
 socket      POST    /reload
 socket      POST    /store/verify

@@ -13,6 +13,7 @@ from typing_extensions import override
 from rrsd.cli.exits import EXITS
 from rrsd.cli.main import run, verb_of
 from rrsd.core.refusals import Conflict, NoSpace
+from rrsd.roles.rra.moving import HEADER
 from rrsd.roles.rra.verbs import OF_A_JOB
 from tests.cli.doubles import Asked, Bench, Reply, Table, bench, refusal, reply, unix_daemon
 from tests.support.forgery import b64
@@ -267,6 +268,29 @@ class Pulls(Case):
         text = self.rrsctl("pulls", "verify-store", "--progress")[1].out.getvalue()
         for part in ("ended early: disk", "again by: 9", "again by: nothing", "cannot be read: ni:y"):
             self.assertIn(part, text)
+
+    def test_export_and_import(self) -> None:
+        """Pages into a new file for nobody else; each line out of it, what is refused is named and the rest goes on."""
+        place = self.folder / "queue.jsonl"
+        lines = [{"recipient": f"{name}@bar.test", "raw": "", "pulls": []} for name in ("bob", "carol", "dave")]
+        pages = [reply({"header": HEADER, "lines": lines[:2], "next": 7}),
+                 reply({"header": HEADER, "lines": lines[2:], "next": None})]  # fmt: skip
+        self.table.on("POST", "/queue/export", pages)
+        _, made = self.rrsctl("pulls", "export", "-o", str(place))
+        self.assertIn("3 messages in", made.out.getvalue())
+        self.assertEqual([json.loads(line) for line in place.read_text().splitlines()], [HEADER, *lines])
+        self.assertEqual(place.stat().st_mode & 0o777, 0o600)
+        self.assertEqual(self.rrsctl("pulls", "export", "-o", str(place))[0], EXITS[Conflict])
+        self.table.asked.clear()
+        self.table.on("POST", "/queue/import", [reply({"pulls": 2}), refusal("unknown", 404), reply({"pulls": 0})])
+        status, made = self.rrsctl("pulls", "import", str(place))
+        self.assertEqual(status, os.EX_NOUSER)
+        self.assertIn("1 messages taken up, 1 were here already, 1 refused", made.out.getvalue())
+        self.assertIn("line 3, for carol@bar.test", made.out.getvalue())
+        self.assertEqual([json.loads(asked.body) for asked in self.table.asked], lines)
+        for text in ("", "{}\n", json.dumps(HEADER) + "\n{", json.dumps(HEADER) + "\n7\n"):
+            place.write_text(text)
+            self.assertEqual(self.rrsctl("pulls", "import", str(place))[0], os.EX_DATAERR, text)
 
     def test_gc(self) -> None:
         """Only a look; each with its reason."""

@@ -2,7 +2,7 @@
 
 import click
 
-from rrsd.cli.pulls import acting, governing, looking, stocktaking
+from rrsd.cli.pulls import acting, governing, looking, moving, stocktaking
 
 
 @click.group(short_help="The pull queue.")
@@ -26,11 +26,12 @@ def pulls() -> None:
       rrsctl pulls pause https://rs.foo.test --reason "asked for by its postmaster"
       rrsctl pulls drain --reason "disk is replaced at noon"
     \b
-    Look at what is stored:
+    Look at what is stored, and take the queue to another host:
       rrsctl pulls verify-store
       rrsctl pulls gc --dry-run
+      rrsctl pulls export -o queue.jsonl
     """
 
 
-for _command in (*looking.COMMANDS, *acting.COMMANDS, *governing.COMMANDS, *stocktaking.COMMANDS):
+for _command in (*looking.COMMANDS, *acting.COMMANDS, *governing.COMMANDS, *stocktaking.COMMANDS, *moving.COMMANDS):
     pulls.add_command(_command)

@@ -24,6 +24,7 @@ from rrsd.roles.rra.documents import (
     shown_document,
     stock_document,
 )
+from rrsd.roles.rra.moving import HEADER, Moving
 from rrsd.roles.rra.operate import AGES, Operations
 from rrsd.roles.rra.questions import (
     decoded,
@@ -53,6 +54,7 @@ class Operator:
     operations: Operations
     acceptance: Acceptance
     stock: Stock
+    moving: Moving
     most_message: int
 
     @routes.route("/queue", methods=["GET"])
@@ -74,6 +76,21 @@ class Operator:
         """Undo it."""
         await self.operations.governing.undrain(operator_of(request))
         return self._rulings(request)
+
+    @routes.route("/queue/export", methods=["POST"])
+    async def export(self, request: IRequest) -> bytes:
+        """Messages of which something has not arrived, a page of them."""
+        with reading(self.operations.audit, "operate", request):
+            after = whole(_body(request).get("after"))
+        lines = await self.moving.export(after, operator_of(request))
+        return answer(request, {"header": HEADER, "lines": list(lines.lines), "next": lines.next})
+
+    @routes.route("/queue/import", methods=["POST"])
+    async def take(self, request: IRequest) -> bytes:
+        """Take up one of them."""
+        with reading(self.operations.audit, "operate", request):
+            line = bodies.read_object(request, 2 * self.most_message)
+        return answer(request, {"pulls": await self.moving.take(line, operator_of(request))})
 
     @routes.route("/store/verify", methods=["POST"])
     def verify(self, request: IRequest) -> bytes:

@@ -64,6 +64,8 @@ VERBS = (
     Verb("verify-store", "verify-store", "POST", "/store/verify", "Hash again everything that is stored."),
     _look("verify-progress", "verify-store --progress", "/store/verify", "How far that is, and what it found."),
     _look("gc", "gc --dry-run", "/store/gc", "What the next collection would remove, and why."),
+    Verb("export", "export -o FILE", "POST", "/queue/export", "The queue as lines of JSON, for another host."),
+    Verb("import", "import FILE", "POST", "/queue/import", "Take up what `export` wrote; twice is once."),
     Verb("drain", "drain", "POST", "/queue/drain", "Start nothing new; what runs goes on to its end."),
     Verb("undrain", "undrain", "POST", "/queue/undrain", "Undo `drain`."),
 )
@@ -73,3 +75,16 @@ BY_NAME: Mapping[str, Verb] = {verb.name: verb for verb in VERBS}
 
 OF_A_JOB: Mapping[str, str] = {verb.name: verb.event for verb in VERBS if verb.event}
 """The verbs of one job, and the events that they are."""
+
+
+def as_table() -> str:
+    """The table of the operator's page (docs/operator/pulls.rst), in reStructuredText."""
+    head = ("``rrsctl pulls …``", "does", "event", "request")
+    rows = [(f"``{verb.command}``", verb.does, verb.event or "-", f"``{verb.method} {verb.path}``") for verb in VERBS]
+    widths = [max(len(row[index]) for row in (head, *rows)) for index in range(len(head))]
+    rule = " ".join("=" * width for width in widths)
+
+    def line(row: tuple[str, ...]) -> str:
+        return " ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+    return "\n".join([rule, line(head), rule, *map(line, rows), rule])

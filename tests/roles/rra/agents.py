@@ -26,6 +26,7 @@ from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.flow import Puller
 from rrsd.roles.rra.health import Health
 from rrsd.roles.rra.live import Transfers
+from rrsd.roles.rra.moving import Moving
 from rrsd.roles.rra.notifier import Notifier
 from rrsd.roles.rra.operate import Operations
 from rrsd.roles.rra.receipts import Receipts
@@ -143,6 +144,10 @@ class Desk:
             lifetime=self.settings.lifetime, spawn=self.nursery.spawn,
         )  # fmt: skip
         self.watch = Watch(scheduler=self.scheduler, renewals=self.renewals)
+        self.moving = Moving(
+            books=self.store.books, mailbox=self.store.mailbox, blobs=self.store.blobs, acceptance=self.acceptance,
+            acts=self.operations.acts, audit=self.trail,
+        )  # fmt: skip
         self.self_check = SelfCheck(
             checks=self.store.checks, queue=self.queue, scheduler=self.scheduler, timers=self.timers, audit=self.trail
         )

@@ -27,7 +27,7 @@ class Routes(SynchronousTestCase):
         """Three pulls from one server and one from another."""
         self.desk = Desk()
         self.addCleanup(self.desk.close)
-        operator = Operator(self.desk.operations, self.desk.acceptance, self.desk.stock, len(RAW))
+        operator = Operator(self.desk.operations, self.desk.acceptance, self.desk.stock, self.desk.moving, len(RAW))
         self.caller = Caller(operator.routes)
         self.desk.accept(*files(3))
         self.desk.accept(b"other", name="m2", origin=OTHER)

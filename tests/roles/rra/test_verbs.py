@@ -1,6 +1,7 @@
 """One table of verbs: the command line, the routes and the trail agree with it; each verb in depth."""
 
 import json
+from base64 import b64encode
 from datetime import timedelta
 from typing import Any
 
@@ -43,7 +44,9 @@ class Case(SynchronousTestCase):
         self.addCleanup(self.desk.close)
         self.peers, self.operations = self.desk.peers, self.desk.operations
         self.governing = self.operations.governing
-        self.caller = Caller(Operator(self.operations, self.desk.acceptance, self.desk.stock, len(RAW)).routes)
+        self.caller = Caller(
+            Operator(self.operations, self.desk.acceptance, self.desk.stock, self.desk.moving, len(RAW)).routes
+        )
 
     def call(self, method: str, path: str, body: object = None, status: int = 200) -> Any:
         """The answer's document."""
@@ -67,6 +70,10 @@ class Table(Case):
         states = {"release": State.HELD, "requeue-fresh": State.FAILED, "quarantine-release": State.QUARANTINED}
         (job,) = self.desk.accept(verb.name.encode(), name=verb.name)
         self.desk.rewrite(job, state=states.get(verb.name, State.DEFERRED))
+        if verb.name == "import":
+            line = {"recipient": "bob@bar.test", "raw": b64encode(RAW).decode(), "pulls": []}
+            self.call("POST", verb.path, line)
+            return
         body = None if verb.method == "GET" else {"name": str(RS), **NEEDED.get(verb.name, {})}
         status = 202 if verb.name == "verify-store" else 200
         self.call(verb.method, verb.path.replace("<n>", str(job)), body, status)
