@@ -126,6 +126,7 @@ def pull_text(document: dict[str, Any]) -> str:
             ("attempts", job.get("attempts")),
             ("next", when(job["due"]) if job.get("due") else job.get("condition")),
             ("until", when(job.get("deadline"))),
+            *_ends(job),
             ("blame", job.get("blame")),
             ("evidence", job.get("evidence")),
         )
@@ -135,6 +136,12 @@ def pull_text(document: dict[str, Any]) -> str:
         for row in document.get("history", [])
     ]
     return text + ("\n\n" + table(("AT (UTC)", "FROM", "TO", "EVENT", "EVIDENCE"), rows) if rows else "")
+
+
+def _ends(job: dict[str, Any]) -> list[tuple[str, object]]:
+    """What else is known about its time."""
+    named = (("sender's end", "not_after"), ("at risk since", "at_risk"), ("held since", "held"))
+    return [(name, when(job[key])) for name, key in named if job.get(key)]
 
 
 @click.command()

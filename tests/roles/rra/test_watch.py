@@ -12,7 +12,7 @@ from rrsd.core.refusals import Conflict, NoSpace, TooMany, Unavailable
 from rrsd.core.values.calls import Answer, Call
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Blame, State
+from rrsd.core.values.jobs import Blame, Change, State
 from rrsd.core.values.operations import Kind, Ruling
 from rrsd.roles.rra.endings import GRACE, MOST, Endings
 from rrsd.roles.rra.renewals import MOST_GROUPS, PATH, RUNNERS
@@ -198,6 +198,21 @@ class Risks(WatchCase):
         self.assertTrue(self.desk.result(self.desk.renewals._extend(found, self.after(100 * HOUR))))
         self.desk.result(self.desk.operations.act("cancel", number))
         self.assertFalse(self.desk.result(self.desk.renewals._extend(found, self.after(150 * HOUR))))
+
+    def test_what_became_another_meanwhile_is_looked_at_again(self) -> None:
+        """One that moves while it is looked at keeps no other from being known."""
+        self.peers.always("GET", RS, said(403))
+        first, second = self.short(*files(2), hours=10)
+        self.desk.start()
+        self.desk.advance(6 * HOUR, 60)
+        waits = self.desk.job(first)
+        moved = Change(evolve(waits, at_risk=self.desk.timers.now()), "at_risk", NOW, State.NEW, "moved")
+        still = Change(evolve(self.desk.job(second), at_risk=NOW), "at_risk", NOW, State.NEEDS_AUTH, "still")
+        self.desk.result(self.desk.watch._write([moved, still]))
+        self.assertEqual(self.desk.job(first).at_risk, None)
+        self.assertEqual(self.desk.job(second).at_risk, NOW)
+        self.desk.advance(1.5 * HOUR, 60)
+        self.assertIsNotNone(self.desk.job(first).at_risk)
 
     def test_a_full_disk_stops_no_watch(self) -> None:
         """What could not be written is seen at the next look."""
