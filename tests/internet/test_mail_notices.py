@@ -449,6 +449,28 @@ class Floods(NoticesCase):
         self.flood(6)
         self.assertEqual([to for to, _ in self.said()], [BOB, ALICE])
 
+    def test_many_recipients(self) -> None:
+        """The sender hears of two of them; each of ours hears of it."""
+        names = ["bob@bar.test", "carol@bar.test", "dave@bar.test"]
+        self.bar.add_user("dave")
+        self.deliver(self.signed(self.foo.send(names, {"a.bin": FILE})), *names)
+        for number in (1, 2, 3):
+            self.lose(number)
+        heard = [to for to, _ in self.said()]
+        self.assertEqual((heard.count(ALICE), [heard.count(each) for each in names]), (2, [1, 1, 1]))
+        self.assertEqual(self.notices().count(("refused", ALICE)), 1)
+
+    def test_notices_about_notices(self) -> None:
+        """Two daemons that tell each other: a notice has nothing that can be late, and nobody is told about it."""
+        self.deliver(self.signed())
+        self.lose()
+        told = [raw for _, raw in self.post.kept]
+        for number, raw in enumerate(told):
+            raw = raw.replace(b"postmaster@bar.test", b"postmaster@foo.test")
+            self.assertEqual(self.deliver(self.signed(raw), queue=f"4DEF{number}"), [250])
+        self.wait(30)
+        self.assertEqual((len(told), len(self.post.kept), len(self.bar.jobs())), (2, 2, 1))
+
     def test_many_attachments(self) -> None:
         """Ten thousand make one short notice."""
         files = {f"{number}.bin": b"%d" % number for number in range(300)}

@@ -23,7 +23,7 @@ class FactsContract(StoreCase):
 
     def come(self, parts: int, name: str = "m1", **changes: Any) -> list[int]:
         """A message with so many attachments is accepted."""
-        jobs = [job(DIGESTS[index], index, message=name) for index in range(parts)]
+        jobs = [job(DIGESTS[index % len(DIGESTS)], index, message=name) for index in range(parts)]
         message = self.done(self.store.queue.accept(evolve(message_of(*jobs, name=name), **changes), jobs))
         assert message is not None
         return [part.job for part in message.parts]
@@ -124,6 +124,12 @@ class FactsContract(StoreCase):
         self.assertEqual(len(found.examples), MOST_EXAMPLES)
         self.assertEqual([each.job.index for each in found.examples[:2]], [2, 3])
         self.assertEqual((found.missing, found.failed, found.cancelled), (1, 22, 1))
+
+    def test_ten_thousand_attachments(self) -> None:
+        """As many as a message may have, all late: counted, and twenty of them shown."""
+        self.come(10_000, look=NOW)
+        (found,) = self.due()
+        self.assertEqual((found.parts, found.missing, len(found.examples)), (10_000, 10_000, MOST_EXAMPLES))
 
     def test_sender_that_proved_it(self) -> None:
         """And no other."""
