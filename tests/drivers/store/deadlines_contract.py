@@ -5,6 +5,7 @@ from attrs import evolve
 from rrsd.core.refusals import Conflict
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import Change, Job, State
+from rrsd.core.values.operations import Filter
 from tests.drivers.store.contract import StoreCase
 from tests.drivers.store.samples import NOW, OTHER_RS, RS, job, later, with_due
 
@@ -114,3 +115,20 @@ class DeadlinesContract(StoreCase):
         self.assertEqual(self.done(self.store.queue.find(near)).due, later(60))
         self.assertEqual(self.done(self.store.queue.eligible(later(5), 9)), [RS])
         self.assertEqual(self.done(self.store.queue.mend(later(2 * DAY), later(5), 9)), 0)
+
+    def test_at_risk_are_those_that_may_still_be_lost(self) -> None:
+        """By number, from an index of their own; what has arrived since is not among them."""
+        first, second, third = self.accepted(*[job(digest_of(bytes([each])), each) for each in range(3)])
+        for number in (first, third):
+            found = self.done(self.store.queue.find(number))
+            self.put(evolve(found, at_risk=later(5)), "at_risk", State.NEW)
+        wanted = Filter(at_risk=True)
+        page = self.done(self.store.books.chosen(wanted, 0, 9))
+        self.assertEqual([each.job for each in page.jobs], [first, third])
+        self.assertEqual(self.done(self.store.books.count(wanted)), 2)
+        self.put(evolve(self.done(self.store.queue.find(first)), state=State.EXPIRED, due=None), "expired", State.NEW)
+        self.assertEqual([each.job for each in self.done(self.store.books.chosen(wanted, 0, 9)).jobs], [third])
+        of_state = Filter(state=State.NEW, at_risk=True)
+        self.assertEqual([each.job for each in self.done(self.store.books.chosen(of_state, 0, 9)).jobs], [third])
+        self.assertEqual(self.done(self.store.books.chosen(wanted, third, 9)).jobs, ())
+        self.assertNotIn(second, [each.job for each in page.jobs])

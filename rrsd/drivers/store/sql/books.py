@@ -41,6 +41,12 @@ _TERMS = {
 }
 
 
+# What has arrived or is lost is at risk no more; when it was remains to be read in its row.
+_AT_RISK = (
+    "at_risk IS NOT NULL AND state NOT IN ('stored', 'receipted', 'failed', 'expired', 'cancelled', 'quarantined')"
+)
+
+
 def rulings(connection: Connection) -> list[Ruling]:
     """Everything that was laid down; what cannot be read is left out."""
     known = {kind.value for kind in Kind}
@@ -61,7 +67,7 @@ def _given(wanted: Filter) -> tuple[str, list[Any]]:
         "older": wanted.older.timestamp() if wanted.older else None,
     }
     chosen = {name: value for name, value in values.items() if value is not None}
-    terms = [_TERMS[name] for name in chosen] + ["at_risk IS NOT NULL"] * wanted.at_risk
+    terms = [_TERMS[name] for name in chosen] + [_AT_RISK] * wanted.at_risk
     return " AND ".join(terms) or "1", list(chosen.values())
 
 
@@ -70,7 +76,8 @@ def chosen(connection: Connection, wanted: Filter, after: int, most: int) -> Pag
     terms, values = _given(wanted)
     state = "state = ? AND" if wanted.state else ""
     given = ([wanted.state.value] if wanted.state else []) + [after, SCAN]
-    looked = f"SELECT * FROM jobs WHERE {state} job > ? ORDER BY job LIMIT ?"
+    among = "jobs INDEXED BY jobs_at_risk WHERE at_risk IS NOT NULL AND" if wanted.at_risk else "jobs WHERE"
+    looked = f"SELECT * FROM {among} {state} job > ? ORDER BY job LIMIT ?"
     last, number = connection.execute(f"SELECT max(job), count(*) FROM ({looked})", given).fetchone()
     found = connection.execute(
         f"SELECT {JOB} FROM ({looked}) WHERE {terms} LIMIT ?", [*given, *values, most]
