@@ -2,6 +2,7 @@
 
 A placeholder is known by its Message-ID and by the digest of its bytes, below the trace that delivery has put on top.
 A complete message is known by its first line, which delivery never leaves first, and by its size.
+What was delivered, or not, by a server that did not say so is looked for by the field that was on top of it.
 """
 
 from collections.abc import Callable, Sequence

@@ -3,7 +3,8 @@ same time, and no mailbox takes two messages at a time.
 
 Between their yes and ours a crash makes the mail server send the message again (RFC 1047). The field is the same then,
 and the mailboxes' own script, which `rrsctl mail setup` prints, drops what the recipient has. Dovecot keeps what it
-needs for that in one file for each user, and of two deliveries to one user at the same time it forgets one.
+needs for that in one file for each user, and of two deliveries to one user at the same time it forgets one. When it is
+Dovecot that ends, `lost` asks what it has.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
