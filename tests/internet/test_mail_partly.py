@@ -54,6 +54,8 @@ class Partly(PartlyCase):
             self.assertEqual(self.handed(), [BOB, DAVE])
             self.assertEqual(self.attempt(raw, BOB, CAROL, DAVE, ident=ident), [250, 550, 250, 250])
             self.assertEqual(self.handed(), [BOB, DAVE])
+        refused = [line for line in self.foo.trail.of("send") if line["outcome"] == "refused"]
+        self.assertEqual([line["subject"] for line in refused], [CAROL] * 3)
 
     def test_words_of_the_next_server(self) -> None:
         """The report says what it said."""

@@ -294,7 +294,7 @@ def _pairs(lines: list[dict[str, str]], file: str) -> Iterator[tuple[str, str]]:
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
     """No other process of this machine is here meanwhile."""
-    with Path(tempfile.gettempdir(), "rrsd-mail-hosts.lock").open("w") as lock:
+    with Path(tempfile.gettempdir(), "rrsd-mail-hosts.lock").open("a") as lock:
 
         def is_ours() -> bool:
             with suppress(BlockingIOError):

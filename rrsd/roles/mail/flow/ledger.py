@@ -115,8 +115,10 @@ class Ledger:
         """
         replies = await self.attempt(key, envelope, content, is_last=is_last)
         self.partly.note(envelope, replies)
-        if not all(reply.is_good for reply in replies):
-            self.audit.record(not_taken(line, joined(replies)))
+        failed = [each for each in zip(envelope.recipients, replies, strict=True) if not each[1].is_good]
+        if failed:
+            whom = line_of(line.outcome, envelope, [recipient for recipient, _ in failed]).subject
+            self.audit.record(not_taken(evolve(line, subject=whom), joined([reply for _, reply in failed])))
         return replies
 
     async def attempt(
