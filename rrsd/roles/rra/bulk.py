@@ -6,17 +6,19 @@ from datetime import timedelta
 import attrs
 from attrs import define, evolve, field, frozen
 
-from rrsd.core.refusals import Conflict, Damaged, Unknown
+from rrsd.core.refusals import Conflict, Damaged, Refusal, Unknown
 from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.operations import Filter
 from rrsd.roles.rra.acting import OPERATOR, Acts, Given
 from rrsd.roles.rra.books import Books
 from rrsd.roles.rra.ports import Audit, Timers
+from rrsd.runtime.awaits import deferred_of
 from rrsd.runtime.expiring import Expiring
 
 CONFIRM_WITHIN = timedelta(minutes=5)
 AT_ONCE = 500
+TOGETHER = 50
 STEP = timedelta(seconds=10)
 """How long one request works; the answer says where to go on."""
 MOST_TOKENS = 100
@@ -100,11 +102,23 @@ class Bulk:
             after = page.next
 
     async def _each(self, order: Order, jobs: Sequence[int], who: str) -> int:
+        """Some at a time, so that they share commits."""
         done = 0
-        for number in jobs:
-            try:
-                await self.acts.act(order.verb, number, who, order.given)
-                done += 1
-            except (Conflict, Unknown, Damaged):
-                continue
+        for start in range(0, len(jobs), TOGETHER):
+            acts = [deferred_of(self._one(order, number, who)) for number in jobs[start : start + TOGETHER]]
+            ends = [await act for act in acts]
+            for end in ends:
+                if isinstance(end, Refusal):
+                    raise end
+            done += ends.count(True)
         return done
+
+    async def _one(self, order: Order, number: int, who: str) -> bool | Refusal:
+        """Whether it was changed; what ends the whole order is not raised before the others have ended."""
+        try:
+            await self.acts.act(order.verb, number, who, order.given)
+        except (Conflict, Unknown, Damaged):
+            return False
+        except Refusal as refusal:
+            return refusal
+        return True

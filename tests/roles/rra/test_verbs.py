@@ -19,7 +19,7 @@ from rrsd.roles.rra import rules
 from rrsd.roles.rra.acting import Given
 from rrsd.roles.rra.bulk import STEP, Order
 from rrsd.roles.rra.local import Operator
-from rrsd.roles.rra.verbs import OF_A_JOB, VERBS, Verb
+from rrsd.roles.rra.verbs import OF_A_JOB, VERBS, Verb, as_table
 from rrsd.runtime.loops import Nursery
 from tests.roles.rra.agents import Desk
 from tests.roles.rra.mailboxes import RAW
@@ -97,6 +97,13 @@ class Table(Case):
         for name, command in pulls.commands.items():
             text = command.get_help(click.Context(command, info_name=name))
             self.assertGreater(len(text.splitlines()), 4, name)
+
+    def test_every_row_is_printed_for_the_page(self) -> None:
+        """One line each, between three rules and below a head."""
+        lines = as_table().splitlines()
+        self.assertEqual(len(lines), len(VERBS) + 4)
+        for verb in VERBS:
+            self.assertTrue(any(verb.command in line and f"{verb.method} {verb.path}" in line for line in lines))
 
     def test_every_event_is_one_of_the_life_of_a_job(self) -> None:
         """A job that ends over again is a new one."""
@@ -291,6 +298,17 @@ class Many(Case):
         self.assertEqual((first.changed, first.next), (1, 1))
         rest = self.desk.result(self.operations.bulk.carry_out(order, asked.token, 1))
         self.assertEqual(rest.next, 2)
+
+    def test_a_trail_that_is_full_ends_the_whole_order(self) -> None:
+        """Nothing is changed without its line, and whoever asked hears of it."""
+        self.desk.accept(*files(60))
+        order = Order("hold", Filter())
+        asked = self.desk.result(self.operations.bulk.ask(order))
+        self.desk.trail.refusal = Unavailable("audit trail")
+        for after in (0, 1):
+            with self.assertRaises(Unavailable):
+                self.desk.result(self.operations.bulk.carry_out(order, asked.token, after))
+        self.assertEqual(set(self.desk.states()), {State.NEW})
 
     def test_filters(self) -> None:
         """Everything that is given counts; a page looks at a bounded number of rows."""
