@@ -24,8 +24,8 @@ GET /store/gc?most=                         {"partials": [{"name", "size", "why"
                                             "why"}], "count", "bytes"}
 GET /destinations?name=                     {"destinations": [destination], "changes": [change], "rulings": [ruling]}
 POST /destinations/<verb>                   body {"name": origin, "reason", "most"} -> {"rulings": [ruling]}; verb:
-                                            pause, resume, limit; retry -> {"woken": number}; retry-issuer, without a
-                                            body, -> {"asked": boolean}
+                                            pause, resume, limit; retry -> {"woken": number, "wait": seconds};
+                                            retry-issuer, without a body, -> {"asked": boolean}
 GET /pulls/<id>                             {"job": job, "history": [row], "fetch": fetch}
 GET /pulls/<id>/explain                     {"text": sentences, "facts": {"state", "blame", "evidence", "next",
                                             "remedy", "waits_for": [name], "ahead", "eta", "at_risk", "successor",

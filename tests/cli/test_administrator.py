@@ -277,6 +277,9 @@ class Pulls(Case):
         bodies = [json.loads(asked.body) for asked in self.table.asked]
         self.assertEqual(bodies[0], {"name": foo, "reason": "asked"})
         self.assertEqual(bodies[2], {"name": foo, "most": 2, "reason": ""})
+        self.table.on("POST", "/destinations/retry", reply({"woken": 0, "wait": 7}))
+        shown = self.rrsctl("pulls", "retry-now", "--destination", foo)[1].out.getvalue()
+        self.assertEqual(shown, "it was asked a moment ago: say it again in 7 s\n")
 
     def test_verify_store(self) -> None:
         """The rate goes as bytes; how far it is, and what it found."""

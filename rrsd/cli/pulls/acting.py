@@ -82,7 +82,9 @@ def _is_special(session: Session, name: str, is_all: bool, wanted: dict[str, Any
         return True
     if set(wanted) == {"origin"}:
         document = session.local().govern("retry", {"name": wanted["origin"]})
-        session.console.result(document, f"{document.get('woken', 0)} pulls run now; a closed one is probed")
+        wait = document.get("wait")
+        said = f"{document.get('woken', 0)} pulls run now; a closed one is probed"
+        session.console.result(document, f"it was asked a moment ago: say it again in {wait} s" if wait else said)
         return True
     return False
 

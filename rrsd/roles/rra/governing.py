@@ -1,5 +1,7 @@
 """The verbs about destinations, the issuer and the daemon: what operators lay down lasts until they take it back."""
 
+import math
+
 from attrs import define
 
 from rrsd.core.refusals import Malformed
@@ -73,6 +75,10 @@ class Governing:
         happens."""
         self._write_down("retry-destination", str(origin), who)
         return await self.scheduler.wake(origin)
+
+    def wait(self, origin: Origin) -> int:
+        """In how many seconds `retry` does anything; 0 for now."""
+        return math.ceil(self.scheduler.health.wake_wait(origin).total_seconds())
 
     async def retry_issuer(self, who: str = OPERATOR) -> bool:
         """Ask our token service now; False if it answers, or was asked for the same reason in the last 10 s."""

@@ -146,7 +146,8 @@ class Operator:
             origin, reason = needed_origin(body.get("name")), text_of(body.get("reason"))
             match verb:
                 case "retry":
-                    return answer(request, {"woken": await governing.retry(origin, who)})
+                    wait = governing.wait(origin)
+                    return answer(request, {"woken": await governing.retry(origin, who), "wait": wait})
                 case "pause":
                     await governing.pause(origin, reason, who)
                 case "resume":

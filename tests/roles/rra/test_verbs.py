@@ -465,9 +465,10 @@ class Governed(Case):
         self.desk.advance(2)
         before = len(self.peers.to("GET", RS))
         for _ in range(100):
-            self.call("POST", "/destinations/retry", {"name": str(RS)})
+            said = self.call("POST", "/destinations/retry", {"name": str(RS)})
             self.desk.advance(0.05)
         self.assertLessEqual(len(self.peers.to("GET", RS)) - before, 1)
+        self.assertEqual(said, {"woken": 0, "wait": 6})  # five seconds after the first
 
     def test_the_issuer_is_asked_at_once(self) -> None:
         """Where it failed; and not again within ten seconds."""
