@@ -13,6 +13,7 @@ from rrsd.roles.rra.contacts import BURST, REFILL, Contacts, Waker
 from rrsd.roles.rra.delegations import Delegations
 from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.flow import Puller
+from rrsd.roles.rra.greetings import Greeter
 from rrsd.roles.rra.health import Health
 from rrsd.roles.rra.live import Transfers
 from rrsd.roles.rra.mailbox import Posting, Reader
@@ -207,6 +208,17 @@ class _Parts:
             budget=RateLimit(1 / REFILL.total_seconds(), BURST, self.means.effects.reactor),
         )
 
+    def greeter(self, delegations: Delegations) -> Greeter:
+        return Greeter(
+            owing=self.means.store.grants,
+            remote=self.means.doors.agent,
+            trust=self.people.identity,
+            delegations=delegations,
+            timers=self.means.effects.timers,
+            audit=self.means.audit,
+            domain=self.means.settings.domain.name,
+        )
+
     def operations(self, scheduler: Scheduler, delegations: Delegations) -> Operations:
         return Operations(
             queue=self.means.store.queue,
@@ -278,6 +290,7 @@ class _Parts:
             scheduler=scheduler,
             receipts=receipts,
             waker=self.waker(scheduler),
+            greeter=self.greeter(receipts.delegations),
             notifier=notifier,
             watch=Watch(scheduler=scheduler, renewals=self.renewals(scheduler, work)),
             self_check=SelfCheck(

@@ -76,7 +76,7 @@ def _resource_metadata(settings: Settings) -> str:
 
 
 QUEUE_PATHS = ("/queue", "/pulls", "/shape", "/destinations", "/store", "/deliver", "/delegations")
-STRANGERS_PATHS = ("/.well-known/ni/sha-256", "/rrs/chunks/sha-256", "/rrs/receipts", "/rrs/renewals")
+STRANGERS_PATHS = ("/.well-known/ni/sha-256", "/rrs/chunks/sha-256", "/rrs/receipts", "/rrs/renewals", "/rrs/contacts")
 
 
 def _mailbox(settings: Settings, effects: Effects, people: People, retrieving: Retrieving) -> MailboxPages:

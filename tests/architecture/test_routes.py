@@ -32,6 +32,7 @@ anyone      GET     /rrs/code
 delegation  GET     /.well-known/ni/sha-256/<name>
 delegation  GET     /rrs/chunks/sha-256/<name>
 delegation  POST    /rrs/receipts
+delegation  POST    /rrs/contacts
 delegation  POST    /rrs/renewals
 grant       POST    /authorize
 grant       POST    /introspect

@@ -62,6 +62,18 @@ class Recovery(SynchronousTestCase):
         self.assertLessEqual(self.arrived_after(10), 10)
         self.assertEqual(self.foo.content(digest_of(b"back")), b"back")
 
+    def test_g3_the_sender_s_daemon_starts_again_ten_seconds(self) -> None:
+        """It tells those who wait for something; the first byte follows."""
+        self.outage(8)
+        self.foo = self.world.restart("foo.test")
+        self.foo.listen("rs.foo.test")
+        self.assertLessEqual(self.arrived_after(10), 10)
+        (line,) = self.foo.trail.of("greet")
+        self.assertEqual((line["outcome"], line["peer"]), ("granted", "https://bar.test"))
+        self.assertEqual(self.bar.trail.of("contact")[-1]["outcome"], "granted")
+        self.world.advance(3600, 60)
+        self.assertEqual(len(self.foo.trail.of("greet")), 1)
+
     def test_a_stranger_at_our_server_wakes_nobody_else(self) -> None:
         """evil.test proves to be evil.test; what waits for foo.test goes on waiting."""
         evil = self.world.domain("evil.test")

@@ -217,6 +217,14 @@ class Queue(Protocol):
         ...
 
 
+class Owing(Protocol):
+    """What this domain's users have granted and nobody has fetched yet."""
+
+    async def waiting(self, now: Instant, most: int) -> Sequence[tuple[Address, Domain]]:
+        """The domains whose users may fetch something and have not, each with one of the senders; at most so many."""
+        ...
+
+
 class Mailbox(Protocol):
     """Messages by recipient, as the recipient's client sees them."""
 

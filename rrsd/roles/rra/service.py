@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from rrsd.roles.rra.admission import LOOK_EVERY
 from rrsd.roles.rra.contacts import Waker
 from rrsd.roles.rra.feed import Feed, news_of
+from rrsd.roles.rra.greetings import Greeter
 from rrsd.roles.rra.leftovers import partials
 from rrsd.roles.rra.live import Transfers
 from rrsd.roles.rra.notifier import Notifier
@@ -36,6 +37,7 @@ class Agent:
     scheduler: Scheduler
     receipts: Receipts
     waker: Waker
+    greeter: Greeter
     notifier: Notifier
     watch: Watch
     self_check: SelfCheck
@@ -66,6 +68,7 @@ class Agent:
             (self._make_room, "room"),
         ):
             self.nursery.spawn(self._tended(work, name), name)
+        self.nursery.spawn(self.greeter.run(), "greetings")
 
     async def stop(self) -> None:
         """Begin nothing new, cut what runs, keep its bytes."""

@@ -24,6 +24,7 @@ from rrsd.roles.rra.delegations import Delegations
 from rrsd.roles.rra.explain import explain
 from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.flow import Puller
+from rrsd.roles.rra.greetings import Greeter
 from rrsd.roles.rra.health import Health
 from rrsd.roles.rra.live import Transfers
 from rrsd.roles.rra.moving import Moving
@@ -129,6 +130,10 @@ class Desk:
             queue=self.queue, blobs=self.store.blobs, subjects=self.members, timers=self.timers, bell=self.bell,
             audit=self.trail, settings=self.settings, contacts=self.contacts,
         )  # fmt: skip
+        self.greeter = Greeter(
+            owing=self.store.grants, remote=self.peers, trust=self.directory, delegations=self.delegations,
+            timers=self.timers, audit=self.trail, domain=HOME,
+        )  # fmt: skip
         self.waker = Waker(
             contacts=self.contacts, queue=self.queue, health=self.health, timers=self.timers, bell=self.bell,
             outbox=self.outbox, budget=RateLimit(1 / REFILL.total_seconds(), BURST, self.clock),
@@ -152,7 +157,7 @@ class Desk:
             checks=self.store.checks, queue=self.queue, scheduler=self.scheduler, timers=self.timers, audit=self.trail
         )
         self.agent = Agent(
-            waker=self.waker, watch=self.watch, self_check=self.self_check,
+            waker=self.waker, greeter=self.greeter, watch=self.watch, self_check=self.self_check,
             scheduler=self.scheduler, receipts=self.receipts, notifier=self.notifier, transfers=self.transfers,
             feed=self.feed, queue=self.queue, blobs=self.store.blobs, timers=self.timers, nursery=self.nursery,
         )  # fmt: skip

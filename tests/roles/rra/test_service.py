@@ -28,9 +28,9 @@ class Loops(SynchronousTestCase):
         self.addCleanup(self.desk.close)
 
     def test_start_and_stop(self) -> None:
-        """Nine loops; after the stop none is left, and no timer of theirs."""
+        """Eleven loops and a greeting; after the stop none is left, and no timer of theirs."""
         self.desk.start()
-        self.assertEqual(len(self.desk.nursery), 11)
+        self.assertEqual(len(self.desk.nursery), 12)
         self.desk.stop()
         self.assertEqual((len(self.desk.nursery), self.desk.clock.getDelayedCalls()), (0, []))
 

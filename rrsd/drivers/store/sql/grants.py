@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from attrs import frozen
 
 from rrsd.core.refusals import Unknown
-from rrsd.core.values.addresses import Address
+from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.resources import Custody, Grant
 from rrsd.drivers.store.sql.engine import Connection, Engine
-from rrsd.drivers.store.sql.rows import GRANT, Row, grant_of, maybe_seconds
+from rrsd.drivers.store.sql.rows import GRANT, Row, address_of, grant_of, maybe_seconds
 
 _ADD = f"""
 INSERT OR IGNORE INTO grants ({GRANT}, sender_key, recipient_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -37,6 +37,10 @@ _FORGET = """
 DELETE FROM custody WHERE grant_number IN (SELECT grant_number FROM custody WHERE at < ? ORDER BY at LIMIT ?)
 """
 _FORGET_SIGNERS = "DELETE FROM signers WHERE NOT EXISTS (SELECT 1 FROM custody WHERE signer = x5t)"
+_WAITING = """
+SELECT max(sender), substr(recipient_key, instr(recipient_key, '@') + 1) AS domain FROM grants
+WHERE withdrawn = 0 AND receipted IS NULL AND downloaded IS NULL AND not_after > ? GROUP BY domain LIMIT ?
+"""
 _TAKE_BACK = "DELETE FROM grants WHERE message_id = ? AND digest = ? AND recipient_key = ?"
 _DOWNLOADED = """
 UPDATE grants SET downloaded = ? WHERE digest = ? AND recipient_key = ? AND message_id = ? AND downloaded IS NULL
@@ -153,6 +157,16 @@ class Grants:
             return gone
 
         return await self._engine.write(forget)
+
+    async def waiting(self, now: Instant, most: int) -> Sequence[tuple[Address, Domain]]:
+        """The domains whose users may fetch something and have not, each with one of the senders; looks at all grants,
+        which is for a start and not for a request."""
+
+        def look(connection: Connection) -> list[tuple[Address, Domain]]:
+            rows = connection.execute(_WAITING, (now.timestamp(), most))
+            return [(address_of(sender), Domain(domain)) for sender, domain in rows]
+
+        return await self._engine.read(look)
 
     async def message(self, sender: Address, message_id: str) -> Sequence[Grant]:
         """The sender's grants of one message, as they were made, dead ones too."""

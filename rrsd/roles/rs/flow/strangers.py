@@ -124,6 +124,15 @@ class Strangers:
             trace.resource = f"{len(accepted)} of {len(lines)} receipts"
             return Accepted(tuple(receipt.jti for receipt in accepted), len(marked), len(lines) == 1)
 
+    async def greet(self, caller: Caller) -> None:
+        """Somebody says that they are there again; that it was proved is all that matters (see `Proofs.heard`).
+
+        Raises:
+            Unauthenticated, Unproven, Expired, Unavailable: about the delegation.
+        """
+        with self.record.decision("contact", caller.peer) as trace:
+            await prove_caller(self.proofs, caller, trace)
+
     def _receipts(self, lines: Sequence[str], proved: Proved) -> dict[Receipt, str]:
         """Those that prove themselves, with their texts, in their order."""
         if len(lines) == 1:

@@ -70,6 +70,14 @@ class StrangersPages:
             renewed = await self.renewals.renew(caller_of(request), document)
         return answer(request, render_renewed(renewed))
 
+    @routes.route("/rrs/contacts", methods=["POST"])
+    async def greet(self, request: IRequest) -> bytes:
+        """A domain is there again; 204 when it proved itself."""
+        with self.gate.enter(address_of(request)):
+            await self.flow.greet(caller_of(request))
+        request.setResponseCode(204)
+        return b""
+
 
 def _require_jose(request: IRequest) -> None:
     media_type = (field_of(request, b"content-type") or "").partition(";")[0].strip().lower()
