@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import closing
+from datetime import timedelta
 
 from attrs import define, field, frozen
 
@@ -204,6 +205,8 @@ def fate_wrong(job: JobRow, letter: Letter, was_touched: bool, damaged: int) -> 
     allowed = set().union(*(ALLOWED[kind] for kind in kinds))
     if was_touched:
         allowed |= {"cancelled", "expired"}
+    if letter.is_ahead:
+        allowed |= {"deferred"} if DEAD in kinds else {"expired"} if letter.lifetime < timedelta(days=1) else set()
     if damaged > 1:
         allowed |= {"quarantined"}
     if letter.withdrawn:

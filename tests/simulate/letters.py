@@ -51,6 +51,8 @@ class Letter:
     accepted: bool = False
     withdrawn: bool = False
     accepted_at: float = 0.0
+    is_ahead: bool = False
+    """Whether the clock that its deadline was reckoned by ran ahead."""
     deliveries: int = 0
     raw: bytes = field(default=b"", repr=False)
 

@@ -181,7 +181,7 @@ class Machine:
 
     # --- the start
 
-    def boot(self, failed: Callable[[], object]) -> None:
+    def boot(self, failed: Callable[[Refusal], object]) -> None:
         """Start the daemon on what is on the disk; `failed` is called when it cannot."""
         self.boots += 1
         self.say(f"the daemon starts, for the {self.boots}. time" if self.boots > 1 else "the daemon starts")
@@ -198,7 +198,7 @@ class Machine:
         self.host.life, self.host.is_dark = clock, False
         deferred_of(self._start(self.process, failed))
 
-    async def _start(self, process: Process, failed: Callable[[], object]) -> None:
+    async def _start(self, process: Process, failed: Callable[[Refusal], object]) -> None:
         try:
             await process.store.start()
             await process.whole.serving.collection.start()
@@ -207,7 +207,7 @@ class Machine:
             if process.alive:
                 self.say(f"the daemon does not start: {refusal}")
                 self.die(with_power=False)
-                failed()
+                failed(refusal)
             return
         site = Site(process.whole.public, process.clock, notes=Notes(process.whole.means.audit))
         if process.alive:

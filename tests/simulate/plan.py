@@ -112,7 +112,7 @@ def _letter(random: Random, number: int, sender: str, kinds: list[str], heavy: b
         sender,
         tuple(parse_address(f"{user}@{RECEIVER}") for user in users),
         tuple(drawn_item(random, kind, heavy) for kind in kinds),
-        timedelta(days=random.choice((3, 7, 30))),
+        random.choice((timedelta(hours=6), timedelta(days=3), timedelta(days=7), timedelta(days=30))),
     )
 
 

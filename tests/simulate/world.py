@@ -173,7 +173,7 @@ class World:
             lanes = process.whole.retrieving.agent.scheduler._lanes.values()
             ours = {number for lane in lanes for number in lane.held.values()}
             lost = [job.job for job in durable(self.receiver).jobs if job.state == "leased" and job.job not in ours]
-            if lost:
+            if lost and not process.whole.retrieving.agent.scheduler._behind:
                 raise Broken("R7", f"leased, and nobody works on them: {lost}")
 
     def _explained(self, process: Process) -> None:
@@ -196,7 +196,13 @@ class World:
 
     def _boot(self, machine: Machine) -> None:
         if machine.process is None:
-            machine.boot(lambda: self.clock.callLater(AGAIN, self._boot, machine))
+            machine.boot(lambda refusal: self._refused(machine, refusal))
+
+    def _refused(self, machine: Machine, refusal: Refusal) -> None:
+        """A daemon that cannot start is started again, as its manager does; a full disk is no reason."""
+        if machine.boots > 1 and not machine.troubles.chance + machine.troubles.chance_of_sync:
+            self.broken.append(Broken("R7", f"the daemon of {machine.name} does not start: {refusal}"))
+        self.clock.callLater(AGAIN, self._boot, machine)
 
     def _people(self, machine: Machine) -> None:
         assert machine.process is not None
@@ -297,6 +303,7 @@ class World:
             return
         if process.alive:
             letter.accepted_at = letter.accepted_at or self.clock.seconds()
+            letter.is_ahead = letter.is_ahead or self.receiver.skew > 0
             letter.accepted = True
             self.story.say(RECEIVER, f"letter {letter.number} is taken")
 

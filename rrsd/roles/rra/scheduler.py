@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import define, evolve, field
 
-from rrsd.core.refusals import Refusal
+from rrsd.core.refusals import NoSpace, Refusal, Unavailable
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Change, Lease, State
 from rrsd.core.values.peers import Origin
@@ -51,6 +51,7 @@ class Scheduler:
     _lanes: dict[Origin, Lane] = field(factory=dict, init=False)
     _seats: dict[int, tuple[Lane, Seat]] = field(factory=dict, init=False)
     _probing: int = field(default=0, init=False)
+    _behind: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         settings = self.health.settings
@@ -71,9 +72,17 @@ class Scheduler:
         self.wishes = Wishes(settling=self.settling, house=self.house, lanes=self._lanes, seats=self._seats)
 
     async def recover(self) -> int:
-        """Take up what a crash or a stop left: leases become ready again, breakers stay; how many leases there were."""
+        """Take up what a crash or a stop left: leases become ready again, breakers stay; how many leases there were.
+
+        Where that cannot be written now it is the first thing that is: a full disk keeps no daemon from starting.
+        """
         await self.health.recall()
-        return await self.queue.recover(self.timers.now())
+        try:
+            return await self.queue.recover(self.timers.now())
+        except (NoSpace, Unavailable):
+            self._behind = True
+            self.health.pause()
+            return 0
 
     async def run(self) -> None:
         """Work until cancelled; where the queue cannot be read or written, pause and go on."""
@@ -104,6 +113,9 @@ class Scheduler:
         held_back = self.health.held_back(now)
         if held_back is not None:
             return held_back
+        if self._behind:
+            await self.queue.recover(now)
+            self._behind = False
         for origin in [origin for origin, lane in self._lanes.items() if lane.is_empty]:
             del self._lanes[origin]
         for origin in [origin for origin, lane in self._lanes.items() if lane.waiting]:

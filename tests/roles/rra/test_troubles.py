@@ -45,6 +45,21 @@ class Ourselves(SchedulerCase):
         self.desk.advance(40, 5)
         self.assertEqual(set(self.desk.states()), {State.RECEIPTED})
 
+    def test_a_full_disk_keeps_no_daemon_with_leases_from_starting(self) -> None:
+        """Whoever was killed while it pulled starts all the same, and takes up its leases when that can be written."""
+        self.peers.rule("GET", RS, self.gate)
+        self.desk.accept(b"one")
+        self.desk.start()
+        self.desk.crash()
+        self.peers.rules.clear()
+        self.desk.queue.trouble["recover"] = NoSpace("disk")
+        self.desk.start()
+        self.desk.advance(60, 5)
+        self.assertEqual(self.desk.states(), [State.LEASED])
+        del self.desk.queue.trouble["recover"]
+        self.desk.advance(40, 5)
+        self.assertEqual(self.desk.states(), [State.RECEIPTED])
+
     def test_an_end_that_cannot_be_written_is_written_later(self) -> None:
         """The lease does not stay without a runner."""
         self.desk.queue.trouble["change"] = NoSpace("disk")
