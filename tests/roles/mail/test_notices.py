@@ -193,6 +193,21 @@ class Sending(NoticesCase):
         (event,) = [each for each in self.journal.events if each.what == "notice"]
         self.assertEqual((event.outcome, event.refusal), ("failed", Expired.reason))
 
+    def test_mail_server_is_away_and_many_wait(self) -> None:
+        """Ten of them find that out, and then the next ten, until it is back: then all go out."""
+        self.server.says = Unavailable("away")
+        for number in range(40):
+            self.run_now(self.store.outbox.add(evolve(self.notice, key=f"{number}"), now()))
+        self.assertEqual(self.deliver(), timedelta(seconds=15))
+        self.assertEqual(len(self.server.heard), 10)
+        self.clock.advance(1)
+        self.deliver()
+        self.assertEqual(len(self.server.heard), 20)
+        self.server.says = YES
+        self.clock.advance(60)
+        self.assertIsNone(self.deliver())
+        self.assertEqual(len(self.server.heard), 60)
+
     def test_refused_for_good(self) -> None:
         """It is over."""
         self.server.says = Reply(550, "5.1.1", ("no",))

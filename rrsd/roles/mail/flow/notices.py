@@ -21,6 +21,8 @@ from rrsd.roles.mail.rules import message_key
 FIRST_WAIT = timedelta(seconds=15)
 LONGEST_WAIT = timedelta(hours=1)
 MOST_AT_ONCE = 100
+MOST_IN_VAIN = 10
+"""Notices that the mail server cannot take now, one after the other; then the others wait too, however many."""
 A_DAY = timedelta(days=1)
 IDENT = "NOTICE"
 """What stands for a queue's name before ours, in the name that the next server is told."""
@@ -67,9 +69,12 @@ class Notices:
 
     async def deliver(self) -> timedelta | None:
         """Hand over everything whose time has come; how long until the next, None when nothing waits."""
+        in_vain = 0
         while due := await self.outbox.due(self.timers.now(), MOST_AT_ONCE):
             for notice in due:
-                await self._deliver(notice)
+                in_vain = 0 if await self._deliver(notice) else in_vain + 1
+                if in_vain == MOST_IN_VAIN:
+                    return FIRST_WAIT
         following = await self.outbox.next_due()
         return None if following is None else max(timedelta(0), following - self.timers.now())
 
@@ -103,17 +108,19 @@ class Notices:
         except Refusal:
             raise Forbidden("a notice to no user of ours") from None
 
-    async def _deliver(self, notice: Notice) -> None:
+    async def _deliver(self, notice: Notice) -> bool:
+        """Whether that was the end of it."""
         now = self.timers.now()
         if now >= notice.expires:
             await self._end(notice, Expired("its time is over"), None)
-            return
+            return True
         reply = await self._hand_over(notice)
         if reply.is_temporary:
             wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(notice.tries, 16))
             await self.outbox.later(notice.key, min(now + wait, notice.expires))
         else:
             await self._end(notice, None if reply.is_good else Forbidden("the mail server"), reply)
+        return not reply.is_temporary
 
     async def _hand_over(self, notice: Notice) -> Reply:
         # A delivery report would go to nobody, so that none is asked for (RFC 3461 4.1, RFC 5321 4.5.5).
