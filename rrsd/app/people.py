@@ -115,7 +115,13 @@ def build_people(means: Means, heard: Callable[[Domain], None]) -> People:
     )
     passwords = Argon2Passwords(settings.idp, effects.passwords)
     administration = Administration(
-        domain=settings.domain.name, users=store.users, passwords=passwords, audit=audit, now=timers.now
+        domain=settings.domain.name,
+        users=store.users,
+        passwords=passwords,
+        audit=audit,
+        now=timers.now,
+        room=store.queue,
+        quota=settings.rra.quota,
     )
     members = Members(store.users, settings.mail.recipient_delimiter or "")
     sts = build_token_service(means, members, identity, heard)

@@ -34,10 +34,12 @@ POST /pulls/<id>/<act>                      body {"for": seconds, "priority"} wh
                                             a row of `rrsd.roles.rra.verbs`
 POST /pulls/<act>                           body {"all": true, filters as above} -> {"jobs", "token", "seconds"}; with
                                             "token" and "after" -> {"changed", "unchanged", "next": number or null}
-GET /users                                  {"users": [{"address", "suspended", "created"}]}
+GET /users                                  {"users": [{"address", "suspended", "created", "held", "reserved", "quota",
+                                            "limit"}], "quota"}: bytes, 0 no limit, null the domain's
 POST /users                                 body {"address", "password"} -> {"address"}
 POST /users/<address>/password              body {"password"} -> {"address"}
 POST /users/<address>/suspend, /resume      {"address"}
+POST /users/<address>/quota                 body {"quota": bytes, 0 or null} -> {"address", "quota"}
 DELETE /users/<address>                     204 or {"address"}
 POST /deliver?sender=&recipient=&…          body message/rfc822, sender empty for a bounce, recipient once or more
                                             -> {"accepted": [{"recipient", "message", "pulls": [number]}]}
@@ -170,8 +172,8 @@ class Local:
         """A new user."""
         return self._post("/users", {"address": address, "password": password}, f"add {address}")
 
-    def change_user(self, address: str, act: str, **given: str) -> dict[str, Any]:
-        """Set a password, suspend or resume."""
+    def change_user(self, address: str, act: str, **given: str | int | None) -> dict[str, Any]:
+        """Set a password or a quota, suspend or resume."""
         return self._post(f"/users/{quote(address, safe='@')}/{act}", given, f"{act} {address}")
 
     def remove_user(self, address: str) -> None:

@@ -1,10 +1,13 @@
 """`rrsctl users`: who belongs to the domain."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
-from rrsd.cli.output import when
+from rrsd.cli.output import parse_size, size, table, when
 from rrsd.cli.session import Session, pass_session
-from rrsd.core.refusals import Malformed
+from rrsd.core.refusals import Malformed, Unknown
 from rrsd.core.values.addresses import Address, parse_address
 
 LEAST_PASSWORD = 8
@@ -18,6 +21,8 @@ def users() -> None:
       rrsctl users add alice@foo.test                        asks for the password
       pwgen 20 1 | rrsctl users add bob@foo.test --password-stdin
       rrsctl users list
+      rrsctl users show alice@foo.test                       with what comes for them and what they hold
+      rrsctl users set-quota alice@foo.test 50GiB            0 is no limit, "default" what holds for everybody
       rrsctl users suspend alice@foo.test                    nothing is lost; resume gives it back
     """
 
@@ -53,11 +58,63 @@ def list_users(session: Session) -> None:
     """Every user."""
     document = session.local().users()
     rows = [
-        (user.get("address"), "suspended" if user.get("suspended") else "active", when(user.get("created")))
+        (user.get("address"), _state(user), when(user.get("created")), size(user.get("held") or 0), _quota(user))
         for user in document.get("users", [])
     ]
     none = "nobody yet: add a user with `rrsctl users add ADDRESS`"
-    session.console.rows(document, ("ADDRESS", "STATE", "CREATED (UTC)"), rows, none)
+    session.console.rows(document, ("ADDRESS", "STATE", "CREATED (UTC)", "HOLDS", "QUOTA"), rows, none)
+
+
+def _state(user: Mapping[str, Any]) -> str:
+    return "suspended" if user.get("suspended") else "active"
+
+
+def _quota(user: Mapping[str, Any]) -> str:
+    """What a user may hold, and whose word that is."""
+    said = size(user["limit"]) if user.get("limit") else "none"
+    return said if user.get("quota") is None else f"{said} (own)"
+
+
+@users.command()
+@_ADDRESS
+@pass_session
+def show(session: Session, address: Address) -> None:
+    """One user: since when, what they hold of what came for them, and what they may.
+
+    \b
+    What counts is attachments: each resource once, however many messages name it, and those that are being pulled with
+    their whole size. A pull that does not fit waits and is not lost: `rrsctl pulls list --state no_space`.
+    """
+    document = session.local().users()
+    found = [user for user in document.get("users", []) if user.get("address", "").lower() == address.key]
+    if not found:
+        raise Unknown(f"{address} is no user of this domain; rrsctl users list shows who is")
+    (user,) = found
+    rows = (
+        ("address", user.get("address")),
+        ("state", _state(user)),
+        ("created (UTC)", when(user.get("created"))),
+        ("holds", f"{size(user.get('held') or 0)}, {size(user.get('reserved') or 0)} of it still to come"),
+        ("quota", _quota(user)),
+    )
+    session.console.result(user, table(("WHAT", "IS"), rows))
+
+
+@users.command("set-quota")
+@_ADDRESS
+@click.argument("quota", metavar="SIZE")
+@pass_session
+def set_quota(session: Session, address: Address, quota: str) -> None:
+    """Say how much a user may hold of what comes for them.
+
+    \b
+    SIZE is a number of bytes (50GiB, 200M), 0 for no limit, or "default" for `[rra] quota`, which holds for everybody
+    else. What is there stays, whatever the quota; what waits for room goes on within seconds when there is some.
+    """
+    given = None if quota == "default" else parse_size(quota)
+    document = session.local().change_user(str(address), "quota", quota=given)
+    words = "what holds for everybody" if given is None else size(given) if given else "no limit"
+    session.console.result(document, f"the quota of {address} is {words}")
 
 
 @users.command()

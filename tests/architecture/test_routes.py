@@ -98,6 +98,7 @@ socket      POST    /reload
 socket      POST    /store/verify
 socket      POST    /users
 socket      POST    /users/<text>/password
+socket      POST    /users/<text>/quota
 socket      POST    /users/<text>/resume
 socket      POST    /users/<text>/suspend
 status      GET     /health

@@ -64,6 +64,39 @@ class Users(Case):
         self.assertEqual(status, 0)
         self.assertIn("alice@foo.test  suspended  2026-11-20 12:00:00", made.out.getvalue())
 
+    def person(self, **changes: object) -> dict[str, object]:
+        """Alice, with what she holds."""
+        holding = {"held": 3 << 30, "reserved": 1 << 30, "quota": None, "limit": 5 << 30}
+        return {"address": "alice@foo.test", "suspended": False, "created": ROW["at"], **holding, **changes}
+
+    def test_what_users_hold(self) -> None:
+        """Beside what they may, and whose word that is."""
+        cases: tuple[tuple[dict[str, object], str], ...] = (
+            ({}, "3.0 GiB  5.0 GiB"), ({"limit": 0}, "3.0 GiB  none"),
+            ({"quota": 7 << 30, "limit": 7 << 30}, "3.0 GiB  7.0 GiB (own)"), ({"quota": 0, "limit": 0}, "none (own)"),
+        )  # fmt: skip
+        for changes, said in cases:
+            self.table.on("GET", "/users", reply({"users": [self.person(**changes)]}))
+            self.assertIn(said, self.rrsctl("users", "list")[1].out.getvalue())
+            self.assertIn(said.split("  ")[-1], self.rrsctl("users", "show", "Alice@foo.test")[1].out.getvalue())
+        self.assertIn("1.0 GiB of it still to come", self.rrsctl("users", "show", "alice@foo.test")[1].out.getvalue())
+        status, made = self.rrsctl("users", "show", "alice@foo.test", is_json=True)
+        self.assertEqual((status, json.loads(made.out.getvalue())["held"]), (0, 3 << 30))
+        status, made = self.rrsctl("users", "show", "nobody@foo.test")
+        self.assertEqual((status, "rrsctl users list" in made.err.getvalue()), (os.EX_NOUSER, True))
+
+    def test_set_quota(self) -> None:
+        """Sizes as people write them, none, or what holds for everybody."""
+        self.table.on("POST", "/users/alice@foo.test/quota", reply({"address": "alice@foo.test", "quota": None}))
+        for word, given, said in (
+            ("50GiB", 50 << 30, "50.0 GiB"), ("0", 0, "no limit"), ("default", None, "what holds for everybody"),
+        ):  # fmt: skip
+            status, made = self.rrsctl("users", "set-quota", "alice@foo.test", word)
+            self.assertEqual((status, json.loads(self.table.asked[-1].body)), (0, {"quota": given}))
+            self.assertIn(said, made.out.getvalue())
+        status, made = self.rrsctl("users", "set-quota", "alice@foo.test", "much")
+        self.assertEqual((status, "64MiB" in made.err.getvalue()), (os.EX_DATAERR, True))
+
     def test_add(self) -> None:
         """The password comes from standard input and goes into the body, not into the address."""
         self.table.on("POST", "/users", reply({"address": "alice@foo.test"}, 201))

@@ -90,6 +90,25 @@ class Once(AttachmentCase):
         self.assertEqual((len(arrived), [each for each in arrived if b"Bcc:" in each]), (4, []))
         self.did("a Bcc field that the program left in is gone", 4, arrived)
 
+    def test_chunks(self) -> None:
+        """BDAT, as Postfix hands it on."""
+        message = self.message(b".\r\n..\r\n" + b"x" * 70 + b"\r\n")
+        with smtplib.SMTP("127.0.0.1", self.foo.ports[self.door]) as program:
+            program.ehlo()
+            program.docmd("MAIL FROM:<alice@foo.test>")
+            program.docmd(f"RCPT TO:<{BOB}>")
+            for chunk, last in ((message[:50], ""), (message[50:], " LAST")):
+                program.send(f"BDAT {len(chunk)}{last}\r\n".encode() + chunk)
+                self.assertEqual(program.getreply()[0], 250)
+        self.require_arrived({BOB: [message]}, "BDAT before the queue")
+
+    def test_bare_carriage_return(self) -> None:
+        """A program that breaks SMTP hears so, for good, however long its message is."""
+        for rest in (b"x\r\n", b"x\r\n" * 700_000):
+            with self.assertRaises(Refused) as caught:
+                self.send(self.message(b"a\rb\r\n" + rest))
+            self.assertTrue(str(caught.exception).startswith("554 "), str(caught.exception))
+
     def test_signer_is_away(self) -> None:
         """Nothing leaves unsigned, and nobody hears of it: it waits in the queue."""
         self.foo.running.stop("dkim-sign")

@@ -194,7 +194,9 @@ class ServerSession:
         offered = ["PIPELINING", "8BITMIME", f"SIZE {self.offer.most_size}", "SMTPUTF8", "CHUNKING",
                    "ENHANCEDSTATUSCODES"]  # fmt: skip
         offered += ["DSN"] if self.offer.has_dsn else []
-        offered += ["XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"] if self.offer.has_xforward else []
+        # Mailboxes need to know which message it is; each attribute of the first hop beside it would be a command more.
+        names = "IDENT" if self.offer.is_lmtp else "NAME ADDR PORT PROTO HELO IDENT SOURCE"
+        offered += [f"XFORWARD {names}"] if self.offer.has_xforward else []
         self._say(Reply(250, "", (self.offer.name, *offered)))
 
     def _old_hello(self, name: str) -> None:

@@ -26,6 +26,7 @@ class Meters:
     _jobs: Gauge = field(init=False)
     _waiting: Gauge = field(init=False)
     _lag: Gauge = field(init=False)
+    _room: dict[str, Gauge] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         registry = self.registry
@@ -38,6 +39,11 @@ class Meters:
         self._took_by = lru_cache(None)(self._took.labels)
         self._jobs = Gauge("rrsd_pulls", "Pulls in the queue, by state.", ("state",), registry=registry)
         self._waiting = Gauge("rrsd_pull_bytes_waiting", "Bytes of pulls still to come.", registry=registry)
+        self._room = {
+            "held": Gauge("rrsd_held_bytes", "Bytes that users hold, each counted alone.", registry=registry),
+            "reserved": Gauge("rrsd_reserved_bytes", "Bytes set apart on the disk, not written.", registry=registry),
+            "free": Gauge("rrsd_free_bytes", "Bytes of the disk that may still be set apart.", registry=registry),
+        }
         self._lag = Gauge("rrsd_reactor_lag_seconds", "How late the last timer fired.", registry=registry)
 
     def record(self, event: Event) -> None:
@@ -57,4 +63,6 @@ class Meters:
         for state in State:
             self._jobs.labels(state).set(counts.by_state.get(state, 0))
         self._waiting.set(counts.bytes_waiting)
+        for name, gauge in self._room.items():
+            gauge.set(getattr(counts, name))
         return generate_latest(self.registry)

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Counts
+from rrsd.core.values.jobs import Counts, Holding
 
 
 class Person(Protocol):
@@ -46,6 +46,19 @@ class Users(Protocol):
 
     async def list(self) -> Sequence[Person]:
         """Every user, in order of address."""
+        ...
+
+    @property
+    def quota(self) -> int:
+        """What a user may hold who has no quota of their own; 0 for no limit."""
+        ...
+
+    async def holdings(self) -> Mapping[str, Holding]:
+        """What everybody holds, by the key of the address."""
+        ...
+
+    async def set_quota(self, address: Address, quota: int | None) -> None:
+        """The user's own quota in bytes, 0 for none, None for the domain's; refuses with Unknown."""
         ...
 
 

@@ -9,12 +9,14 @@ from twisted.web.iweb import IRequest
 from rrsd.core.refusals import Malformed, Refusal
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.calls import Event
+from rrsd.core.values.jobs import Holding
 from rrsd.roles.admin.flow import Window
 from rrsd.roles.admin.meters import CONTENT_TYPE
 from rrsd.web import bodies
 from rrsd.web.router import Router, answer
 from rrsd.web.trail import Audit, note
 
+MOST_QUOTA = (1 << 62) - 1
 WHO = "operator"
 """Whoever may use the administrator's socket."""
 
@@ -61,11 +63,21 @@ class Desk:
     @routes.route("/users", methods=["GET"])
     async def users(self, request: IRequest) -> bytes:
         """Every user."""
+        holdings = await self.window.users.holdings()
         people = [
-            {"address": str(each.address), "suspended": each.suspended, "created": each.created.isoformat()}
+            {
+                "address": str(each.address),
+                "suspended": each.suspended,
+                "created": each.created.isoformat(),
+                **self._holding(holdings.get(each.address.key, Holding())),
+            }
             for each in await self.window.users.list()
         ]
-        return answer(request, {"users": people})
+        return answer(request, {"users": people, "quota": self.window.users.quota})
+
+    def _holding(self, found: Holding) -> dict[str, int | None]:
+        limit = self.window.users.quota if found.quota is None else found.quota
+        return {"held": found.held, "reserved": found.reserved, "quota": found.quota, "limit": limit}
 
     @routes.route("/users", methods=["POST"])
     async def add(self, request: IRequest) -> bytes:
@@ -93,6 +105,15 @@ class Desk:
         """Undo it."""
         await self.window.users.resume(parse_address(text))
         return answer(request, {"address": text})
+
+    @routes.route("/users/<text>/quota", methods=["POST"])
+    async def set_quota(self, request: IRequest, text: str) -> bytes:
+        """What the user may hold of what comes for them."""
+        quota = bodies.read_object(request).get("quota")
+        if quota is not None and (type(quota) is not int or not 0 <= quota <= MOST_QUOTA):
+            raise Malformed("a quota is a number of bytes, 0 for none, or null for the domain's")
+        await self.window.users.set_quota(parse_address(text), quota)
+        return answer(request, {"address": text, "quota": quota})
 
     @routes.route("/users/<text>", methods=["DELETE"])
     async def remove(self, request: IRequest, text: str) -> bytes:

@@ -1,6 +1,6 @@
 """The domain's own users: administration, and whether one of them may be spoken for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from attrs import define, evolve, frozen
 
@@ -8,8 +8,9 @@ from rrsd.core.refusals import Conflict, Forbidden, Unknown
 from rrsd.core.values.addresses import Address, Domain, without_extension
 from rrsd.core.values.calls import Event
 from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Holding
 from rrsd.roles.idp import rules
-from rrsd.roles.idp.ports import Audit, Deliveries, Passwords, User, Users
+from rrsd.roles.idp.ports import Audit, Deliveries, Passwords, Room, User, Users
 
 WHO = "operator"
 """Whoever may use the administrator's socket."""
@@ -77,6 +78,8 @@ class Administration:
     passwords: Passwords
     audit: Audit
     now: Callable[[], Instant]
+    room: Room
+    quota: int
 
     async def add(self, address: Address, password: str) -> None:
         """Add a user.
@@ -115,6 +118,18 @@ class Administration:
         user = await self.users.find(address)
         self.audit.record(Event("user_removed", "granted", who=WHO, subject=str(user.address)))
         await self.users.remove(address)
+
+    async def set_quota(self, address: Address, quota: int | None) -> None:
+        """What the user may hold of what comes for them: bytes, 0 for no limit, None for what holds for everybody;
+        refuses with Unknown."""
+        user = await self.users.find(address)
+        said = "the domain's" if quota is None else f"{quota} bytes" if quota else "none"
+        self.audit.record(Event("quota_set", "granted", who=WHO, subject=str(user.address), evidence=said))
+        await self.room.set_quota(user.address, quota)
+
+    async def holdings(self) -> Mapping[str, Holding]:
+        """What everybody holds, by the key of the address."""
+        return await self.room.holdings()
 
     async def list(self) -> list[User]:
         """Every user, in order of address."""

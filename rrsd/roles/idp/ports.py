@@ -6,6 +6,7 @@ from typing import Protocol
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.calls import Event
 from rrsd.core.values.instants import Instant
+from rrsd.core.values.jobs import Holding
 from rrsd.core.values.logins import Code as Code
 from rrsd.core.values.logins import RefreshGrant as RefreshGrant
 from rrsd.core.values.logins import User as User
@@ -29,6 +30,18 @@ class Users(Protocol):
 
     async def all(self) -> list[User]:
         """Every user, in order of address."""
+        ...
+
+
+class Room(Protocol):
+    """What users may hold of what comes for them."""
+
+    async def holdings(self) -> Mapping[str, Holding]:
+        """What everybody holds, by the key of the address; who never got anything is not among them."""
+        ...
+
+    async def set_quota(self, address: Address, quota: int | None) -> None:
+        """The user's own quota in bytes, 0 for none, None for the domain's."""
         ...
 
 

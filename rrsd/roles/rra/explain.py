@@ -54,7 +54,7 @@ STANDING: Mapping[tuple[State, str], Said] = {
     (State.NO_SPACE, "space"): Said("This host had no space for it.", _SPACE),
     (State.NO_SPACE, "quota"): Said(
         "The recipient's share of this host is full.",
-        "What the recipient lets go of makes room at once; an administrator can give more (`rrsctl users quota`).",
+        "What the recipient lets go of makes room at once; an administrator can give more (`rrsctl users set-quota`).",
     ),
     (State.HELD, ""): Said("It is held until somebody releases it.", _RELEASE),
     (State.HELD, "operator"): Said("It is held by an operator until somebody releases it.", _RELEASE),
@@ -303,11 +303,18 @@ def _in_line(job: Job, around: Around, now: Instant) -> Iterator[Wait]:
     if job.due is None:
         name = Obstacle.CONDITION if job.condition else Obstacle.NOTHING
         yield Wait(name, None, OBSTACLES[name])
+    elif job.due > now and is_without_room(job):
+        yield Wait(Obstacle.CONDITION, None, OBSTACLES[Obstacle.CONDITION])
     elif job.due > now:
         yield Wait(Obstacle.TIME, job.due, OBSTACLES[Obstacle.TIME])
     else:
         before = f" {around.ahead} are before it at its resource server." if around.ahead else ""
         yield Wait(Obstacle.SLOT, now, Said(GATES.get(around.gate, GATES[""]) + before))
+
+
+def is_without_room(job: Job) -> bool:
+    """Whether no attempt is made before there is room, or its deadline is there: nobody looks at it until then."""
+    return job.state is State.NO_SPACE and job.condition in ("quota", "space") and job.due == job.deadline
 
 
 def _moves(job: Job, waits: Sequence[Wait], now: Instant) -> Instant | None:
@@ -321,6 +328,8 @@ def _moves(job: Job, waits: Sequence[Wait], now: Instant) -> Instant | None:
 def _last_attempt(job: Job) -> str:
     if not job.evidence or job.state in rules.ARRIVED:
         return ""
+    if is_without_room(job):
+        return f"{job.evidence[:1].upper()}{job.evidence[1:]}."
     return f"The last attempt was charged to {_BLAMED[job.blame]}: {job.evidence}."
 
 

@@ -10,7 +10,7 @@ from rrsd.core.refusals import Conflict, Malformed, NoSpace, Refusal, Unavailabl
 from rrsd.core.values.addresses import Address, parse_address
 from rrsd.core.values.calls import Event
 from rrsd.core.values.instants import Instant, instant
-from rrsd.core.values.jobs import Counts, State
+from rrsd.core.values.jobs import Counts, Holding, State
 from rrsd.roles.admin.flow import Window
 from rrsd.roles.admin.meters import Meters
 from rrsd.roles.admin.ports import Keys, Pulls, Users
@@ -32,6 +32,7 @@ class People:
     """Users in a list; what is done to them is written down."""
 
     done: list[tuple[str, str]] = field(factory=list)
+    own: int | None = None
 
     async def add(self, address: Address, password: str) -> None:
         if password == "weak":
@@ -54,6 +55,14 @@ class People:
 
     async def list(self) -> Sequence[Somebody]:
         return [Somebody(parse_address("bob@bar.test"))]
+
+    quota = 70
+
+    async def holdings(self) -> Mapping[str, Holding]:
+        return {"bob@bar.test": Holding(9, 4, self.own)}
+
+    async def set_quota(self, address: Address, quota: int | None) -> None:
+        self.own = quota
 
 
 class Nobody:
@@ -220,6 +229,19 @@ class Windows(SynchronousTestCase):
         self.assertEqual(self.desk.ask("POST", "/users/carol@bar.test/resume").json(), {"address": "carol@bar.test"})
         self.assertEqual(self.desk.ask("DELETE", "/users/carol@bar.test").status, 200)
         self.assertEqual([what for what, _ in self.people.done], ["add", "password", "resume", "remove"])
+
+    def test_quota(self) -> None:
+        """What a user holds stands beside what they may; it is set in bytes, to none, or to the domain's."""
+        path = "/users/bob@bar.test/quota"
+        for given, own, limit in ((50, 50, 50), (0, 0, 0), (None, None, 70)):
+            self.assertEqual(self.desk.send("POST", path, {"quota": given}).json()["quota"], given)
+            document = self.desk.ask("GET", "/users").json()
+            (user,) = document["users"]
+            found = [user[name] for name in ("held", "reserved", "quota", "limit")]
+            self.assertEqual((found, document["quota"]), ([9, 4, own, limit], 70))
+        wrongs: tuple[object, ...] = (-1, 1.5, True, "5GiB", 1 << 62, [], {})
+        for wrong in wrongs:
+            self.assertEqual(self.desk.send("POST", path, {"quota": wrong}).status, 400, wrong)
 
     def test_keys(self) -> None:
         """Public parts; a rotation that just happened is not repeated."""

@@ -1,9 +1,11 @@
 """Users: what the administrator does, and who may be spoken for."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from rrsd.core.refusals import Conflict, Forbidden, Malformed, Unknown
-from rrsd.core.values.addresses import parse_address, parse_domain
+from rrsd.core.values.addresses import Address, parse_address, parse_domain
+from rrsd.core.values.jobs import Holding
 from rrsd.roles.idp.members import Administration, Members
 from tests.support.domains import FlowCase
 from tests.support.issuer import START, ManualTime, MemoryUsers, PlainPasswords, Trail
@@ -23,9 +25,30 @@ class AdministrationTests(FlowCase):
             passwords=PlainPasswords(),
             audit=self.trail,
             now=self.time.now,
+            room=self,
+            quota=7,
         )
+        self.quotas: dict[str, int | None] = {}
         self.members = Members(self.users)
         self.run_now(self.administration.add(BOB, "cafe\u0301 au lait"))
+
+    async def holdings(self) -> Mapping[str, Holding]:
+        """What bob holds."""
+        return {BOB.key: Holding(5)}
+
+    async def set_quota(self, address: Address, quota: int | None) -> None:
+        """Remember it."""
+        self.quotas[address.key] = quota
+
+    def test_quota(self) -> None:
+        """A user's own, none, or the domain's; the trail says which. Nobody else has one."""
+        for quota in (50, 0, None):
+            self.run_now(self.administration.set_quota(BOB, quota))
+            self.assertEqual(self.quotas, {BOB.key: quota})
+        said = [event.evidence for event in self.trail.events if event.what == "quota_set"]
+        self.assertEqual(said, ["50 bytes", "none", "the domain's"])
+        self.refuse_now(self.administration.set_quota(parse_address("carol@bar.test"), 5), Unknown)
+        self.assertEqual(self.run_now(self.administration.holdings())[BOB.key].held, 5)
 
     def test_a_user_is_added_once(self) -> None:
         """An address has one user, however its letters are written."""
