@@ -359,8 +359,9 @@ class Pulls(Case):
         """What it waits for, when it moves, and how the last attempts ended."""
         found = {"state": "deferred", "blame": "this host", "next": ROW["at"], "waits_for": ["drained", "time"],
                  "ahead": 4, "eta": None, "successor": None, "attempts": [{**ROW, "event": "deferred"}]}  # fmt: skip
-        self.table.on("GET", "/pulls/17/explain", reply({"text": "It waits.", "facts": found}))
+        self.table.on("GET", "/pulls/17/explain", reply({"text": "It waits.\x1b[2J", "facts": found}))
         text = self.rrsctl("pulls", "explain", "17")[1].out.getvalue()
+        self.assertNotIn("\x1b", text)
         for part in ("It waits.", "drained, time", "2026-11-20 12:00:00", "deferred", "ahead"):
             self.assertIn(part, text)
 

@@ -164,7 +164,7 @@ def explanation_text(document: dict[str, Any]) -> str:
     shown = facts([(name, when(found[name]) if name in ("next", "eta", "at_risk") else found[name])
                    for name in named if found.get(name)])  # fmt: skip
     waits = ", ".join(found.get("waits_for") or ())
-    lines = [str(document.get("text") or ""), shown, f"waits for  {clean(waits)}" if waits else ""]
+    lines = [clean(document.get("text") or ""), shown, f"waits for  {clean(waits)}" if waits else ""]
     rows = [(when(row.get("at")), row.get("event"), row.get("evidence")) for row in found.get("attempts") or ()]
     attempts = "\n" + table(("LAST ATTEMPTS (UTC)", "END", "EVIDENCE"), rows) if rows else ""
     return "\n".join([*(line for line in lines if line), attempts]).rstrip()

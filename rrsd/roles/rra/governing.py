@@ -1,6 +1,7 @@
 """The verbs about destinations, the issuer and the daemon: what operators lay down lasts until they take it back."""
 
 import math
+from collections import Counter
 
 from attrs import define
 
@@ -34,8 +35,12 @@ class Governing:
         return self.scheduler.health.rulings.all
 
     def notes(self) -> tuple[str, ...]:
-        """What is in force, a sentence each, for whoever looks at the daemon's health."""
-        return tuple(_sentence(each) for each in self.rulings)
+        """What is in force, for whoever looks at the daemon's health: any program of this host, so that nobody is
+        named."""
+        drained = self.scheduler.health.rulings.drained
+        kinds = Counter(each.kind for each in self.rulings)
+        counted = (f"{kinds[kind]} resource servers {said}" for kind, said in _SAID.items() if kinds[kind])
+        return (*([f"drained since {drained.at:%Y-%m-%d %H:%M} UTC: no pull starts"] if drained else []), *counted)
 
     async def drain(self, reason: str = "", who: str = OPERATOR) -> None:
         """Nothing new starts, after a restart either; what runs goes on to its end. Messages are accepted all the
@@ -106,14 +111,4 @@ class Governing:
         self.audit.record(Event("operate", "granted", who=who, peer=name, resource=name or "pulls", evidence=evidence))
 
 
-_WHAT = {
-    Kind.DRAIN: "drained: no pull starts",
-    Kind.PAUSE: "paused: {name}",
-    Kind.LIMIT: "limited: {name} to {most} at once",
-}
-
-
-def _sentence(ruling: Ruling) -> str:
-    what = _WHAT[ruling.kind].format(name=ruling.name, most=ruling.most)
-    why = f": {ruling.reason}" if ruling.reason else ""
-    return f"{what}, since {ruling.at:%Y-%m-%d %H:%M} UTC by {ruling.who}{why}"
+_SAID = {Kind.PAUSE: "are paused", Kind.LIMIT: "have a limit of their own"}

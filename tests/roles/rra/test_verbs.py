@@ -212,6 +212,14 @@ class OfAJob(Case):
                 self.act("requeue-fresh", job)
             self.assertRegex(caught.exception.detail, "verify-store|retry-now")
 
+    def test_a_job_that_names_itself_as_its_successor(self) -> None:
+        """Damage leads nobody round in a circle."""
+        self.desk.accept(b"one")
+        self.desk.rewrite(1, state=State.FAILED, due=None)
+        self.desk.result(self.desk.store._engine.write(_circle))
+        self.assertEqual(self.act("requeue-fresh").job, 2)
+        self.assertEqual(self.desk.result(self.operations.explain(1)).successor, 2)
+
     def test_two_requeues_at_the_same_moment_make_one_job(self) -> None:
         """The second finds that the first has taken its place."""
         (old,) = self.desk.accept(b"one")
@@ -446,7 +454,11 @@ class Governed(Case):
             self.desk.result(self.governing.pause(RS, reason))
         (ruling,) = self.governing.rulings
         self.assertEqual((ruling.kind, ruling.reason), (Kind.PAUSE, "two lines"))
-        self.assertRegex(self.governing.notes()[0], f"^paused: {RS}, since .* UTC by operator: two lines$")
+        self.desk.result(self.governing.drain("secret"))
+        drained, paused = self.governing.notes()
+        self.assertRegex(drained, r"^drained since [-0-9: ]+ UTC: no pull starts$")
+        self.assertEqual(paused, "1 resource servers are paused")
+        self.desk.result(self.governing.undrain())
         self.desk.result(self.governing.resume(RS))
         self.desk.result(self.governing.resume(RS))
         self.assertEqual(self.governing.rulings, ())
@@ -486,6 +498,10 @@ class Governed(Case):
         self.peers.rules.clear()
         self.desk.advance(301, 1)
         self.assertFalse(self.call("POST", "/destinations/retry-issuer")["asked"])
+
+
+def _circle(connection: Any) -> None:
+    connection.execute("UPDATE jobs SET again = job")
 
 
 def _plant(connection: Any) -> None:

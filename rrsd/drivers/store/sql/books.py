@@ -23,7 +23,8 @@ MOST_AHEAD = 10_000
 _RULINGS = "SELECT kind, name, at, who, reason, most FROM rulings ORDER BY kind, name"
 _RULE = "INSERT OR REPLACE INTO rulings (kind, name, at, who, reason, most) VALUES (?, ?, ?, ?, ?, ?)"
 _UNRULE = "DELETE FROM rulings WHERE kind = ? AND name = ?"
-_SUCCESSOR = "SELECT max(job) FROM jobs WHERE again = ? AND again != 0"
+# What is damaged may name itself or a later one: nothing goes round in a circle.
+_SUCCESSOR = "SELECT max(job) FROM jobs WHERE again = ? AND again != 0 AND job > again"
 _POINT = """
 UPDATE parts SET job = ?1
 WHERE number = (SELECT number FROM messages WHERE recipient_key = ?2 AND message = ?3) AND position = ?4
@@ -118,7 +119,7 @@ def _first_since(connection: Connection, at: float) -> int:
     while low < high:
         middle = (low + high) // 2
         row = connection.execute(_ACCEPTED, (middle,)).fetchone()
-        if row is None or row[1] >= at:
+        if row is None or (isinstance(row[1], float) and row[1] >= at):
             high = middle
         else:
             low = row[0] + 1
