@@ -1,20 +1,23 @@
 """A large transfer goes on at once: only its last chunk is looked at, the whole is hashed behind the writer."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from errno import EIO
 
 from attrs import evolve
+from twisted.internet.defer import Deferred
 from typing_extensions import override
 
 from rrsd.core.refusals import Conflict, Damaged, NoSpace
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import Lease
 from rrsd.core.values.resources import CHUNK, Checkpoint
-from rrsd.drivers.store.blobs import chunking
+from rrsd.drivers.store.blobs import chunking, partial
 from rrsd.drivers.store.blobs.chunking import Behind, chunk_start
 from rrsd.drivers.store.blobs.partial import Stream
 from rrsd.drivers.store.memory import MemoryFiles, MemoryStore
 from rrsd.drivers.store.service import Store
 from tests.drivers.store.contract import StoreCase
+from tests.drivers.store.manual import ManualWorkers
 
 DATA = bytes(range(251)) * 20_000
 SIZE = len(DATA)
@@ -114,6 +117,7 @@ class Resume(StoreCase):
         lease = self.half()
         lease = evolve(lease, fetch=evolve(lease.fetch, checkpoints=lease.fetch.checkpoints[-1:]))
         self.patch(chunking, "CHUNK", 1_000_000)
+        self.patch(partial, "CHUNK", 1_000_000)
         checkpoint = evolve(lease.fetch.checkpoints[0], tail=digest_of(DATA[2_000_000:HALF]))
         lease = evolve(lease, fetch=evolve(lease.fetch, checkpoints=(checkpoint,)))
         self.damage(5)
@@ -139,6 +143,59 @@ class Resume(StoreCase):
         stream, held = self.begin(self.again())
         self.assertEqual(held, Checkpoint(SIZE))
         self.done(stream.finish(digest_of(DATA), SIZE))
+
+    def test_r9_what_a_failed_sync_was_to_hold_is_not_synced_again(self) -> None:
+        """The lease that was to mend it ends without another checkpoint: a second fsync would lie (found by make crash,
+        mended!31=EIO@42+)."""
+        stream, _ = self.begin()
+        stream.write(b"?" + DATA[1:])
+        self.refused(Damaged, stream.finish(digest_of(DATA), SIZE))
+
+        def fail(files: MemoryFiles, descriptor: int) -> None:
+            raise OSError(EIO, "input/output error")
+
+        patch = self.patch(MemoryFiles, "sync", fail)
+        self.refused(NoSpace, stream.hold())
+        patch.restore()
+        self.refused(NoSpace, stream.finish(digest_of(DATA), SIZE))
+        self.done(stream.close())
+        self.assertEqual(self.again().fetch.checkpoints, ())
+
+    def test_r9_what_was_mended_when_a_sync_failed_is_written_again(self) -> None:
+        """The next lease sees it, and nobody knows whether the disk keeps it (make crash, mended!35=EIO@41+)."""
+        stream, _ = self.begin()
+        stream.write(b"?" + DATA[1:])
+        self.refused(Damaged, stream.finish(digest_of(DATA), SIZE))
+        self.done(stream.hold())
+        self.successResultOf(stream.patch(0).write(DATA[:1]))
+        self.done(stream.close())
+        written: list[tuple[int, int]] = []
+        write = MemoryFiles.write
+
+        def note(files: MemoryFiles, descriptor: int, blocks: Sequence[bytes], offset: int) -> None:
+            written.append((offset, sum(map(len, blocks))))
+            write(files, descriptor, blocks, offset)
+
+        self.patch(MemoryFiles, "write", note)
+        stream, _ = self.begin(self.again())
+        self.done(stream.finish(digest_of(DATA), SIZE))
+        self.assertEqual((written[0][0], sum(size for _, size in written)), (0, SIZE))
+
+    def test_a_file_is_not_closed_while_a_part_is_put_in_its_place(self) -> None:
+        """Whoever stops in the middle waits for what the disk does: the descriptor might be another file's by then."""
+        disk, store = ManualWorkers(), self.store
+        stream, _ = self.begin()
+        stream.write(DATA)
+        self.refused(Damaged, stream.finish(digest_of(b"other"), SIZE))
+        store.blobs._desk.workers = disk
+        writing = stream.patch(0).write(b"late")
+        closing = Deferred.fromCoroutine(stream.close())
+        self.assertNoResult(closing)
+        disk.flush()
+        self.successResultOf(writing)
+        self.successResultOf(closing)
+        self.failureResultOf(stream.patch(0).write(b"too late"), Conflict)
+        self.refused(Conflict, stream.chunks())
 
     def test_checkpoints_of_an_earlier_rrsd(self) -> None:
         """They know nothing of chunks: all is hashed before, as it was."""

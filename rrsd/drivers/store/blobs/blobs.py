@@ -14,7 +14,7 @@ from rrsd.core.values.resources import CHUNK, Blob, Checkpoint
 from rrsd.drivers.store.blobs.files import refusing
 from rrsd.drivers.store.blobs.partial import Committed, Desk, Stream
 from rrsd.drivers.store.blobs.reading import blocks, read_span
-from rrsd.drivers.store.blobs.resume import Opened, open_partial
+from rrsd.drivers.store.blobs.resume import Opened, is_unchecked, open_partial
 from rrsd.drivers.store.blobs.shield import shielded
 from rrsd.drivers.store.blobs.small import Small, Writer
 from rrsd.drivers.store.blobs.space import Key
@@ -100,6 +100,7 @@ class Blobs:
             start,
             self._desk.vault.final(fetch.digest),
             lambda: self._open.discard(name),
+            opened.checkpoint is not None and is_unchecked(opened.checkpoint),
         )
         return stream, opened.checkpoint
 

@@ -57,20 +57,18 @@ def tail_of(vault: Vault, descriptor: int, offset: int) -> Tail | None:
     return Tail(offset, running)
 
 
-def chunks_of(vault: Vault, descriptor: int, size: int) -> tuple[Digest, ...]:
-    """The digest of each chunk of the file's first `size` bytes, read from it. Blocks."""
-    found = []
-    for start in range(0, size, CHUNK):
-        running = hashlib.sha256()
-        hash_file(vault.files, descriptor, min(size, start + CHUNK), running, start)
-        found.append(Digest(running.digest()))
-    return tuple(found)
+def digest_of_span(vault: Vault, descriptor: int, start: int, end: int) -> Digest:
+    """The digest of those bytes of the file. Blocks."""
+    running = hashlib.sha256()
+    hash_file(vault.files, descriptor, end, running, start)
+    return Digest(running.digest())
 
 
 @define(eq=False)
 class Behind:
     """Hashes a file from byte 0, behind whoever writes it, so that nobody waits for that before new bytes come.
 
+    What a failed fsync was to keep may be seen and never kept: where that can be, `rewrites`, it is written once more.
     `advanced` hears when it has come as far as it was told to, `failed` why it cannot.
     """
 
@@ -79,6 +77,7 @@ class Behind:
     _descriptor: int
     _advanced: Callable[[], None]
     _failed: Callable[[Failure], None]
+    _rewrites: bool = False
     done: int = field(default=0, init=False)
     running: bool = field(default=False, init=False)
     _end: int = field(default=0, init=False)
@@ -106,6 +105,10 @@ class Behind:
 
     def _slice(self, start: int, end: int) -> None:
         with refusing("read of a transfer"):
+            if self._rewrites:
+                for offset in range(start, end, BLOCK):
+                    data = self._vault.files.read(self._descriptor, min(BLOCK, end - offset), offset)
+                    self._vault.files.write(self._descriptor, (data,), offset)
             if hash_file(self._vault.files, self._descriptor, end, self._hash, start) != end - start:
                 raise Damaged("the file of a transfer is shorter than what was written")
 

@@ -4,7 +4,7 @@ import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeAlias
+from typing import ParamSpec, TypeAlias, TypeVar
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, fail
@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from rrsd.core.refusals import Conflict, Damaged, Refusal, Unknown
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.resources import CHUNK, Blob, Checkpoint
-from rrsd.drivers.store.blobs.chunking import QUICK, Behind, Tail, chunks_of
+from rrsd.drivers.store.blobs.chunking import QUICK, Behind, Tail, digest_of_span
 from rrsd.drivers.store.blobs.files import refusing
 from rrsd.drivers.store.blobs.lanes import Lane
 from rrsd.drivers.store.blobs.shield import shielded
@@ -21,6 +21,8 @@ from rrsd.drivers.store.blobs.space import Key, Space
 from rrsd.drivers.store.blobs.vault import Vault
 from rrsd.runtime.workers import Workers
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Committed: TypeAlias = Callable[[Checkpoint], Awaitable[None]]
 
 GATHER = 256 * 1024  # bytes
@@ -43,22 +45,14 @@ class Desk:
 class Patch:
     """Bytes that take the place of others of one transfer, from `offset` on."""
 
-    _desk: Desk
-    _descriptor: int
+    _put: Callable[[bytes, int], "Deferred[None]"]
     offset: int
 
     def write(self, data: bytes) -> "Deferred[None]":
         """Take the next bytes; wait for what is returned before giving more. It refuses with NoSpace."""
         offset = self.offset
         self.offset += len(data)
-        return shielded(self._put(data, offset))
-
-    async def _put(self, data: bytes, offset: int) -> None:
-        await self._desk.workers.run(self._write, data, offset)
-
-    def _write(self, data: bytes, offset: int) -> None:
-        with refusing("write of a transfer"):
-            self._desk.vault.files.write(self._descriptor, (data,), offset)
+        return self._put(data, offset)
 
 
 @define(eq=False)
@@ -80,11 +74,13 @@ class Stream:
     offset: int
     _final: str
     _ended: Callable[[], None]
+    _rewrites: bool = False
     _synced: int = field(init=False)
     _synced_at: float = field(init=False)
     _hashing: Lane[Checkpoint] = field(init=False)
     _behind: Behind | None = field(default=None, init=False)
     _patched: bool = field(default=False, init=False)
+    _aside: int = field(default=0, init=False)
     _writing: Lane[None] = field(init=False)
     _gathered: list[bytes] = field(factory=list, init=False)
     _gathered_size: int = field(default=0, init=False)
@@ -102,12 +98,12 @@ class Stream:
         self._writing = Lane(workers, self._put, self._wrote, self._fail, self.offset)
         self._synced, self._synced_at = self.offset, self._desk.monotonic()
         if self._running is None:
-            self._hash_behind()
+            self._hash_behind(self._rewrites)
 
-    def _hash_behind(self) -> None:
+    def _hash_behind(self, rewrites: bool = False) -> None:
         """Hash the whole anew, from the file."""
-        self._running = None
-        self._behind = Behind(self._desk.vault, self._desk.workers, self._descriptor, self._hush, self._fail)
+        self._running, desk = None, self._desk
+        self._behind = Behind(desk.vault, desk.workers, self._descriptor, self._hush, self._fail, rewrites)
         self._behind.follow(self._writing.done)
 
     @property
@@ -235,7 +231,8 @@ class Stream:
 
     def _busy(self) -> bool:
         behind = self._behind is not None and self._behind.running
-        return bool(self._gathered) or self._hashing.running or self._writing.running or self._syncing or behind
+        lanes = self._hashing.running or self._writing.running
+        return bool(self._gathered) or lanes or self._syncing or behind or self._aside > 0
 
     async def _drain(self) -> None:
         while self._busy():
@@ -298,17 +295,25 @@ class Stream:
 
     # --- damage
 
+    async def _beside(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Off the reactor, to its end, before the file is closed; refuses with Conflict after that."""
+        if not self._open:
+            raise Conflict("the transfer is over")
+        self._aside += 1
+        try:
+            return await self._desk.workers.run(work, *args, **kwargs)
+        finally:
+            self._aside -= 1
+            self._hush()
+
     async def chunks(self) -> tuple[Digest, ...]:
         """The digest of each chunk of what is in the file, read again; refuses with NoSpace."""
         await self._drain()
-        return await shielded(self._read_chunks())
+        return tuple([await shielded(self._beside(self._chunk, start)) for start in range(0, self.offset, CHUNK)])
 
-    async def _read_chunks(self) -> tuple[Digest, ...]:
-        return await self._desk.workers.run(self._chunks)
-
-    def _chunks(self) -> tuple[Digest, ...]:
+    def _chunk(self, start: int) -> Digest:
         with refusing("read of a transfer"):
-            return chunks_of(self._desk.vault, self._descriptor, self.offset)
+            return digest_of_span(self._desk.vault, self._descriptor, start, min(self.offset, start + CHUNK))
 
     async def hold(self) -> None:
         """Make durable all that is there, damaged as it is: the next lease mends it where this one does not. Refuses
@@ -317,15 +322,23 @@ class Stream:
         await shielded(self._hold())
 
     async def _hold(self) -> None:
-        await self._desk.workers.run(self._sync)
-        await self._committed(Checkpoint(self.offset))
+        try:
+            await self._beside(self._sync)
+            await self._committed(Checkpoint(self.offset))
+        except BaseException:
+            self._fail(Failure())  # a second sync would say that all is well, and sync nothing
+            raise
         self._synced = self.offset
 
-    def patch(self, start: int) -> "Patch":
+    def patch(self, start: int) -> Patch:
         """Takes other bytes in the place of those at `start`; `finish` hashes all anew then, from the file."""
         self._patched, self._prefix = True, None
         self._prefixes.clear()
-        return Patch(self._desk, self._descriptor, start)
+        return Patch(lambda data, offset: shielded(self._beside(self._replace, data, offset)), start)
+
+    def _replace(self, data: bytes, offset: int) -> None:
+        with refusing("write of a transfer"):
+            self._desk.vault.files.write(self._descriptor, (data,), offset)
 
     async def _end(self, last: Callable[[], Awaitable[None]]) -> None:
         if self._behind is not None:
