@@ -20,9 +20,12 @@ from tests.mail.case import RECORD
 from tests.support.amounts import CHOSEN, amount_here
 
 HALVES = (
-    ("setup", "passage", "prequeue", "envelopes", "links", "door", "swap", "meanwhile", "crashes", "failures", "kills"),
-    ("large", "arrival", "attachments", "chain", "notices", "troubles", "disks", "forwarding", "hostile"),
-)
+    (
+        "setup", "passage", "prequeue", "envelopes", "links", "door", "swap", "meanwhile", "crashes", "failures",
+        "troubles", "kills",
+    ),
+    ("large", "arrival", "attachments", "chain", "notices", "disks", "forwarding", "hostile"),
+)  # fmt: skip
 LARGE = "large"
 _CLOSING = re.compile(r"^(?:PASSED|FAILED)(?: \((.*)\))?$", re.MULTILINE)
 
