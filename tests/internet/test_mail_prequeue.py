@@ -110,6 +110,17 @@ class AtOnce(PrequeueCase):
             self.assertEqual(self.plain.kept[-1][1], raw)
         self.assertEqual(self.places(), (0, 2, 0))
 
+    def test_nobody_collects(self) -> None:
+        """The message goes on whole; with a signer that is away it is queued as it came."""
+        self.elsewhere("plain.test")
+        raw = message(FILM * 300)
+        self.assertEqual(self.hand_in(raw, DAVE, more=f" SIZE={len(raw)}"), 250)
+        self.assertEqual((self.places(), self.plain.kept[0][1] == raw), ((0, 1, 0), True))
+        self.plain.says = lambda _: [LATER]
+        self.assertEqual(self.hand_in(raw, DAVE, more=f" SIZE={len(raw)}"), 250)
+        self.assertEqual((self.places(), self.queue.kept[0][1] == raw), ((0, 1, 1), True))
+        self.assertEqual(self.foo.store._files._open, {})  # type: ignore[attr-defined]
+
     def test_envelope(self) -> None:
         """DSN parameters, and who sent it first, travel along; the size is that of what is sent."""
         for raw, post in ((message(FILM), self.next), (TEXT, self.plain)):
@@ -155,10 +166,21 @@ class Queued(PrequeueCase):
             self.require_queued(raw)
 
     def test_domains(self) -> None:
-        """One that collects nothing, beside one that does or alone: two forms need a ledger, whole messages none."""
+        """One that collects nothing beside one that does: two forms need the ledger."""
         self.elsewhere("plain.test")
-        self.require_queued(message(FILM), DAVE)
         self.require_queued(message(FILM), BOB, DAVE)
+
+    def test_larger_than_mail(self) -> None:
+        """Where nobody collects, links need the ledger too. Who says nothing of the size may have so much; who said
+        less had no right to."""
+        self.elsewhere("plain.test")
+        prequeue = self.prequeue()
+        prequeue.settings = evolve(prequeue.settings, most_mail=Size(10_000))
+        raw = message(FILM)
+        for more in ("", f" SIZE={len(raw)}", " SIZE=5000"):
+            self.assertEqual(self.hand_in(raw, DAVE, more=more), 250)
+            self.require_as_it_came(raw, DAVE)
+        self.assertEqual(self.places(), (0, 0, 3))
 
     def test_domain_in_trouble(self) -> None:
         """It cannot be asked: the user sees nothing of it."""

@@ -13,7 +13,7 @@ from attrs import define, evolve, frozen
 from rrsd.core.refusals import Refusal, Unavailable
 from rrsd.core.values.addresses import Domain
 from rrsd.core.values.digests import Digest
-from rrsd.core.values.envelopes import LATER, LOST, Envelope, ForwardPath, Reply, Standing
+from rrsd.core.values.envelopes import LATER, LOST, Envelope, ForwardPath, Reply
 from rrsd.roles.mail.flow.beginning import joined_blocks, read_head
 from rrsd.roles.mail.flow.lines import form_line, line_of, not_taken, turn_away
 from rrsd.roles.mail.flow.parcel import Parcel
@@ -22,6 +22,7 @@ from rrsd.roles.mail.flow.writing import Replacement, Writer
 from rrsd.roles.mail.ports import Audit, Blobs, Deposits, Domains, Grants, Spools, Timers
 from rrsd.roles.mail.rules import (
     Form,
+    Forms,
     Header,
     address_of,
     domains_of,
@@ -100,27 +101,49 @@ class Prequeue:
             held.append(block)
             size += len(block)
         blocks = joined_blocks(held, letter.client)
-        if await self._may_take(letter.envelope):
+        forms = await self._forms(letter.envelope)
+        form = None if forms is None else self._one_form(forms, letter.envelope, letter.envelope.sender.size)
+        if form is Form.PLACEHOLDER:
             return await self._take(letter, threshold, blocks)
+        if forms is not None and form is Form.WHOLE:
+            return await self._hold(letter, key, forms, blocks)
         return await self._queue(letter.envelope, key, blocks, letter.client)
 
-    async def _may_take(self, envelope: Envelope) -> bool:
-        """Whether everybody would get a placeholder, as far as is known at once, and what is taken has room here."""
+    async def _forms(self, envelope: Envelope) -> Forms | None:
+        """What is known at once of everybody's domain; None when that is not all, or when there is no room here."""
         if not all(map(self._is_outside, envelope.recipients)):
-            return False
+            return None
         with suppress(Refusal):
             await self.deposits.require_room(envelope.sender.size or 0)
             asked = self.domains.standings(domains_of(envelope.recipients))
             late = lambda: Unavailable("not known yet")  # noqa: E731
-            standings = await self.timers.within(self.settings.prequeue_wait, asked, late)
-            return all(each is Standing.COLLECTS for each in standings.values())
-        return False
+            return Forms(await self.timers.within(self.settings.prequeue_wait, asked, late), self.settings)
+        return None
+
+    def _one_form(self, forms: Forms, envelope: Envelope, size: int | None) -> Form | None:
+        """The form that everybody gets of a message of so many bytes; None where they differ. Who does not say how
+        many is believed to have more than others take."""
+        size = self.settings.most_mail + 1 if size is None else size
+        found = [*forms.grouped(envelope.recipients, size, 0.0)]
+        return found[0] if len(found) == 1 else None
 
     def _is_outside(self, recipient: ForwardPath) -> bool:
         """Whether the mail server knows nobody else by this address: of others the placeholder would be granted to a
         name, and reach whom the name stands for."""
         address = address_of(recipient)
         return address is not None and address.domain != self.ours and address.domain not in self.settings.aliased
+
+    async def _hold(self, letter: _Letter, key: Digest, forms: Forms, blocks: AsyncIterator[bytes]) -> Reply:
+        """Nobody collects: it goes on whole, and stays here until somebody has it."""
+        spool = self.spools.begin()
+        try:
+            async for block in blocks:
+                await spool.append(block)
+            if self._one_form(forms, letter.envelope, spool.size) is not Form.WHOLE:
+                return await self._queue(letter.envelope, key, spool.read(0, spool.size), letter.client)
+            return await self._pass(letter, key, lambda: spool.read(0, spool.size), spool.size)
+        finally:
+            await spool.close()
 
     async def _take(self, letter: _Letter, threshold: int, blocks: AsyncIterator[bytes]) -> Reply:
         parcel = Parcel(threshold, self.spools.begin(), self.deposits, self.blobs, _yes)
