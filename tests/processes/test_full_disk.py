@@ -67,6 +67,28 @@ class FullDisk(HouseCase):
         self.require_kept(film)
         self.assertLess(self.fetched(number), film.size)
 
+    def test_quota(self) -> None:
+        """A user who has enough: nobody is asked, what fits comes, and more quota is noticed while the daemon runs."""
+        message, (film, letter) = self.send(self.alice, 4 * MIB, 1000)
+        self._set_quota("1MiB")
+        large, small = self.deliver(message)
+        waits = self.await_state(large, "no_space")
+        self.assertEqual((waits["blame"], waits["condition"], waits["attempts"]), ("ourselves", "quota", 0))
+        with self.local(self.bar) as local:
+            self.assertRegex(local.explain(large)["text"], r"4096 KiB are more than the whole quota.*set-quota")
+        self.await_state(small, "receipted")
+        self.require_kept(letter)
+        self._set_quota("default")
+        self.await_state(large, "receipted")
+        self.require_kept(film)
+        with self.local(self.bar) as local:
+            (bob,) = [user for user in local.users()["users"] if user["address"] == "bob@bar.test"]
+        self.assertEqual((bob["held"], bob["reserved"], bob["quota"]), (film.size + letter.size, 0, None))
+
+    def _set_quota(self, size: str) -> None:
+        status, said = self.rrsctl(self.bar, "users", "set-quota", "bob@bar.test", size)
+        self.assertEqual(status, 0, said)
+
     def test_deliver(self) -> None:
         """The mail server is asked to keep the message (EX_TEMPFAIL); with space again it is taken, once."""
         message, _ = self.send(self.alice, 1000)
