@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from tests.mail import attachments, envelopes, passage
 from tests.mail.attachments import MIB, TEXT, AttachmentCase
-from tests.mail.case import BOB, CAROL
+from tests.mail.case import BOB, CAROL, LATE
 from tests.mail.letters import Attachment, with_attachments
 from tests.support.mailhosts import HASTY
 from tests.support.mailprograms import Refused, submit
@@ -79,6 +79,16 @@ class Once(AttachmentCase):
         self.assertEqual([each.endswith(message) for each in self.inbox(BOB)].count(True), 1)
         self.assertEqual(self.ways(), (2, 0))
         self.note("two messages, with an attachment and without, each queued once by the sender", 2, 2, octets)
+
+    def test_nobody_collects(self) -> None:
+        """An attachment for a domain without rrsd: one queue file too, where the size is announced."""
+        head, files = self.letter(Attachment("film.mp4", 2 * MIB, 34), to=LATE)
+        message = b"".join(with_attachments(head, TEXT, *files))
+        self.send(message, LATE, mail=f"SIZE={len(message)}")
+        self.settle()
+        octets = self.require_whole(LATE, head, files)
+        self.assertEqual(self.ways(), (1, 0))
+        self.note("an attachment for a domain without rrsd, queued once by the sender", 1, 1, octets)
 
     def test_blind_copy_in_the_header(self) -> None:
         """A program that leaves Bcc in: what cleanup takes out behind the queue is taken out here too."""
