@@ -18,7 +18,12 @@ _OPTIONS = (
     ),
     click.option("--recipient", metavar="ADDRESS", default="", help="For this recipient."),
     click.option("--sender", metavar="DOMAIN", default="", help="Sent by this domain."),
-    click.option("--condition", metavar="NAME", default="", help="Waiting for this condition, as `explain` names it."),
+    click.option(
+        "--condition",
+        metavar="NAME",
+        default="",
+        help="Its own condition: quota, space, authorization, destination, issuer, operator, policy, receipt.",
+    ),
     click.option("--age", metavar="SPAN", default="", help="Accepted so long ago or longer, as in 90s, 10min, 4h, 2d."),
     click.option("--at-risk", is_flag=True, help="Those whose time will hardly do."),
 )
