@@ -2,14 +2,13 @@
 
 import random  # noqa: TID251 (this is where chance comes from)
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from attrs import frozen
 
 from rrsd.runtime.processes import Processes
-from rrsd.runtime.timers import Timers
+from rrsd.runtime.timers import Timers, steady_timers
 from rrsd.runtime.workers import ThreadWorkers, Workers
 
 
@@ -42,7 +41,7 @@ def real(reactor: Any, password_threads: int) -> Effects:
     """The effects of a daemon on this machine."""
     sizes = {"writer": 1, "readers": 2, "disk": 8, "proofs": 1, "passwords": password_threads}
     threads = {name: ThreadWorkers(reactor, size, name) for name, size in sizes.items()}
-    timers = Timers(reactor, time.time)  # noqa: TID251 (this is where the time of day comes from)
+    timers = steady_timers(reactor)
     processes = Processes(reactor, timers)
     return Effects(
         reactor=reactor,

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
@@ -42,7 +41,7 @@ from rrsd.runtime.flights import Flights
 from rrsd.runtime.limits import RateLimit
 from rrsd.runtime.logs import AuditTrail, Log, as_json, as_text
 from rrsd.runtime.secure import SecureFactory
-from rrsd.runtime.timers import Timers
+from rrsd.runtime.timers import Timers, steady_timers
 from rrsd.web.protected import Policy, Protection, Published
 from rrsd.web.site import Site
 from rrsd.web.trail import Notes
@@ -136,7 +135,7 @@ def make_api(path: str, build: Build, policy: Policy | None = None, reactor: Any
     """The service of the API that the INI file describes; the process ends with one line when it cannot be used."""
     if reactor is None:
         from twisted.internet import reactor
-    outside = Outside(reactor, Timers(reactor, time.time))  # noqa: TID251 (this is where the time of day comes from)
+    outside = Outside(reactor, steady_timers(reactor))
     try:
         api = protect(read_api_settings(path), outside, policy)
         front = api.front(build)

@@ -1,5 +1,6 @@
 """Time that passes, and deadlines."""
 
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -16,13 +17,20 @@ SLACK = 60.0  # seconds that a clock may be set back without a word; time server
 
 
 class Timers:
-    """The clock of everything that waits; `wall` gives seconds since the epoch when the reactor's clock does not."""
+    """The clock of everything that waits; `wall` gives seconds since the epoch when the reactor's clock does not, and
+    `steady` seconds that only go forward: Twisted's reactor itself goes by the time of day."""
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, wall: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        wall: Callable[[], float] | None = None,
+        steady: Callable[[], float] | None = None,
+    ) -> None:
         self.clock = clock
         self._wall = wall or clock.seconds
+        self._steady = steady or clock.seconds
         self._latest = float("-inf")
         self._said = False
 
@@ -38,8 +46,8 @@ class Timers:
         return datetime.fromtimestamp(self._latest, UTC)
 
     def monotonic(self) -> float:
-        """Seconds of the reactor's clock, for durations."""
-        return self.clock.seconds()
+        """Seconds that no setting of the clock changes, for durations."""
+        return self._steady()
 
     async def sleep(self, delay: timedelta) -> None:
         """Return after `delay`."""
@@ -69,3 +77,8 @@ class _Deadline:
     def expire(self) -> None:
         self.expired = True
         self._cancel()
+
+
+def steady_timers(clock: IReactorTime) -> Timers:
+    """The clocks of this machine: the time of day, and the one that only goes forward (promise R10)."""
+    return Timers(clock, time.time, time.monotonic)  # noqa: TID251 (this is where time comes from)

@@ -1,5 +1,6 @@
 """Deadlines, sleeping, sharing, limits."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -11,7 +12,7 @@ from rrsd.core.values.networks import network_of
 from rrsd.runtime.awaits import deferred_of
 from rrsd.runtime.flights import Flights
 from rrsd.runtime.limits import RateLimit
-from rrsd.runtime.timers import Timers
+from rrsd.runtime.timers import Timers, steady_timers
 
 
 class TooLate(Exception):
@@ -30,6 +31,12 @@ class Clocks(SynchronousTestCase):
         timers = Timers(self.clock, lambda: 86400.0)
         self.assertEqual(timers.now(), datetime(1970, 1, 2, tzinfo=UTC))
         self.assertEqual(timers.monotonic(), 0.0)
+
+    def test_r10_durations_do_not_go_by_the_time_of_day(self) -> None:
+        """Twisted's reactor does: whoever sets the clock would set it, and a jump would look like time that passed."""
+        timers = steady_timers(self.clock)
+        before = time.monotonic()
+        self.assertTrue(before <= timers.monotonic() <= time.monotonic())
 
     def test_s20_time_never_goes_back(self) -> None:
         """A clock that is set back stands still until it has caught up; a large step is said once."""
