@@ -2,7 +2,6 @@
 
 import re
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -81,7 +80,6 @@ def bench(sizes: tuple[str, ...], messages: int, runs: int, lines: Path | None, 
         where = "behind the queue alone" if given["after_queue"] else "before the queue, beside the one behind it"
         sheet.notes.append(f"The filter of the way out stood {where}.")
         stack.callback(sides.hosts.stop)
-        time.sleep(1.0)
         contests: list[Attached | Many] = [
             Attached(sides, sheet, ground.path, each, _say, next(r for least, r in _LEAST_RATIO if each >= least))
             for each in wanted

@@ -57,6 +57,7 @@ class Lost(LostCase):
         self.store(PLAIN)
         for _ in range(3):
             self.assertEqual((self.deliver(PLAIN, queue="4A"), self.copies()), ([250], []))
+            self.imap.before = lambda verb, line: b"* BYE that was known\r\n"
         self.assertEqual(self.told(), 3 * [("granted", BOB, "the mailbox has it")])
 
     def test_it_has_it_not(self) -> None:
@@ -92,6 +93,14 @@ class Lost(LostCase):
         self.assertEqual((self.deliver(PLAIN, queue="4A"), self.copies()), ([250], [BOB]))
         why = "the mailbox may have it: the IMAP server says goodbye"
         self.assertEqual(self.told(), 2 * [("held", BOB, why)])
+
+    def test_many_who_cannot_be_asked(self) -> None:
+        """One is enough to know."""
+        addresses = [BOB, *(f"bob+{number}@bar.test" for number in range(50))]
+        self.lose(PLAIN, *addresses)
+        self.imap.before = lambda verb, line: b"* BYE gone\r\n"
+        self.assertEqual(self.deliver(PLAIN, *addresses, queue="4A"), [451] * 51)
+        self.assertEqual((len(self.imap.heard), len(self.told())), (1, 51))
 
     def test_password_is_wrong(self) -> None:
         """Nobody will ever be able to ask."""

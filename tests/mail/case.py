@@ -56,7 +56,8 @@ def ended(hosts: MailHosts, kept: Path) -> None:
 
 
 class MailCase(SynchronousTestCase):
-    """Real servers. The subject of a test's messages has its name, so that what arrived can be told apart."""
+    """Real servers. The subject of a test's messages has its name, its suite's too, so that what arrived can be told
+    apart."""
 
     seconds = 120
     door = SUBMISSION
@@ -72,7 +73,7 @@ class MailCase(SynchronousTestCase):
         signal.alarm(self.seconds)
         self.addCleanup(signal.alarm, 0)
         self.foo, self.bar = self.hosts[FOO], self.hosts[BAR]
-        self.word = "-".join(self.id().split(".")[-2:]).replace("_", "-")
+        self.word = "-".join(self.id().split(".")[-3:]).replace("_", "-")
         self._number = 0
 
     def begin(self) -> MailHosts:

@@ -64,8 +64,12 @@ class Mailboxes:
         Refuses with Forbidden, Unavailable, and Malformed for what cannot be asked.
         """
         wanted, talk = Delivered(name, value, path), await self._enter(recipient)
+        end = self.timers.monotonic() + self.settings.command.total_seconds()
         try:
-            for folder in (await self._folders(talk))[0]:
+            folders = (await self._folders(talk))[0]
+            for folder in sorted(folders, key=lambda each: each.strip(b'"').upper() != b"INBOX"):
+                if self.timers.monotonic() > end:
+                    raise Unavailable("the IMAP server is slow")
                 with suppress(Forbidden):
                     if await is_in(talk, folder, wanted, self.timers.now()):
                         return True

@@ -125,6 +125,20 @@ class Trouble(FindingCase):
             self.imap.cut = cut
             self.failureResultOf(self.ask(), Unavailable)
 
+    def test_many_folders(self) -> None:
+        """All of them together may take as long as one command; the inbox comes first."""
+        self.imap.folders = {f"Old{number}": Folder() for number in range(3)} | {"INBOX": Folder()}
+
+        def slowly(verb: str, line: bytes) -> None:
+            if verb == "EXAMINE":
+                self.internet.clock.advance(70)
+
+        self.imap.after = slowly
+        self.failureResultOf(self.ask(), Unavailable)
+        self.assertEqual(self.imap.verbs().count("EXAMINE"), 2)
+        self.put()
+        self.assertTrue(self.has())
+
     def test_no_entry(self) -> None:
         """The master user may not."""
         self.password = "wrong"

@@ -11,7 +11,7 @@ from rrsd.core.refusals import Refusal, Unavailable
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
-from rrsd.core.values.envelopes import LOST, Envelope, Reply
+from rrsd.core.values.envelopes import LOST, Envelope, ForwardPath, Reply
 from rrsd.core.values.instants import Instant
 from rrsd.roles.mail.offering import FIELD, mailboxes_of
 from rrsd.roles.mail.ports import Audit, Contents, Timers
@@ -31,7 +31,8 @@ class Lost:
     audit: Audit
     patience: timedelta
     delimiters: str
-    _since: dict[tuple[Digest, str], Instant] = field(factory=dict, init=False)
+    _since: dict[tuple[Digest, str], Instant | None] = field(factory=dict, init=False)
+    """None for who is known to have it."""
 
     def note(self, key: Digest, path: str) -> None:
         """They may have it for this recipient, or not."""
@@ -45,30 +46,42 @@ class Lost:
 
         Refuses when that cannot be written down.
         """
-        return tuple([await self._fate(key, envelope, index) for index in range(len(envelope.recipients))])
+        found: list[Reply | None] = []
+        for recipient in envelope.recipients:
+            # Where one cannot be asked, the next one is not waited for.
+            found.append(await self._fate(key, envelope, recipient, is_away=LOST in found))
+        return tuple(found)
 
-    async def _fate(self, key: Digest, envelope: Envelope, index: int) -> Reply | None:
-        recipient = envelope.recipients[index]
-        since = self._since.get((key, recipient.path))
-        if since is None or self.contents is None:
+    async def _fate(self, key: Digest, envelope: Envelope, recipient: ForwardPath, *, is_away: bool) -> Reply | None:
+        name = (key, recipient.path)
+        if self.contents is None or name not in self._since:
             return None
+        since = self._since[name]
         try:
-            (name,) = mailboxes_of([recipient], self.delimiters)
-            has = await self.contents.has(parse_address(name), FIELD, key.b64, recipient.path)
+            has = since is None or await self._has(self.contents, key, recipient, is_away=is_away)
         except Unavailable as refusal:
-            if self.timers.now() - since < self.patience:
-                self._tell("held", envelope, recipient.path, refusal)
+            if since is not None and self.timers.now() - since < self.patience:
+                self._tell("held", envelope, recipient, refusal)
                 return LOST
             has = False
         except Refusal:
             has = False
-        if has:
-            self._tell("granted", envelope, recipient.path)
-            return HAS
-        del self._since[key, recipient.path]
-        return None
+        if not has:
+            del self._since[name]
+            return None
+        self._tell("granted", envelope, recipient)
+        self._since[name] = None
+        return HAS
 
-    def _tell(self, outcome: str, envelope: Envelope, path: str, refusal: Refusal | None = None) -> None:
+    async def _has(self, contents: Contents, key: Digest, recipient: ForwardPath, *, is_away: bool) -> bool:
+        if is_away:
+            raise Unavailable("another mailbox cannot be asked")
+        (name,) = mailboxes_of([recipient], self.delimiters)
+        return await contents.has(parse_address(name), FIELD, key.b64, recipient.path)
+
+    def _tell(self, outcome: str, envelope: Envelope, recipient: ForwardPath, refusal: Refusal | None = None) -> None:
         said = "the mailbox has it" if refusal is None else f"the mailbox may have it: {refusal.detail}"
         reason = "" if refusal is None else refusal.reason
-        self.audit.record(Event("deliver", outcome, envelope.sender.path, path, refusal=reason, evidence=said))
+        self.audit.record(
+            Event("deliver", outcome, envelope.sender.path, recipient.path, refusal=reason, evidence=said)
+        )
