@@ -100,8 +100,9 @@ MOST_PROBES = 60
 """Of one host that is down, in an hour, whoever asks; the simulation has seen 9."""
 AGAIN = CHUNK + 2 * BLOCK + 1024
 """Bytes that an attempt may bring again: what came since the last checkpoint, and the heads of its answers."""
-PROMPT = 20.0
-"""Seconds in which a healthy sender's pull is over, whatever others do (R6)."""
+PROMPT = 90.0
+"""Seconds in which a healthy sender's pull is over, whatever others do (R6): four silent transfers of another sender
+may have the four slots until each has been silent for a minute."""
 
 
 @define(eq=False)
@@ -192,7 +193,7 @@ def overdue(jobs: Iterable[JobRow]) -> list[str]:
 ALLOWED = {
     GOOD: {"receipted"},
     MISSING: {"needs_auth", "failed", "expired"},
-    LYING: {"failed", "quarantined", "receipted"},
+    LYING: {"failed", "quarantined", "receipted", "expired"},
     FORBIDDEN: {"needs_auth", "failed", "expired"},
     DEAD: {"expired"},
 }

@@ -230,8 +230,10 @@ class Line:
         if end is self.server and self.fate.kind in ("reset", "stalled", "shortened", "damaged", "lost"):
             piece = self._meet(piece)
         if piece and not end.other.over:
-            self.network.carried[self.resource] += len(piece) if end is self.server else 0
+            resource = self.resource  # the next may be asked for at once
             end.other.protocol.dataReceived(piece)
+            if end is self.server and self.client.life.alive:
+                self.network.carried[resource] += len(piece)
 
     def _meet(self, piece: bytes) -> bytes:
         """The answer meets its fate at one of its bytes."""
@@ -249,8 +251,8 @@ class Line:
             self.is_mute = True
             return piece[:at]
         if at and not self.client.over:
-            self.network.carried[self.resource] += at
             self.client.protocol.dataReceived(piece[:at])
+            self.network.carried[self.resource] += at if self.client.life.alive else 0
         reason = ConnectionDone() if kind == "shortened" else ConnectionLost()
         self.break_off(self.server, ConnectionLost(), reason)
         return b""

@@ -9,16 +9,20 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
+from rrsd.drivers.fetch.bodies import _Watch
 from rrsd.drivers.store.blobs.blobs import Blobs
 from rrsd.drivers.store.blobs.partial import Stream
 from rrsd.drivers.store.blobs.vault import FolderSync
 from rrsd.drivers.store.sql.queue import Queue
 from rrsd.roles.rra import breakers, rules
+from rrsd.roles.rra.health import Health
 from rrsd.roles.rra.house import House
 from rrsd.roles.rra.picker import Picker
 from rrsd.roles.rra.rules import Outcome, Planned
+from tests.crash.files import Broken
+from tests.simulate.checks import PROMPT, Witness
 from tests.simulate.disk import Files
-from tests.simulate.plan import NEIGHBOURS
+from tests.simulate.plan import NEIGHBOURS, plan_of
 from tests.simulate.runner import simulate
 
 MOST_SEEDS = 60
@@ -110,10 +114,22 @@ class Planted(SynchronousTestCase):
         """No back-off, and no breaker."""
         self.patch(rules, "back_off", lambda first, cap, n, chance: timedelta(seconds=1))
         self.patch(breakers, "is_open", lambda breaker, now: False)
-        self.finds("R5", "R4")
+        self.patch(Health, "not_before", lambda self, job, outcome: None)
+        self.finds("R5")
 
     def test_who_drips_may_have_every_slot(self) -> None:
-        """A sender that has not delivered anything may have as much as one that does."""
+        """A silent transfer is waited for without end, and a sender that delivers nothing may have every slot."""
+        self.patch(_Watch, "start", lambda self: None)
         self.patch(Picker, "limit", lambda self, origin, now: 16)
         self.patch(House, "keeps_back", lambda self, candidate, is_unproved: None)
-        self.finds("R6", step=NEIGHBOURS)
+        self.finds("R6", "R7", step=NEIGHBOURS)
+
+    def test_a_pull_that_waits_for_others_is_seen(self) -> None:
+        """What the check of R6 says no to, and what not."""
+        letter = plan_of(NEIGHBOURS).letters[-1]
+        letter.accepted_at = 100.0
+        stored = {(str(each), letter.items[0].digest.b64): 100.0 + PROMPT for each in letter.recipients}
+        Witness([letter], dict(stored)).require_prompt(letter)
+        for late in (dict.fromkeys(stored, 101.0 + PROMPT), {}):
+            broken = self.assertRaises(Broken, Witness([letter], late).require_prompt, letter)
+            self.assertEqual(broken.promise, "R6")

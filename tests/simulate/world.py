@@ -140,6 +140,10 @@ class World:
         )
 
     def _end(self) -> None:
+        for letter in self.plan.letters:
+            self._require_effort(letter)
+            if letter.sender in self.plan.well:
+                self.witness.require_prompt(letter)
         jobs = durable(self.receiver).jobs
         letters = {letter.message_id: letter for letter in self.plan.letters}
         for job in jobs:
@@ -147,10 +151,6 @@ class World:
             wrong = fate_wrong(job, letters[job.message_id], was_touched, damaged)
             if wrong:
                 raise Broken("R7" if overdue([job]) else "R8", wrong)
-        for letter in self.plan.letters:
-            self._require_effort(letter)
-            if letter.sender in self.plan.well:
-                self.witness.require_prompt(letter)
         self.story.say("world", f"over: {len(jobs)} pulls")
 
     def _require_effort(self, letter: Letter) -> None:

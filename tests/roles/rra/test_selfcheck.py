@@ -230,3 +230,11 @@ class Broken(Case):
 def checks_of(desk: Desk) -> Any:
     """A check that takes its time."""
     return deferred_of(desk.self_check.run())
+
+    def test_a_destination_of_which_nothing_is_due_for_hours(self) -> None:
+        """It is looked at when its earliest turn is, and that is no fault (found by make simulate)."""
+        self.desk.accept(b"one")
+        self.sql("UPDATE jobs SET due = due + 21600")
+        self.sql("UPDATE turns SET due = due + 21600")
+        self.sql("UPDATE destinations SET due = due + 21600")
+        self.assertEqual(self.check(), {})

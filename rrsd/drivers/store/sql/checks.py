@@ -83,7 +83,10 @@ _MEND_DESTINATION = """
 INSERT INTO destinations (origin, due) SELECT ?1, min(due) FROM turns WHERE origin = ?1 HAVING min(due) IS NOT NULL
 ON CONFLICT DO UPDATE SET due = excluded.due WHERE due > excluded.due
 """
-_LATE = "SELECT origin, due FROM destinations WHERE due > ? ORDER BY due LIMIT ?"
+_LATE = """
+SELECT origin, due FROM destinations WHERE due > ?
+AND due > (SELECT min(due) FROM turns WHERE turns.origin = destinations.origin) ORDER BY due LIMIT ?
+"""
 
 
 def rows(connection: Connection, state: State, after: int, most: int) -> Checked[int]:
