@@ -4,16 +4,20 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Mapping
 from typing import Any, cast
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from rrsd.app.audit import Audit
+from rrsd.app.effects import go_forward
 from rrsd.app.notify import notify
 from rrsd.app.token_endpoint import INTROSPECTION_JWT, Revoke, TokenEndpoint
 from rrsd.app.urls import Mount, Switchboard, switchboard
@@ -271,3 +275,28 @@ class Notifications(SynchronousTestCase):
         self.assertFalse(notify("READY=1"))
         self.at(self.place)
         self.assertFalse(notify("READY=1"))
+
+
+class Waits(SynchronousTestCase):
+    """By which clock the reactor waits."""
+
+    def test_r10_a_clock_that_is_set_stops_no_loop(self) -> None:
+        """What is to happen in a minute happens a minute later by a clock that nobody sets."""
+        reactor = EPollReactor()
+        self.addCleanup(reactor.disconnectAll)
+        go_forward(reactor)
+        before = time.monotonic()
+        call = reactor.callLater(60, self.fail)
+        self.assertTrue(before + 60 <= call.getTime() <= time.monotonic() + 60)
+        call.cancel()
+
+    def test_what_waits_already_is_left_alone(self) -> None:
+        """A clock that changes under a call would put it off by years; a clock of tests stays one."""
+        reactor, clock = EPollReactor(), Clock()
+        self.addCleanup(reactor.disconnectAll)
+        call = reactor.callLater(60, self.fail)
+        go_forward(reactor)
+        go_forward(clock)
+        self.assertLessEqual(call.getTime() - reactor.seconds(), 60)
+        self.assertEqual(clock.seconds(), 0)
+        call.cancel()
