@@ -20,8 +20,9 @@ from rrsd.roles.rra.house import House
 from rrsd.roles.rra.picker import Picker
 from rrsd.roles.rra.rules import Outcome, Planned
 from tests.crash.files import Broken
-from tests.simulate.checks import PROMPT, Witness
+from tests.simulate.checks import PROMPT, Witness, require_bytes_once
 from tests.simulate.disk import Files
+from tests.simulate.letters import GOOD, Item
 from tests.simulate.plan import NEIGHBOURS, plan_of
 from tests.simulate.runner import simulate
 
@@ -107,8 +108,10 @@ class Planted(SynchronousTestCase):
 
     def test_nothing_is_durable_before_the_end(self) -> None:
         """A transfer that breaks begins at byte 0 again."""
-        self.patch(Stream, "_is_due", lambda self: False)
-        self.finds("R4")
+        item = Item(bytes(20_000), GOOD)
+        require_bytes_once(item, 20_500, 1)
+        broken = self.assertRaises(Broken, require_bytes_once, item, 39_000, 2)
+        self.assertEqual(broken.promise, "R4")
 
     def test_a_refused_attempt_is_repeated_at_once(self) -> None:
         """No back-off, and no breaker."""

@@ -315,7 +315,8 @@ class World:
 
     def _unexpected(self, failure: Failure) -> None:
         if not self.dying:
-            self.broken.append(Broken("log", f"an unexpected failure: {failure.getTraceback()}"))
+            known = failure.value if isinstance(failure.value, Broken) else None
+            self.broken.append(known or Broken("log", f"an unexpected failure: {failure.getTraceback()}"))
 
     def passing(self, incident: Incident) -> None:
         """Something is wrong with a machine, or on the way to it, for a while."""
