@@ -94,10 +94,11 @@ def _done(state: Path | None) -> int:
 
 
 def _outcomes(seeds: range, processes: int) -> Iterator[Outcome]:
-    """In the order of the seeds."""
-    with ProcessPoolExecutor(processes, initializer=_quiet) as pool:
-        for start in range(0, len(seeds), AT_ONCE * processes * 4):
-            yield from pool.map(simulate, seeds[start : start + AT_ONCE * processes * 4], chunksize=AT_ONCE // 4)
+    """In the order of the seeds. Each batch has processes of its own: what a world leaves behind does not add up."""
+    batch = AT_ONCE * processes * 4
+    for start in range(0, len(seeds), batch):
+        with ProcessPoolExecutor(processes, initializer=_quiet) as pool:
+            yield from pool.map(simulate, seeds[start : start + batch], chunksize=AT_ONCE // 4)
 
 
 if __name__ == "__main__":
