@@ -1,7 +1,9 @@
 """The simulation finds what it is there for: each planted defect within few seeds, by the promise that it breaks."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from itertools import count, islice
 from typing import Any
 
 from attrs import evolve
@@ -12,6 +14,7 @@ from rrsd.core.values.instants import Instant
 from rrsd.drivers.fetch.bodies import _Watch
 from rrsd.drivers.store.blobs.blobs import Blobs
 from rrsd.drivers.store.blobs.partial import Stream
+from rrsd.drivers.store.blobs.small import Writer
 from rrsd.drivers.store.blobs.vault import FolderSync
 from rrsd.drivers.store.sql.queue import Queue
 from rrsd.roles.rra import breakers, rules
@@ -29,12 +32,18 @@ from tests.simulate.runner import simulate
 MOST_SEEDS = 60
 
 
+def _damages_bodies(seed: int) -> bool:
+    """Whether bytes of resources are likely to be changed on their way."""
+    found = [each.details["weather"] for each in plan_of(seed).incidents if each.kind == "weather"]
+    return any(each.damaged >= 0.4 and "/.well-known/ni".startswith(each.path) for each in found)
+
+
 class Planted(SynchronousTestCase):
     """Every test changes one thing of the daemon for the worse."""
 
-    def finds(self, *promises: str, step: int = 1) -> None:
+    def finds(self, *promises: str, step: int = 1, seeds: Iterable[int] = ()) -> None:
         """Some seed breaks one of these promises, and none another before."""
-        for seed in range(step, MOST_SEEDS * step, step):
+        for seed in seeds or range(step, MOST_SEEDS * step, step):
             outcome = simulate(seed)
             self.flushLoggedErrors()
             if outcome.broken:
@@ -54,27 +63,31 @@ class Planted(SynchronousTestCase):
 
     def test_bytes_are_not_compared(self) -> None:
         """What came gets its final name whatever it is."""
-        finish = Stream._finish
 
-        async def hasty(self: Stream, digest: Digest, size: int) -> Any:
-            class Right:
-                def digest(self) -> bytes:
-                    return digest.raw
+        class Right(bytes):
+            def __ne__(self, other: object) -> bool:
+                return False
 
-            self._running, self.offset = Right(), size  # type: ignore[assignment]
-            return await finish(self, digest, size)
+        store = Writer.store
 
-        self.patch(Stream, "_finish", hasty)
-        self.finds("R2")
+        def hasty(self: Writer, blocks: Sequence[bytes], digest: Digest | None, size: int, *more: Any) -> Any:
+            return store(self, blocks, None, sum(map(len, blocks)), *more)
+
+        self.patch(Stream, "_digest", lambda self: Right())
+        self.patch(Writer, "store", hasty)
+        self.finds("R2", seeds=islice(filter(_damages_bodies, count(1)), MOST_SEEDS))
 
     def test_granted_bytes_are_collected(self) -> None:
         """The sender's domain does not wait for receipts."""
 
-        async def collect(self: Blobs, now: Instant, grace_seconds: float, most: int) -> Sequence[Digest]:
+        async def collect(
+            self: Blobs, now: Instant, grace_seconds: float, most: int, keep_seconds: float = 0.0
+        ) -> Sequence[Digest]:
             vault, gone = self._desk.vault, []
             for path, _ in [*vault.files.state.files()]:  # type: ignore[attr-defined]
                 if "/blobs/" in path:
-                    vault.files.unlink(path)
+                    with contextlib.suppress(FileNotFoundError):  # its name was lost, or given and not synced
+                        vault.files.unlink(path)
                     gone.append(Digest(b"0" * 32))
             return gone
 
