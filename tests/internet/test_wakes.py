@@ -27,7 +27,7 @@ class Recovery(SynchronousTestCase):
         """Mail came and its attachments did not; then the server is back."""
         files = {f"f{n}": b"%d" % n for n in range(5)}
         self.bar.deliver(self.foo.send(["bob@bar.test"], files), "bob@bar.test")
-        self.world.advance(hours * HOUR, 60)
+        self.world.advance(hours * HOUR, 600)
         self.foo.listen("rs.foo.test")
 
     def arrived_after(self, most: float, step: float = 1.0) -> float:
