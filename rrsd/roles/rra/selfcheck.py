@@ -67,7 +67,12 @@ class SelfCheck:
     async def run(self) -> Verdict:
         """One look at everything; what it found."""
         faults: Counter[Fault] = Counter()
+        named: set[tuple[Fault, int]] = set()
         async for found in self._found():
+            if (found.fault, found.job) in named:
+                continue  # several looks meet one row
+            if found.job and len(named) < MOST_SAID:
+                named.add((found.fault, found.job))
             faults[found.fault] += 1
             await self._mend(found)
             if faults[found.fault] <= MOST_SAID:
