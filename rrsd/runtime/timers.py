@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from rrsd.runtime.awaits import deferred_of
 
 T = TypeVar("T")
-SLACK = 60.0  # seconds that a clock may be set back without a word; time servers correct by less
+SLACK = 60.0  # seconds that a clock may be set without a word; time servers correct by less
 
 
 class Timers:
@@ -65,6 +65,34 @@ class Timers:
                 call.cancel()
             if deadline.expired:
                 raise refusal()
+
+
+class Clocks(Protocol):
+    """The time of day, and one that only goes forward."""
+
+    def now(self) -> datetime:
+        """UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        ...
+
+
+class Jumps:
+    """Whether the time of day went ahead of the clock that only goes forward, and may come back."""
+
+    def __init__(self, clocks: Clocks) -> None:
+        self._clocks = clocks
+        self._ahead = self._lead()
+
+    def _lead(self) -> float:
+        return self._clocks.now().timestamp() - self._clocks.monotonic()
+
+    def seen(self) -> bool:
+        """Whether it jumped since this was asked the last time."""
+        before, self._ahead = self._ahead, self._lead()
+        return self._ahead - before > SLACK
 
 
 class _Deadline:

@@ -13,9 +13,11 @@ from rrsd.core.refusals import Damaged, NoSpace, Refusal, Unavailable, Unknown
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.jobs import Change, Job, Lease, State, partial_name
+from rrsd.core.values.operations import Checked
 from rrsd.core.values.resources import Checkpoint, Custody, Grant
 from rrsd.drivers.store.blobs.partial import Stream
 from rrsd.drivers.store.blobs.small import Small
+from rrsd.roles.rra.selfcheck import LIVE
 from tests.crash.telling import say
 from tests.crash.world import MOST_TRIES, ROOT, Traits, World
 from tests.drivers.store.samples import ALICE, BOB, CAROL, NOW, RS, job, later, message_of, upload
@@ -57,11 +59,17 @@ def begin(world: World) -> None:
     store = world.store
     world.done(store.start())
     world.insist(lambda: world.done(store.queue.recover(NOW)))
-    world.require("R7", not world.insist(lambda: world.done(store.queue.stuck())), "a job waits for nothing")
+    for state in LIVE:
+        checked = world.insist(partial(_rows, world, state))
+        world.require("R7", not checked.found, f"the self-check finds {checked.found}")
     live = frozenset(
         partial_name(world.done(store.queue.fetch(each.origin, each.digest))) for each in waiting_jobs(world)
     )
     world.insist(lambda: world.done(store.blobs.sweep(live)))
+
+
+def _rows(world: World, state: State) -> Checked[int]:
+    return world.done(world.store.checks.rows(state, 0))
 
 
 def put(world: World, data: bytes) -> Digest:

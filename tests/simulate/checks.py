@@ -12,16 +12,23 @@ from datetime import timedelta
 from attrs import define, field, frozen
 
 from rrsd.core.values.digests import Digest, digest_of
-from rrsd.roles.rra.rules import TERMINAL
+from rrsd.roles.rra.rules import TERMINAL, UNFINISHED
 from tests.crash.disk import State
 from tests.crash.files import Broken
 from tests.simulate.letters import DEAD, FORBIDDEN, GOOD, LYING, MISSING, Item, Letter
 from tests.simulate.machine import Machine
 from tests.simulate.scale import BLOCK, CHUNK
 
-_JOBS = "SELECT job, message, recipient, state, digest, attempts, message_id, evidence, origin FROM jobs"
+_JOBS = """
+SELECT job, message, recipient, state, digest, attempts, message_id, evidence, origin, due, condition FROM jobs
+"""
+_WAITING = frozenset(UNFINISHED) - {"leased"}
 _GRANTS = "SELECT message_id, digest, recipient, receipted, withdrawn, not_after FROM grants"
 _MESSAGES = "SELECT message, recipient FROM messages"
+
+
+def _name_of(digest: bytes) -> str:
+    return Digest(digest).b64
 
 
 @frozen
@@ -32,11 +39,18 @@ class JobRow:
     message: str
     recipient: str
     state: str
-    digest: str
+    digest: str = field(converter=_name_of)
     attempts: int
     message_id: str
     evidence: str
     origin: str
+    due: float | None
+    condition: str
+
+    @property
+    def is_adrift(self) -> bool:
+        """Whether it waits for neither a time nor a condition (R7)."""
+        return self.state in _WAITING and self.due is None and not self.condition
 
 
 @frozen
@@ -72,10 +86,7 @@ def durable(machine: Machine) -> Durable:
 
 
 def _read(connection: sqlite3.Connection, disk: State) -> Durable:
-    jobs = [
-        JobRow(job, message, recipient, state, Digest(digest).b64, attempts, message_id, evidence, origin)
-        for job, message, recipient, state, digest, attempts, message_id, evidence, origin in connection.execute(_JOBS)
-    ]
+    jobs = [JobRow(*row) for row in connection.execute(_JOBS)]
     grants = [
         GrantRow(row[0], Digest(row[1]).b64, row[2], row[3] is not None, bool(row[4]), row[5])
         for row in connection.execute(_GRANTS)

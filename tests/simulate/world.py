@@ -162,17 +162,16 @@ class World:
 
     def _look(self) -> None:
         self.witness.look(self.machines, self.receiver)
-        for machine in self.machines.values():
-            if machine.process is not None and machine.host.listen is not None:
-                stuck = self._now(machine.process.store.queue.stuck())
-                if stuck:
-                    raise Broken("R7", f"pulls wait for nothing: {stuck}")
         process = self.receiver.process
         if process is not None and self.receiver.host.listen is not None:
+            jobs = durable(self.receiver).jobs
+            adrift = [job.job for job in jobs if job.is_adrift]
+            if adrift:
+                raise Broken("R7", f"pulls wait for nothing: {adrift}")
             self._explained(process)
             lanes = process.whole.retrieving.agent.scheduler._lanes.values()
             ours = {number for lane in lanes for number in lane.held.values()}
-            lost = [job.job for job in durable(self.receiver).jobs if job.state == "leased" and job.job not in ours]
+            lost = [job.job for job in jobs if job.state == "leased" and job.job not in ours]
             if lost and not process.whole.retrieving.agent.scheduler._behind:
                 raise Broken("R7", f"leased, and nobody works on them: {lost}")
 

@@ -29,6 +29,10 @@ class State(StrEnum):
     QUARANTINED = "quarantined"
 
 
+ENDED = frozenset({State.FAILED, State.EXPIRED, State.CANCELLED, State.QUARANTINED})
+"""States that a pull ends in without its bytes."""
+
+
 class Phase(StrEnum):
     """Where a leased job is; kept in memory and written into the evidence of its attempt."""
 

@@ -17,10 +17,9 @@ from rrsd.core.values.peers import Origin
 from rrsd.roles.rra.ports import Timers
 from rrsd.roles.rra.rules import Outcome, Result
 from rrsd.runtime.expiring import Expiring
+from rrsd.runtime.timers import Jumps
 
 GRACE = timedelta(hours=1)
-JUMP = timedelta(minutes=1)
-"""A wall clock that is so much ahead of the clock that only goes forward has jumped."""
 ENOUGH = 3
 """Attempts in a row that broke off."""
 FINAL_EVERY = timedelta(minutes=40)
@@ -46,20 +45,18 @@ class Endings:
     timers: Timers
     _last: OrderedDict[Origin, _Heard] = field(factory=OrderedDict, init=False)
     _asked: Expiring[Origin, bool] = field(factory=lambda: Expiring(MOST), init=False)
-    _ahead: float = field(init=False)
+    _jumps: Jumps = field(init=False)
     _since: float = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._since = self.timers.monotonic()
-        self._ahead = self.timers.now().timestamp() - self._since
+        self._jumps = Jumps(self.timers)
 
     def grace(self) -> timedelta:
         """How long nothing ends yet; 0 when something may."""
         moment = self.timers.monotonic()
-        ahead = self.timers.now().timestamp() - moment
-        if ahead - self._ahead > JUMP.total_seconds():
+        if self._jumps.seen():
             self._since = moment
-        self._ahead = ahead
         return max(timedelta(0), GRACE - timedelta(seconds=moment - self._since))
 
     def heard(self, origin: Origin, result: Result, took: float) -> None:

@@ -13,6 +13,7 @@ from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Blame, Job, State
 from rrsd.core.values.notices import Kind, Missing, Notice, Party, Plight, Said
 from rrsd.core.wire.mime_fields import decode_words, render_date
+from rrsd.core.wire.mime_render import readable_size
 from rrsd.roles.rra.explain import Explanation
 
 MOST_NAME = 100
@@ -111,7 +112,7 @@ def _text(
     yield _ADVICE[party, kind].format(until=render_date(plight.until))
     yield ""
     for missing, explanation in explained:
-        yield f"- {_shown(missing.filename) or 'without a name'} ({_size(missing.job.size)}):"
+        yield f"- {_shown(missing.filename) or 'without a name'} ({readable_size(missing.job.size)}):"
         yield f"  {_sentence(missing.job, explanation, party)}"
     others = lost + (plight.failed + plight.cancelled if plight.missing else 0) - len(explained)
     if others > 0:
@@ -165,10 +166,3 @@ def _plain(text: str) -> str:
 
 def _number(parts: int) -> str:
     return "1 attachment" if parts == 1 else f"{parts} attachments"
-
-
-def _size(size: int) -> str:
-    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size} bytes"

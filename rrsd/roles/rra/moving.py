@@ -12,7 +12,7 @@ from attrs import define, frozen
 from rrsd.core.refusals import Conflict, Damaged, Malformed, Unknown
 from rrsd.core.values.addresses import Address, parse_address
 from rrsd.core.values.calls import Event
-from rrsd.core.values.jobs import Job, Priority, State
+from rrsd.core.values.jobs import ENDED, Job, Priority, State
 from rrsd.core.values.messages import Message
 from rrsd.core.values.operations import Filter
 from rrsd.roles.rra import rules
@@ -25,7 +25,6 @@ HEADER = {"rrsd": "queue", "version": 1}
 """The first line; another version is not read."""
 PAGE = 200
 MOST_PAGE_BYTES = 8 << 20
-_ENDED = frozenset({State.FAILED, State.EXPIRED, State.CANCELLED, State.QUARANTINED})
 
 
 @frozen
@@ -102,7 +101,7 @@ class Moving:
     async def _as_it_was(self, message: Message, pulls: Mapping[int, tuple[State, Priority]], who: str) -> None:
         for part in message.parts:
             state, priority = pulls.get(part.index, (State.NEW, Priority.NORMAL))
-            verb = "cancel" if state in _ENDED else "hold" if state is State.HELD else ""
+            verb = "cancel" if state in ENDED else "hold" if state is State.HELD else ""
             try:
                 if verb:
                     await self.acts.act(verb, part.job, who)

@@ -22,6 +22,7 @@ from rrsd.roles.rra.explain import Explanation
 from rrsd.roles.rra.letters import letter
 from rrsd.roles.rra.ports import Audit, Bell, Timers
 from rrsd.roles.rra.rules import TERMINAL
+from rrsd.runtime.timers import Jumps
 
 AT_ONCE = 100
 PAUSE = timedelta(seconds=2)
@@ -31,8 +32,6 @@ AFTER_TROUBLE = timedelta(seconds=30)
 AFTER_START = timedelta(minutes=15)
 """What became late while we were away may come as soon as we are back, and then nobody has to hear of it."""
 AFTER_JUMP = timedelta(hours=1)
-JUMP = timedelta(minutes=1)
-"""A wall clock that is so much ahead of the clock that only goes forward has jumped, and may come back."""
 ASK_AGAIN = timedelta(minutes=5)
 """While the mail server may still tell the sender."""
 
@@ -86,7 +85,7 @@ class Notifier:
     timers: Timers
     bell: Bell
     audit: Audit
-    _ahead: float | None = field(default=None, init=False)
+    _jumps: Jumps | None = field(default=None, init=False)
     _since: Instant | None = field(default=None, init=False)
     """We were there all the time since then, and our clock was right."""
     _fair: Instant | None = field(default=None, init=False)
@@ -125,11 +124,10 @@ class Notifier:
         return LONGEST_SLEEP if due is None else max(timedelta(0), min(LONGEST_SLEEP, due - self.timers.now()))
 
     def _look_at_clocks(self, now: Instant) -> None:
-        ahead, before = now.timestamp() - self.timers.monotonic(), self._ahead
-        self._ahead = ahead
-        if before is None:
+        if self._jumps is None:
+            self._jumps = Jumps(self.timers)
             self._since, self._fair = now, now + AFTER_START
-        elif ahead - before > JUMP.total_seconds():
+        elif self._jumps.seen():
             self._since, self._fair = now, now + AFTER_JUMP
 
     async def _look(self, plight: Plight, now: Instant) -> None:

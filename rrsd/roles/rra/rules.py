@@ -14,9 +14,9 @@ from attrs import evolve, frozen
 from rrsd.core import refusals
 from rrsd.core.refusals import Conflict, Refusal
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Blame, Job, Phase, State
+from rrsd.core.values.jobs import ENDED, Blame, Job, Phase, State
 
-TERMINAL = frozenset({State.RECEIPTED, State.FAILED, State.EXPIRED, State.CANCELLED, State.QUARANTINED})
+TERMINAL = ENDED | {State.RECEIPTED}
 """States that nothing leads out of."""
 
 ARRIVED = frozenset({State.STORED, State.RECEIPTED})

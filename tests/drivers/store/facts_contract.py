@@ -8,10 +8,10 @@ from twisted.logger import capturedLogs
 
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Change, State
+from rrsd.core.values.jobs import ENDED, Change, State
 from rrsd.core.values.notices import Notice, Plight, Said
 from rrsd.drivers.store.sql import facts, notices, picking
-from rrsd.drivers.store.sql.facts import AT_RISK, ENDED, MOST_EXAMPLES
+from rrsd.drivers.store.sql.facts import AT_RISK, MOST_EXAMPLES
 from tests.drivers.store.contract import StoreCase
 from tests.drivers.store.samples import ALICE, BOB, CAROL, NOW, job, later, message_of
 

@@ -1,5 +1,6 @@
 """The contract of the queue and the mailbox."""
 
+from itertools import chain
 from typing import Any
 
 from attrs import evolve
@@ -9,8 +10,10 @@ from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import Adjustment, Ask, Blame, Breaker, Candidate, Change, Job, Priority, State
 from rrsd.core.values.messages import Arrival
+from rrsd.core.values.operations import Fault
 from rrsd.core.values.peers import Origin
 from rrsd.core.values.resources import Checkpoint
+from rrsd.roles.rra.selfcheck import LIVE
 from tests.drivers.store.contract import StoreCase
 from tests.drivers.store.samples import ALICE, BOB, CAROL, NOW, OTHER_RS, RS, job, later, message_of, with_due
 
@@ -262,14 +265,14 @@ class QueueContract(StoreCase):
         self.assertEqual(counts.by_state, {State.NEW: 2, State.FAILED: 1})
         self.assertEqual(counts.bytes_waiting, 200)
 
-    def test_stuck(self) -> None:
-        """A job that waits for neither a time nor a condition is stuck; a terminal one is not."""
+    def test_adrift(self) -> None:
+        """The self-check finds a job that waits for neither a time nor a condition, and no terminal one."""
         lost = evolve(job(A), due=None)
-        held = evolve(job(B, 1), state=State.HELD, due=None)
-        fine = evolve(job(C, 2), state=State.HELD, due=None, condition="policy")
+        fine = evolve(job(C, 2), state=State.DEFERRED, due=None, condition="destination")
         over = evolve(job(C, 3), state=State.FAILED, due=None)
-        numbers = self.accepted(lost, held, fine, over)
-        self.assertEqual(self.done(self.store.queue.stuck()), numbers[:2])
+        numbers = self.accepted(lost, fine, over)
+        looks = [self.done(self.store.checks.rows(state, 0)).found for state in LIVE]
+        self.assertEqual([(each.fault, each.job) for each in chain(*looks)], [(Fault.LOST, numbers[0])])
 
     def test_wake(self) -> None:
         """A wake-up makes the waiting jobs of its origin or condition READY, and no others."""

@@ -7,7 +7,7 @@ from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import Ask, Looked, State
 from rrsd.core.values.peers import Origin
-from rrsd.drivers.store.sql import grants, healths, jobs, outbox, picking, references, turns, watching
+from rrsd.drivers.store.sql import checks, grants, healths, jobs, outbox, picking, references, turns, watching
 from rrsd.drivers.store.sql.database import MemoryDatabase
 from tests.drivers.store.samples import NOW, OTHER_RS, RS, job, later, with_due
 
@@ -87,7 +87,10 @@ class PickingTests(SynchronousTestCase):
         self.connection.execute("UPDATE jobs SET state = 'nonsense' WHERE job = 1")
         self.connection.execute("UPDATE jobs SET due = 'nonsense' WHERE job = 2")
         self.connection.execute("UPDATE jobs SET origin = 'https://rs.foo.test:nonsense' WHERE job = 3")
-        self.assertEqual(jobs.stuck(self.connection), [1, 2, 3])
+        found = checks.strangers(self.connection)
+        found += checks.rows(self.connection, State.NEW, 0, 9).found
+        found += checks.turns(self.connection, ("", "", 0), 9)[0].found
+        self.assertEqual({each.job for each in found}, {1, 2, 3})
         self.assertEqual(self.looked(RS), [4])
 
     def looked(self, origin: Origin) -> list[int]:

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from rrsd.core.refusals import Damaged
 from rrsd.core.values.addresses import Address
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Change, Job, State
+from rrsd.core.values.jobs import ENDED, Change, Job, State
 from rrsd.core.values.notices import Missing, Plight, Said
 from rrsd.drivers.store.sql.engine import Connection, Engine
 from rrsd.drivers.store.sql.rows import (
@@ -28,8 +28,6 @@ from rrsd.drivers.store.sql.rows import (
 )
 
 MOST_EXAMPLES = 20
-ENDED = frozenset({State.FAILED, State.EXPIRED, State.CANCELLED, State.QUARANTINED})
-"""States that a pull ends in without its bytes."""
 _OVER = ENDED | {State.STORED, State.RECEIPTED}
 _KNOWN = {state.value: state for state in State}
 AT_RISK = "at_risk"

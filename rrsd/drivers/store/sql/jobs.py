@@ -14,14 +14,12 @@ from rrsd.drivers.store.sql.picking import WAITING, add_history
 from rrsd.drivers.store.sql.rows import (
     JOB,
     RANKS,
-    UNREADABLE,
     Row,
     address_of,
     instant_of,
     job_of,
     job_row,
     maybe_seconds,
-    origin_of,
 )
 from rrsd.drivers.store.sql.transfers import clear
 
@@ -61,15 +59,6 @@ INSERT INTO history (job, at, before, after, event, evidence)
 SELECT job, ?, 'leased', 'ready', 'restarted', '' FROM jobs WHERE state = 'leased'
 """
 _RECOVER = "UPDATE jobs SET state = 'ready', due = ?, condition = '' WHERE state = 'leased'"
-_KNOWN = ", ".join(f"'{state}'" for state in State)
-_STUCK = f"""
-SELECT job FROM jobs INDEXED BY jobs_adrift
-WHERE {WAITING} AND (due IS NULL OR due >= '') AND (due >= '' OR condition = '')
-UNION ALL SELECT job FROM jobs WHERE state = 'held' AND due IS NULL AND condition = ''
-UNION ALL SELECT job FROM jobs INDEXED BY jobs_state WHERE state NOT IN ({_KNOWN}) ORDER BY 1
-"""
-_WAITING_ORIGINS = f"SELECT DISTINCT origin FROM jobs INDEXED BY jobs_waiting WHERE {WAITING}"
-_WAITING_AT = f"SELECT job FROM jobs INDEXED BY jobs_waiting WHERE {WAITING} AND origin = ?"
 _WOKEN = "state IN ('deferred', 'needs_auth', 'no_space')"
 _WAKE = "UPDATE jobs SET state = 'ready', due = ?, condition = '' WHERE job = ? AND state = ?"
 _SLEEPING_AT = f"""
@@ -192,17 +181,6 @@ def counts(connection: Connection) -> Counts:
     rows = [row for row in connection.execute(_COUNTS) if row[0] in known]
     coming = {state.value for state in _COMING}
     return Counts({State(row[0]): row[1] for row in rows}, sum(row[2] for row in rows if row[0] in coming))
-
-
-def stuck(connection: Connection) -> list[int]:
-    """Jobs that wait for nothing, those among them that damage took out of the queue."""
-    found = {job for (job,) in connection.execute(_STUCK)}
-    for (origin,) in connection.execute(_WAITING_ORIGINS).fetchall():
-        try:
-            origin_of(origin)
-        except UNREADABLE:
-            found.update(job for (job,) in connection.execute(_WAITING_AT, (origin,)))
-    return sorted(found)
 
 
 def recover(connection: Connection, now: Instant) -> int:

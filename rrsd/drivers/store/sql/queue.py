@@ -190,10 +190,6 @@ class Queue:
         held = await self._engine.read(room.total)
         return evolve(counts, held=held, reserved=self._space.promised, free=max(0, self._space.free))
 
-    async def stuck(self) -> Sequence[int]:
-        """Jobs that wait for nothing."""
-        return await self._engine.read(rows.stuck)
-
     async def wake(self, now: Instant, origin: Origin | None, condition: str | None) -> int:
         """Make waiting jobs READY, due now; how many."""
         sleeping = await self._engine.read(lambda connection: rows.sleeping(connection, origin, condition))
