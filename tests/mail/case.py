@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from tests.support.mailhosts import SUBMISSION, MailHost, MailHosts
 from tests.support.mailprograms import read, submit
+from tests.support.pace import slowness
 
 RECORD = "RRSD_MAIL_RECORD"
 """Names the file that tests write down in what they have shown."""
@@ -70,7 +71,7 @@ class MailCase(SynchronousTestCase):
         before = signal.signal(signal.SIGALRM, self._late)
         self.addCleanup(signal.signal, signal.SIGALRM, before)
         self.hosts = self.begin()
-        signal.alarm(self.seconds)
+        signal.alarm(round(self.seconds * slowness()))
         self.addCleanup(signal.alarm, 0)
         self.foo, self.bar = self.hosts[FOO], self.hosts[BAR]
         self.word = "-".join(self.id().split(".")[-3:]).replace("_", "-")
@@ -99,7 +100,7 @@ class MailCase(SynchronousTestCase):
 
     def until(self, what: str, holds: Callable[[], Any], seconds: float = 40.0) -> Any:
         """The first true answer; the test fails when none comes in time."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * slowness()
         while time.monotonic() < end:
             found = holds()
             if found:

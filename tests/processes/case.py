@@ -13,6 +13,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 
+from tests.support.pace import slowness
+
 _CREDENTIAL = re.compile(r"eyJ[\w-]{8,}|(?:Bearer|Basic) [\w.~+/-]{8,}|PRIVATE KEY|\$argon2")
 _LOOK_AGAIN = 0.005
 
@@ -31,7 +33,7 @@ class ProcessCase(SynchronousTestCase):
         self.addCleanup(self._require_clean)
         before = signal.signal(signal.SIGALRM, self._late)
         self.addCleanup(signal.signal, signal.SIGALRM, before)
-        signal.alarm(self.seconds)
+        signal.alarm(round(self.seconds * slowness()))
         self.addCleanup(signal.alarm, 0)
 
     def run_to_end(self, command: list[str], **more: Any) -> "subprocess.CompletedProcess[bytes]":
@@ -40,7 +42,7 @@ class ProcessCase(SynchronousTestCase):
 
     def until(self, what: str, holds: Callable[[], Any], seconds: float = 20.0) -> Any:
         """The first true answer of `holds`; the test fails when none comes in time."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * slowness()
         while time.monotonic() < end:
             found = holds()
             if found:

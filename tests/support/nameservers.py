@@ -30,6 +30,7 @@ from attrs import define, field
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from rrsd.drivers.dns.places import Place
+from tests.support.pace import slowness
 
 PACKAGES = {
     "knotd": "knot", "knotc": "knot", "keymgr": "knot", "unbound": "unbound", "unbound-control": "unbound",
@@ -305,7 +306,7 @@ class Nameservers:
             )
 
     def _until(self, what: str, holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + PATIENCE * slowness()
         while not holds():
             dead = [name for name, process in self._running.items() if process.poll() is not None]
             if dead or time.monotonic() > end:

@@ -11,6 +11,7 @@ from pathlib import Path
 from attrs import define, field
 
 from tests.support.nameservers import PATH, Missing
+from tests.support.pace import slowness
 
 PATIENCE = 30.0
 """Seconds that a server has to come up, or to go, on a slow machine."""
@@ -86,7 +87,7 @@ def until(what: str, holds: Callable[[], bool], logs: Iterable[Path] = (), secon
     Raises:
         AssertionError: it does not in time; the text ends with the ends of the logs.
     """
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * slowness()
     while not holds():
         if time.monotonic() > end:
             told = "\n".join(f"{path}:\n{path.read_text(errors='replace')[-2000:]}" for path in logs if path.exists())

@@ -15,6 +15,7 @@ from rrsd.core.values.records import Host, Record, Records, Text, Verdict
 from tests.core import signing
 from tests.core.vectors.dkim import BRISBANE, MESSAGE, SIGNED_AT, TEST
 from tests.support.dkims import SIGNED, Signer
+from tests.support.pace import slowness
 
 RAW = (
     b"From: Alice <alice@foo.test>\r\nTo: bob@bar.test\r\nSubject: files\r\nDate: Fri, 20 Nov 2026 08:30:00 +0000\r\n"
@@ -218,7 +219,7 @@ class Blanks(Case):
         signed = self.signer.sign(RAW, canonicalize=(b"relaxed", b"relaxed")).replace(RAW, raw)
         begun = process_time()
         self.refused(signed)
-        self.assertLess(process_time() - begun, 1.0)
+        self.assertLess(process_time() - begun, slowness())
 
     def test_costly_signature(self) -> None:
         """A signature as long as this is none."""

@@ -17,6 +17,7 @@ from rrsd.core.refusals import Refusal
 from tests.core.wire.deeper import ALSO
 from tests.core.wire.fuzzing import Parser
 from tests.core.wire.parsers import TABLE, VALUES
+from tests.support.pace import slowness
 
 EXAMPLES = int(os.environ.get("RRSD_FUZZ", "0"))
 PROFILE = settings(
@@ -24,7 +25,7 @@ PROFILE = settings(
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 MOST_SECONDS = 1.0
-"""Processor time for one input at its parser's cap; a quadratic parser takes minutes."""
+"""Processor time for one input at its parser's cap, where nothing is slow; a quadratic parser takes minutes."""
 REFUSED = object()
 
 
@@ -91,6 +92,7 @@ class Fuzz(SynchronousTestCase):
         self.each(self._rush)
 
     def _rush(self, parser: Parser) -> None:
+        most = MOST_SECONDS * slowness()
         for number, worst in enumerate(parser.worst()):
-            with bounded(f"number {number} of the worst", MOST_SECONDS):
+            with bounded(f"number {number} of the worst", most):
                 outcome(parser, worst)
