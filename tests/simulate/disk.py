@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from errno import EIO, ENOSPC
+from functools import lru_cache
 from random import Random  # noqa: TID251 (of a seed that is printed)
 from typing import Any
 
@@ -103,6 +104,7 @@ class Connection(sqlite3.Connection):
         """Stay: the next process finds it as it is."""
 
 
+@lru_cache
 def empty() -> bytes:
     """A database with the schema and no rows."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
