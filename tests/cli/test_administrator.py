@@ -277,6 +277,8 @@ class Pulls(Case):
         bodies = [json.loads(asked.body) for asked in self.table.asked]
         self.assertEqual(bodies[0], {"name": foo, "reason": "asked"})
         self.assertEqual(bodies[2], {"name": foo, "most": 2, "reason": ""})
+        for wrong in (("--issuer", "--all"), ("--issuer", "17"), ("--issuer", "--destination", foo)):
+            self.assertEqual(self.rrsctl("pulls", "retry-now", *wrong)[0], os.EX_DATAERR, wrong)
         self.table.on("POST", "/destinations/retry", reply({"woken": 0, "wait": 7}))
         shown = self.rrsctl("pulls", "retry-now", "--destination", foo)[1].out.getvalue()
         self.assertEqual(shown, "it was asked a moment ago: say it again in 7 s\n")

@@ -49,11 +49,11 @@ def _command(name: str, *options: Any) -> click.Command:
     @chosen
     @pass_session
     def command(session: Session, /, job: int | None, is_all: bool, yes: str, **given: Any) -> None:
-        needed = _needed(name, given)
+        needed, is_issuer = _needed(name, given), bool(given.pop("issuer", False))
         wanted = wanted_of(**given)
-        if job is None and _is_special(session, name, is_all, wanted, given):
+        if job is None and not is_all and _is_special(session, name, wanted, is_issuer):
             return
-        if (job is None) != is_all or (job is not None and (wanted or yes)):
+        if is_issuer or (job is None) != is_all or (job is not None and (wanted or yes)):
             raise Malformed(f"say which: rrsctl pulls {name} NUMBER, or rrsctl pulls {name} --all [--state …]")
         if job is not None:
             document = session.local().act(job, name, needed)
@@ -71,16 +71,14 @@ def _one_text(name: str, job: int, document: Mapping[str, Any]) -> str:
     return f"pull {job} {_DONE[name]}" + (f" as pull {after}" if after not in (None, job) else "")
 
 
-def _is_special(session: Session, name: str, is_all: bool, wanted: dict[str, Any], given: dict[str, Any]) -> bool:
+def _is_special(session: Session, name: str, wanted: dict[str, Any], is_issuer: bool) -> bool:
     """Whether it was about a destination or the issuer as such, and not about pulls."""
-    if name != "retry-now" or is_all:
-        return False
-    if given.get("issuer"):
+    if is_issuer and not wanted:
         document = session.local().govern("retry-issuer", {})
         said = "is asked now" if document.get("asked") else "answers, or was asked a moment ago"
         session.console.result(document, f"our token service {said}")
         return True
-    if set(wanted) == {"origin"}:
+    if name == "retry-now" and not is_issuer and set(wanted) == {"origin"}:
         document = session.local().govern("retry", {"name": wanted["origin"]})
         wait = document.get("wait")
         said = f"{document.get('woken', 0)} pulls run now; a closed one is probed"

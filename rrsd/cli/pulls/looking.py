@@ -78,7 +78,7 @@ def destinations(session: Session, origin: str) -> None:
     \b
       rrsctl pulls destinations
       rrsctl pulls destinations https://rs.foo.test
-      rrsctl pulls retry-now --all --origin https://rs.foo.test     probe it now
+      rrsctl pulls retry-now --destination https://rs.foo.test     probe it now
     """
     document = session.local().destinations(origin)
     for each in document.get("rulings") or []:

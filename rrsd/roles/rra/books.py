@@ -90,8 +90,8 @@ class Shelves(Protocol):
         """Put it into quarantine; nothing is deleted. False when it is gone."""
         ...
 
-    async def pulls_of(self, digest: Digest) -> Sequence[int]:
-        """The pulls that messages show for it."""
+    async def pulls_of(self, digest: Digest, after: int) -> Sequence[int]:
+        """Pulls that messages show for it, by number, some of those after `after`; none when there are no more."""
         ...
 
     async def unreferenced(self, folder: int, now: Instant, grace: float, keep: float) -> Sequence[tuple[Digest, int]]:

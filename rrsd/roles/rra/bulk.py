@@ -48,7 +48,8 @@ class Order:
 
 @frozen
 class Asked:
-    """How many jobs an order is about now, and the token that confirms it for `seconds`."""
+    """How many jobs an order is about now, and the token that confirms it for `seconds`, after each
+    step anew."""
 
     jobs: int
     token: str
@@ -76,16 +77,20 @@ class Bulk:
 
     async def ask(self, order: Order) -> Asked:
         """How many the order is about; nothing happens yet."""
-        jobs, moment = await self.books.count(order.wanted), self.timers.monotonic()
-        token = digest_of(f"{order} {jobs} {moment}".encode()).b64[:10]
-        self._orders.put(token, order, moment + CONFIRM_WITHIN.total_seconds())
+        jobs = await self.books.count(order.wanted)
+        token = digest_of(f"{order} {jobs} {self.timers.monotonic()}".encode()).b64[:10]
+        self._remember(token, order)
         return Asked(jobs, token, int(CONFIRM_WITHIN.total_seconds()))
+
+    def _remember(self, token: str, order: Order) -> None:
+        """For a while from now: a long order is one of many steps."""
+        self._orders.put(token, order, self.timers.monotonic() + CONFIRM_WITHIN.total_seconds())
 
     async def carry_out(self, order: Order, token: str, after: int, who: str = OPERATOR) -> Step:
         """Work on the jobs after that one for a while. Jobs that are accepted meanwhile are meant too.
 
         Raises:
-            Conflict: nobody was told how many this is about, or too long ago.
+            Conflict: nobody was told how many this is about, or that and the last step were too long ago.
         """
         asked = self._orders.get(token, self.timers.monotonic())
         if asked is None or asked.meaning != order.meaning:
@@ -98,6 +103,7 @@ class Bulk:
             done = await self._each(asked, [job.job for job in page.jobs], who)
             changed, unchanged = changed + done, unchanged + len(page.jobs) - done
             if page.next is None or self.timers.monotonic() >= end:
+                self._remember(token, asked)
                 return Step(changed, unchanged, page.next)
             after = page.next
 

@@ -71,7 +71,8 @@ def _listed(answer: Answer, receipts: Sequence[PendingReceipt]) -> frozenset[str
         return frozenset()
     if not isinstance(accepted, list):
         return frozenset()
-    return frozenset(each.jti for each in receipts if each.jti in accepted)
+    named = {each for each in accepted if isinstance(each, str)}  # a long list is gone through once
+    return frozenset(each.jti for each in receipts if each.jti in named)
 
 
 def _asked(answer: Answer) -> timedelta | None:

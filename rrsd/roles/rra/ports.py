@@ -129,7 +129,7 @@ class Queue(Protocol):
         ...
 
     async def history(self, job: int, most: int) -> Sequence[HistoryRow]:
-        """The job's transitions, oldest first."""
+        """The job's newest transitions, `most` at most, oldest first."""
         ...
 
     async def counts(self) -> Counts:

@@ -135,6 +135,8 @@ class Renewer:
                 await self.queue.change([Change(longer, "extended", now, found.state, evidence)])
             except Conflict:
                 continue
+            except Refusal:
+                return False
             self.feed.changed(longer)
             return True
         return False

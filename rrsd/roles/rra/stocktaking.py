@@ -99,16 +99,20 @@ class Stock:
             run.unreadable = [*run.unreadable, digest.ni][:MOST_NAMED]
 
     async def _damaged(self, run: Stocktaking, digest: Digest) -> None:
-        """Aside with it, and whoever has it is sent for it again, where the sender still keeps it."""
-        pulls = await self.shelves.pulls_of(digest)
+        """Aside with it, and whoever has it is sent for it again, where the sender still keeps it. They are looked for
+        when it is gone: who found it before that has it by then."""
         if not await self.shelves.set_aside(digest):
             return
+        pulls, last = list[int](), 0
+        while some := await self.shelves.pulls_of(digest, last):
+            pulls, last = [*pulls, *some], some[-1]
         again = [found for found in [await self._again(number) for number in pulls] if found is not None]
-        said = f"{digest.ni} is not what its name says and was set aside; pulled again: {again or 'nothing'}"
+        several = f"{again[:MOST_NAMED]}, {len(again)} in all" if len(again) > MOST_NAMED else f"{again or 'nothing'}"
+        said = f"{digest.ni} is not what its name says and was set aside; pulled again: {several}"
         self._log.critical("rra: {said}", said=said)
         self.audit.record(Event("check", "failed", who="rrsd", resource=digest.ni, evidence=said))
         if len(run.damaged) < MOST_NAMED:
-            run.damaged.append({"digest": digest.ni, "pulls": list(pulls), "again": again})
+            run.damaged.append({"digest": digest.ni, "pulls": pulls, "again": again})
 
     async def _again(self, number: int) -> int | None:
         try:
@@ -123,18 +127,19 @@ class Stock:
 
     async def removable(self, most: int) -> dict[str, Any]:
         """What the next collection and sweep would remove, at most `most` of each kind, and how much in all."""
-        now = self.timers.now()
+        now, seconds = self.timers.now(), (self.grace.total_seconds(), self.keep.total_seconds())
         left = await self.partial.leftovers(await partials(self.queue))
-        found: list[tuple[Digest, int]] = []
+        found, count, total = list[tuple[Digest, int]](), len(left), sum(size for _, size in left)
         for folder in range(FOLDERS):
-            seconds = self.grace.total_seconds(), self.keep.total_seconds()
-            found += await self.shelves.unreferenced(folder, now, *seconds)
+            some = await self.shelves.unreferenced(folder, now, *seconds)
+            found += some[: most - len(found)]
+            count, total = count + len(some), total + sum(size for _, size in some)
         return {
             "partials": [{"name": name, "size": size, "why": "no pull continues it"} for name, size in left[:most]],
             "resources": [
                 {"digest": digest.ni, "size": size, "why": "no message, grant or upload refers to it"}
-                for digest, size in found[:most]
+                for digest, size in found
             ],
-            "count": len(left) + len(found),
-            "bytes": sum(size for _, size in left) + sum(size for _, size in found),
+            "count": count,
+            "bytes": total,
         }

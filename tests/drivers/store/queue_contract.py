@@ -66,6 +66,14 @@ class QueueContract(StoreCase):
             [(State.NEW, "due", State.READY), (State.READY, "leased", State.LEASED)],
         )
 
+    def test_a_long_history_is_told_from_its_end(self) -> None:
+        """Who has tried for weeks is judged by the last attempts, not by the first."""
+        (number,) = self.accepted(job(A))
+        (lease,) = self.leased()
+        self.changed(lease.job, State.DEFERRED, "deferred", due=later(60))
+        rows = self.done(self.store.queue.history(number, 2))
+        self.assertEqual([row.event for row in rows], ["leased", "deferred"])
+
     def test_lease_waits_for_due(self) -> None:
         """A job that is not due yet, or waits for a condition only, is not leased."""
         self.accepted(with_due(job(A), 60), evolve(job(B, 1), due=None, condition="policy"))

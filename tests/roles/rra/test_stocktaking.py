@@ -1,12 +1,15 @@
 """Everything that is stored is hashed again; what is damaged is set aside and pulled again; nothing is deleted."""
 
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.refusals import Malformed
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.core.values.jobs import State
+from rrsd.drivers.store.blobs import shelves
 from rrsd.roles.rra.stocktaking import Stocktaking
 from tests.roles.rra.agents import Desk
 from tests.roles.rra.peers import OTHER, Disk, served
@@ -80,6 +83,18 @@ class Verifying(Case):
         self.spoil(files(3)[0])
         self.assertEqual([len(each["again"]) for each in self.verify().damaged], [3])
 
+    def test_who_found_it_good_a_moment_before_it_went_is_sent_for_it_as_well(self) -> None:
+        """Pulls are looked for when it is gone, and all of them: however many messages show it."""
+        self.desk.accept(files(3)[0], name="m2")
+        self.desk.accept(files(3)[0], name="m3", origin=OTHER)
+        self.desk.advance(1)
+        self.patch(shelves, "MOST_PULLS", 1)
+        looking = Looking(self.desk.stock.shelves, lambda: self.desk.has(digest_of(files(3)[0])))
+        self.patch(self.desk.stock, "shelves", looking)
+        self.spoil(files(3)[0])
+        self.assertEqual([len(each["again"]) for each in self.verify().damaged], [3])
+        self.assertEqual(looking.there, [False] * 4)
+
     def test_a_disk_that_fails_names_what_it_does_not_give(self) -> None:
         """Nothing is set aside for that; the run goes on."""
         bad = self.path(digest_of(files(3)[2]))
@@ -116,6 +131,23 @@ def _failing(disk: Disk, path: str) -> list[str]:
     raise OSError(5, "input/output error")
 
 
+class Looking:
+    """Shelves that note whether it was still there when pulls were looked for."""
+
+    def __init__(self, real: Any, is_there: Callable[[], bool]) -> None:
+        self.real, self.is_there, self.there = real, is_there, list[bool]()
+
+    def __getattr__(self, name: str) -> Any:
+        """All else is as it is."""
+        return getattr(self.real, name)
+
+    async def pulls_of(self, digest: Digest, after: int) -> Sequence[int]:
+        """As the real ones."""
+        self.there.append(self.is_there())
+        found: Sequence[int] = await self.real.pulls_of(digest, after)
+        return found
+
+
 class Removing(Case):
     """`gc --dry-run`."""
 
@@ -134,4 +166,9 @@ class Removing(Case):
         self.desk.advance(86_400, 3600)
         found = self.desk.result(self.desk.stock.removable(9))
         self.assertEqual([each["digest"] for each in found["resources"]], [digest_of(b"nobody's").ni])
+        self.assertEqual((found["count"], found["bytes"]), (1, 8))
+        self.desk.result(self.desk.store.blobs.put(b"nobody's either"))
+        self.desk.advance(2 * 86_400, 3600)
+        found = self.desk.result(self.desk.stock.removable(1))
+        self.assertEqual((found["count"], found["bytes"], len(found["resources"])), (2, 23, 1))
         self.assertTrue(self.desk.has(digest_of(b"nobody's")))

@@ -307,6 +307,21 @@ class Many(Case):
         rest = self.desk.result(self.operations.bulk.carry_out(order, asked.token, 1))
         self.assertEqual(rest.next, 2)
 
+    def test_an_order_of_many_steps_outlives_its_five_minutes(self) -> None:
+        """Each step confirms the next: a million pulls are not left half done."""
+        self.desk.accept(*files(3))
+        order = Order("hold", Filter())
+        asked = self.desk.result(self.operations.bulk.ask(order))
+        self.patch(self.operations.bulk, "acts", Slow(self.desk))
+        self.patch(self.operations.bulk, "books", Pages(self.desk.store.books))
+        for after in (0, 1, 2):
+            self.desk.advance(200, 200)
+            step = self.desk.result(self.operations.bulk.carry_out(order, asked.token, after))
+            self.assertEqual(step.changed, 1)
+        self.desk.advance(301, 301)
+        with self.assertRaises(Conflict):
+            self.desk.result(self.operations.bulk.carry_out(order, asked.token, 2))
+
     def test_a_trail_that_is_full_ends_the_whole_order(self) -> None:
         """Nothing is changed without its line, and whoever asked hears of it."""
         self.desk.accept(*files(60))

@@ -15,7 +15,7 @@ from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Blame, Change, State
 from rrsd.core.values.operations import Kind, Ruling
 from rrsd.roles.rra.endings import GRACE, MOST, Endings
-from rrsd.roles.rra.renewals import MOST_GROUPS, PATH, RUNNERS
+from rrsd.roles.rra.renewals import MOST_GROUPS, PATH, RUNNERS, Group
 from rrsd.roles.rra.rules import Outcome, Result
 from rrsd.runtime.timers import Timers
 from tests.roles.rra.peers import Told, said
@@ -198,6 +198,17 @@ class Risks(WatchCase):
         self.assertTrue(self.desk.result(self.desk.renewals._extend(found, self.after(100 * HOUR))))
         self.desk.result(self.desk.operations.act("cancel", number))
         self.assertFalse(self.desk.result(self.desk.renewals._extend(found, self.after(150 * HOUR))))
+
+    def test_time_that_cannot_be_written_down_is_said_not_to_be_given(self) -> None:
+        """A disk that is full when the answer comes ends no loop, and the line is there."""
+        self.peers.rule("GET", RS, self.gate)
+        (number,) = self.short(b"x" * 64, hours=2)
+        self.renewed(100)
+        self.desk.queue.trouble["change"] = NoSpace("full")
+        found = self.desk.job(number)
+        self.desk.result(self.desk.renewals.ask(Group(found.origin, found.sender, found.subject), [found]))
+        (line,) = self.desk.trail.of("extend")
+        self.assertEqual((line.outcome, line.resource), ("failed", "0 of 1 pulls"))
 
     def test_what_became_another_meanwhile_is_looked_at_again(self) -> None:
         """One that moves while it is looked at keeps no other from being known."""

@@ -16,7 +16,7 @@ from rrsd.runtime.workers import Workers
 
 FOLDERS = 256
 MOST_PULLS = 1000
-_PULLS = "SELECT job FROM parts WHERE digest = ? AND job != 0 ORDER BY job LIMIT ?"
+_PULLS = "SELECT DISTINCT job FROM parts WHERE digest = ? AND job > ? ORDER BY job LIMIT ?"
 
 
 @frozen
@@ -67,11 +67,11 @@ class Shelves:
         with refusing("quarantine"):
             return self._vault.set_aside(digest)
 
-    async def pulls_of(self, digest: Digest) -> Sequence[int]:
-        """The pulls that messages show for it, the first thousand."""
+    async def pulls_of(self, digest: Digest, after: int) -> Sequence[int]:
+        """The next thousand pulls that messages show for it, by number."""
 
         def find(connection: Connection) -> list[int]:
-            return [number for (number,) in connection.execute(_PULLS, (digest.raw, MOST_PULLS))]
+            return [number for (number,) in connection.execute(_PULLS, (digest.raw, after, MOST_PULLS))]
 
         return await self._engine.read(find)
 

@@ -52,7 +52,7 @@ ADD_RECEIPT = """
 INSERT OR IGNORE INTO receipts (job, due, jti, tries, refusals, alone, sender, origin)
 SELECT job, ?2, lower(hex(randomblob(16))), 0, 0, 0, sender, origin FROM jobs WHERE job = ?1
 """
-_HISTORY = "SELECT job, at, before, after, event, evidence FROM history WHERE job = ? ORDER BY number LIMIT ?"
+_HISTORY = "SELECT job, at, before, after, event, evidence FROM history WHERE job = ? ORDER BY number DESC LIMIT ?"
 _COUNTS = "SELECT state, count(*), sum(size) FROM jobs GROUP BY state"
 _RECOVERED = """
 INSERT INTO history (job, at, before, after, event, evidence)
@@ -168,10 +168,10 @@ def _explained(one: Change) -> Row:
 
 
 def history(connection: Connection, number: int, most: int) -> list[HistoryRow]:
-    """The job's transitions, oldest first."""
+    """The job's newest transitions, oldest first."""
     return [
         HistoryRow(row[0], instant_of(row[1]), State(row[2]), State(row[3]), row[4], row[5])
-        for row in connection.execute(_HISTORY, (number, most))
+        for row in reversed(connection.execute(_HISTORY, (number, most)).fetchall())
     ]
 
 

@@ -181,7 +181,7 @@ class Queue:
         return await self._engine.read(lambda connection: transfers.find(connection, origin, digest))
 
     async def history(self, job: int, most: int) -> Sequence[HistoryRow]:
-        """The job's transitions, oldest first."""
+        """The job's newest transitions, oldest first."""
         return await self._engine.read(lambda connection: rows.history(connection, job, most))
 
     async def counts(self) -> Counts:

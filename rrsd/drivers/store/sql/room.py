@@ -1,6 +1,6 @@
 """Room for pulls: what each user holds, whether one more fits into that and onto the disk, and who may try again.
 
-What a user holds is kept by triggers (schema 0012). Nobody polls: a job without room is looked at again when some was
+What a user holds is kept by triggers (schema 0018). Nobody polls: a job without room is looked at again when some was
 made, or at its deadline.
 """
 
