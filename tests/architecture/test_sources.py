@@ -88,6 +88,22 @@ class Imports(SynchronousTestCase):
         self.assertIn("rrsd", [plugin.tapname for plugin in getPlugins(IServiceMaker)])
 
 
+class Tests(SynchronousTestCase):
+    """No promise hangs on a test that nobody runs."""
+
+    def test_every_test_is_one_that_runs(self) -> None:
+        """A function of that name inside another, or outside of all classes, is found by nobody."""
+        wrong = [
+            f"{module_of(path)}: {each.name}"
+            for path in sorted((ROOT / "tests").rglob("*.py"))
+            for scope in ast.walk(parsed(path))
+            if isinstance(scope, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef)
+            for each in scope.body
+            if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name.startswith("test_")
+        ]
+        self.assertEqual(wrong, [])
+
+
 class Evidence(SynchronousTestCase):
     """Evidence is made by proof alone."""
 

@@ -69,8 +69,9 @@ class Checks(Protocol):
         """The job's receipt is owed from now on."""
         ...
 
-    async def late(self, than: Instant, most: int) -> Sequence[tuple[Origin, Instant]]:
-        """Destinations that are looked at later than that, the soonest first, and when."""
+    async def late(self, than: Instant, after: str, most: int) -> Sequence[tuple[Origin, Instant]]:
+        """Destinations that are looked at later than that, or then and by name after `after`, the soonest first, and
+        when."""
         ...
 
 

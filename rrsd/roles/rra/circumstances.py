@@ -36,19 +36,19 @@ class Circumstances:
 
     async def around(self, job: Job) -> Around:
         """Everything that is known beside it."""
-        health, transfer = self.scheduler.health, self.transfers.of(job)
+        health, transfer, now = self.scheduler.health, self.transfers.of(job), self.timers.now()
         rulings = health.rulings
         waits = job.state in rules.UNFINISHED and job.state not in (State.LEASED, State.HELD)
         is_over = job.state in rules.TERMINAL
-        elapsed = (self.timers.now() - transfer.started).total_seconds() if transfer is not None else 0.0
+        elapsed = (now - transfer.started).total_seconds() if transfer is not None else 0.0
         return Around(
-            issuer=health.issuer,
+            issuer=health.issuer if health.issuer_until(now) is not None else None,
             held_back=health.could_not_store,
             drained=rulings.drained,
             paused=rulings.paused(job.origin),
             gate=self._gate(job),
             ahead=await self.books.ahead(job) if waits else None,
-            phase=transfer.phase if transfer is not None else None,
+            is_leased_ahead=self.scheduler.is_leased_ahead(job),
             done=transfer.done if transfer is not None else 0,
             rate=(transfer.done - transfer.lease.fetch.offset) / elapsed if transfer is not None and elapsed > 0 else 0,
             attempts=_attempts(await self.queue.history(job.job, MOST_HISTORY)),

@@ -13,7 +13,7 @@ from enum import StrEnum
 from attrs import field, frozen
 
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Blame, Breaker, HistoryRow, Job, Phase, State
+from rrsd.core.values.jobs import Blame, Breaker, HistoryRow, Job, State
 from rrsd.core.values.operations import Ruling
 from rrsd.roles.rra import rules
 
@@ -73,6 +73,8 @@ STANDING: Mapping[tuple[State, str], Said] = {
 }
 """Of a state and of the condition that the job waits for. A condition that has no words of its own is named."""
 
+NEXT_IN_LINE = Said("It is one of the next at its resource server.", "Nothing need be done.")
+"""Of one that is leased ahead, so that nobody waits for it to be when its turn comes: nothing of it is pulled yet."""
 
 LONGEST_ETA = 365 * 86400.0
 """Seconds; what would take longer is no guess worth making."""
@@ -154,9 +156,10 @@ _BLAMED = {
 class Around:
     """What is known beside the job, as far as it is: a notice knows none of it.
 
-    `held_back` is until when this host begins nothing because it could not store. `gate` is a key of `GATES`. `ahead`
-    is how many jobs are before it at its destination. `done` bytes of the one that is being pulled are here, `rate` of
-    them come in a second. `successor` is the job that took its place.
+    `issuer` is the token service's breaker while that keeps everybody back. `held_back` is until when this host begins
+    nothing because it could not store. `gate` is a key of `GATES`. `ahead` is how many jobs are before it at its
+    destination, `is_leased_ahead` whether it is leased and waits for one of them. `done` bytes of the one that is being
+    pulled are here, `rate` of them come in a second. `successor` is the job that took its place.
     """
 
     issuer: Breaker | None = None
@@ -165,7 +168,7 @@ class Around:
     paused: Ruling | None = None
     gate: str = ""
     ahead: int | None = None
-    phase: Phase | None = None
+    is_leased_ahead: bool = False
     done: int = 0
     rate: float = 0.0
     attempts: Sequence[HistoryRow] = field(factory=tuple)
@@ -212,7 +215,8 @@ class Explanation:
 def explain(job: Job, breaker: Breaker | None, now: Instant, around: Around | None = None) -> Explanation:
     """Why `job` is where it is; `breaker` is its destination's when that is not in perfect health."""
     around = around or Around()
-    standing, waits = standing_of(job), tuple(_waits(job, breaker, around, now))
+    standing = NEXT_IN_LINE if _is_next(job, around) else standing_of(job)
+    waits = tuple(_waits(job, breaker, around, now))
     moves = _moves(job, waits, now)
     remedies = [each.said.remedy for each in waits if each.said.remedy] or [standing.remedy]
     remedy = f"It went on as pull {around.successor}." if around.successor else remedies[0]
@@ -252,6 +256,10 @@ def standing_of(job: Job) -> Said:
     return Said(f"{said.sentence} It waits for: {job.condition}.", said.remedy)
 
 
+def _is_next(job: Job, around: Around) -> bool:
+    return job.state is State.LEASED and around.is_leased_ahead
+
+
 def _own(job: Job) -> tuple[str, ...]:
     """Those that nothing outside keeps back: somebody holds it, an attempt runs, or a receipt is on its way."""
     names = {State.HELD: job.condition or "operator", State.LEASED: "attempt", State.STORED: "receipt"}
@@ -265,6 +273,8 @@ def _named(job: Job, wait: Wait) -> str:
 
 def _waits(job: Job, breaker: Breaker | None, around: Around, now: Instant) -> Iterator[Wait]:
     """Everything that keeps the job from running now, the outermost first."""
+    if _is_next(job, around):
+        yield Wait(Obstacle.SLOT, now, Said(GATES.get(around.gate, GATES[""])))
     if job.state in rules.TERMINAL or job.state in rules.ARRIVED or job.state in (State.HELD, State.LEASED):
         return
     yield from _ruled(around)

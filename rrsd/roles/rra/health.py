@@ -65,10 +65,16 @@ class Health:
         waits = [LOOK_AGAIN] if self.rulings.drained is not None else []
         if self._paused is not None and self._paused > self.timers.monotonic():
             waits.append(timedelta(seconds=self._paused - self.timers.monotonic()))
-        until = self._issuer.not_before
-        if until is not None and timedelta(0) < until - now <= breakers.ISSUER_CAP:  # longer: the clock was set back
+        until = self.issuer_until(now)
+        if until is not None:
             waits.append(until - now)
         return max(waits, default=None)
+
+    def issuer_until(self, now: Instant) -> Instant | None:
+        """Until when nothing is asked of the STS, and so of nobody; None when it may be asked."""
+        until = self._issuer.not_before
+        # What is further away than it ever is was written before the clock was set back.
+        return until if until is not None and timedelta(0) < until - now <= breakers.ISSUER_CAP else None
 
     @property
     def on_probation(self) -> bool:

@@ -12,7 +12,7 @@ from attrs import define, evolve, field
 
 from rrsd.core.refusals import NoSpace, Refusal, Unavailable
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Change, Lease, State
+from rrsd.core.values.jobs import Change, Job, Lease, State
 from rrsd.core.values.peers import Origin
 from rrsd.roles.rra.admission import Admission
 from rrsd.roles.rra.feed import Feed
@@ -102,6 +102,11 @@ class Scheduler:
         """How many transfers from there are under way."""
         lane = self._lanes.get(origin)
         return lane.running if lane is not None else 0
+
+    def is_leased_ahead(self, job: Job) -> bool:
+        """Whether the job is leased and waits for one of its destination's runners."""
+        lane = self._lanes.get(job.origin)
+        return lane is not None and any(lease.job.job == job.job for lease in lane.waiting)
 
     def is_busy(self) -> bool:
         """Whether leased jobs wait for a slot."""

@@ -112,17 +112,17 @@ class SelfCheck:
 
     async def _late(self) -> AsyncIterator[Found]:
         """Destinations that are put off although nobody leaves them alone so long."""
-        than = self.timers.now() + LOOKED_WITHIN
+        than, after = self.timers.now() + LOOKED_WITHIN, ""
         is_more = True
         while is_more:
-            destinations = await self.checks.late(than, MOST_SAID)
+            destinations = await self.checks.late(than, after, MOST_SAID)
             is_more = len(destinations) == MOST_SAID
             now = self.timers.now()
             for origin, due in destinations:
                 if due > max(self.health.closed_until(origin, now) or now, now + LOOKED_WITHIN):
                     await self.queue.put_off([(origin, now)])
                     yield Found(Fault.DESTINATION, 0, str(origin))
-                than = due
+                than, after = due, str(origin)
             await self._breathe(is_more)
 
     async def _mend(self, found: Found) -> None:

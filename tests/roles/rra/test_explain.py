@@ -41,6 +41,7 @@ arounds = st.builds(
     paused=st.sampled_from([None, PAUSED]),
     gate=st.sampled_from([*GATES, "what nobody knows"]),
     ahead=st.none() | st.integers(0, 10_000),
+    is_leased_ahead=st.booleans(),
     done=st.integers(0, 10**9),
     rate=st.sampled_from([-1.0, 0.0, 1e-300, 1.0, 1e6]),
 )
@@ -163,6 +164,15 @@ class Explanations(SynchronousTestCase):
         self.assertIn("here in 60 seconds", said.sentence)
         self.assertIsNone(told(one, None, Around(done=400)).eta)
         self.assertIsNone(told(one, None, Around(done=400, rate=1e-9)).eta)
+
+    def test_what_is_leased_ahead_is_not_said_to_be_pulled(self) -> None:
+        """It waits for a slot, and nothing of it comes; of one that is not leased that says nothing."""
+        waits = Around(gate="destination", is_leased_ahead=True)
+        said = told(job(state=State.LEASED), None, waits)
+        self.assertEqual((said.waits_for, said.next, said.eta), (("slot",), NOW, None))
+        self.assertNotIn("being pulled", said.sentence)
+        self.assertIn(GATES["destination"], said.sentence)
+        self.assertEqual(told(job(state=State.HELD), None, waits).waits_for, ("operator",))
 
     def test_what_was_done_over_names_its_successor(self) -> None:
         """And the last attempts are there for programs."""

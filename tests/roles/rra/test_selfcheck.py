@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.refusals import Conflict
+from rrsd.core.values.addresses import Domain
 from rrsd.core.values.jobs import Breaker, State
 from rrsd.core.values.operations import Fault, Found
 from rrsd.drivers.store.sql import checks
 from rrsd.drivers.store.sql.engine import Connection
+from rrsd.roles.rra import selfcheck
 from rrsd.roles.rra.explain import explain
 from rrsd.roles.rra.selfcheck import LIVE, MOST_SAID, Verdict
 from rrsd.runtime.awaits import deferred_of
@@ -138,6 +141,15 @@ class Broken(Case):
         self.assertEqual(self.sql("SELECT job FROM receipts"), [(1,)])
         self.assert_sound()
 
+    def test_a_receipt_that_was_given_up_and_whose_pull_knows_nothing_of_it_is_sent(self) -> None:
+        """What the check says that it mended is found by no second look."""
+        self.desk.accept(b"one")
+        self.desk.rewrite(1, state=State.STORED, due=None, condition="", stored=self.desk.timers.now())
+        self.sql("INSERT INTO receipts SELECT job, NULL, 'j', 0, 0, 0, sender, origin FROM jobs")
+        self.assertEqual(self.check(), {Fault.RECEIPT: 1})
+        self.assert_sound()
+        self.assertEqual(self.sql("SELECT job, jti FROM receipts WHERE due IS NOT NULL"), [(1, "j")])
+
     def test_a_turn_that_is_missing_or_late(self) -> None:
         """It is mended, and its jobs run."""
         breaks = (
@@ -178,6 +190,27 @@ class Broken(Case):
         self.assertEqual(self.desk.trail.of("check")[0].resource, str(RS))
         self.assert_sound()
 
+    def test_a_destination_of_which_nothing_is_due_for_hours(self) -> None:
+        """It is looked at when its earliest turn is, and that is no fault (found by make simulate)."""
+        self.desk.accept(b"one")
+        self.sql("UPDATE jobs SET due = due + 21600")
+        self.sql("UPDATE turns SET due = due + 21600")
+        self.sql("UPDATE destinations SET due = due + 21600")
+        self.assertEqual(self.check(), {})
+
+    def test_many_destinations_that_are_put_off_to_the_same_moment(self) -> None:
+        """None is left over for the next hour, on whatever page it is."""
+        until = self.desk.timers.now() + timedelta(hours=6)
+        for number in range(7):
+            origin = evolve(RS, host=Domain(f"rs{number}.foo.test"))
+            self.desk.accept(b"one", name=f"m{number}", origin=origin)
+            self.desk.result(self.desk.queue.put_off([(origin, until)]))
+        self.patch(selfcheck, "MOST_SAID", 3)
+        results: list[Any] = []
+        checks_of(self.desk).addCallback(results.append)
+        self.desk.advance(5, 0.05)
+        self.assertEqual(dict(results[0].faults), {Fault.DESTINATION: 7})
+
     def test_a_flood_of_faults_is_counted(self) -> None:
         """A hundred of a kind are said one by one."""
         self.desk.accept(*files(MOST_SAID + 20))
@@ -206,7 +239,7 @@ class Broken(Case):
         page = checks._PAGE.replace("?1", "'new'").replace("?2", "0").replace("?3", "9")
         statements = [
             page, checks._END.replace("?1", "'new'").replace("?2", "0").replace("?3", "9"),
-            checks._BETWEEN.replace("?", "'a'", 2).replace("?", "9"), checks._LATE.replace("?", "1"),
+            checks._BETWEEN.replace("?", "'a'", 2).replace("?", "9"), checks._LATE.replace("?", "1", 3),
             checks._ENTRIES.replace("?", "''", 3).replace("?", "9"),
             checks._GROUPS.replace("?", "''", 3).replace("?", "9"), checks._SOME_OF.replace("?", "''"),
         ]  # fmt: skip
@@ -230,11 +263,3 @@ class Broken(Case):
 def checks_of(desk: Desk) -> Any:
     """A check that takes its time."""
     return deferred_of(desk.self_check.run())
-
-    def test_a_destination_of_which_nothing_is_due_for_hours(self) -> None:
-        """It is looked at when its earliest turn is, and that is no fault (found by make simulate)."""
-        self.desk.accept(b"one")
-        self.sql("UPDATE jobs SET due = due + 21600")
-        self.sql("UPDATE turns SET due = due + 21600")
-        self.sql("UPDATE destinations SET due = due + 21600")
-        self.assertEqual(self.check(), {})

@@ -23,7 +23,7 @@ from rrsd.roles.rra.verbs import OF_A_JOB, VERBS, Verb, as_table
 from rrsd.runtime.loops import Nursery
 from tests.roles.rra.agents import Desk
 from tests.roles.rra.mailboxes import RAW
-from tests.roles.rra.peers import OTHER, STS, served
+from tests.roles.rra.peers import OTHER, STS, said, served
 from tests.roles.rra.samples import RS
 from tests.roles.rra.scheduling import ARRIVED, Gate, files
 from tests.support.callers import Caller, Response
@@ -534,6 +534,10 @@ class Looking(Case):
         said = self.desk.result(self.operations.explain(50))
         self.assertEqual(said.waits_for, ("slot",))
         self.assertIn("all the transfers", said.sentence)
+        sentences = {number: self.desk.result(self.operations.explain(number)).sentence for number in range(1, 51)}
+        pulled = [number for number, sentence in sentences.items() if "is being pulled" in sentence]
+        self.assertEqual(pulled, [each.lease.job.job for each in self.desk.scheduler.puller.transfers.all()])
+        self.assertIn("one of the next", sentences[pulled[-1] + 1])
         self.patch(self.desk.scheduler.house, "active", 4)
         self.assertIn("All slots", self.desk.result(self.operations.explain(50)).sentence)
         self.patch(self.desk.scheduler.house, "active", 400)
@@ -549,6 +553,19 @@ class Looking(Case):
         self.assertEqual((said.waits_for, said.blame), (("host", "slot"), "this host"))
         self.desk.advance(31)
         self.assertNotIn("host", self.desk.result(self.operations.explain(1)).waits_for)
+
+    def test_after_the_clock_was_set_back_the_token_service_is_not_said_to_keep_anybody_waiting(self) -> None:
+        """A breaker that would be closed for a day keeps nobody back, and `explain` says no other than is done."""
+        self.peers.always("POST", STS, said(503))
+        self.desk.accept(b"one")
+        self.desk.start()
+        self.desk.advance(1)
+        self.assertIn("issuer", self.desk.result(self.operations.explain(1)).waits_for)
+        health = self.desk.health
+        health._issuer = evolve(health._issuer, not_before=self.desk.timers.now() + timedelta(days=1))
+        self.assertIsNone(health.held_back(self.desk.timers.now()))
+        self.assertNotIn("token service of our own domain does not answer, and",
+                         self.desk.result(self.operations.explain(1)).sentence)  # fmt: skip
 
     def test_a_transfer_has_an_end_in_sight(self) -> None:
         """From its own speed; and the last attempts are told, newest first."""

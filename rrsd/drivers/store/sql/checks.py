@@ -84,8 +84,8 @@ INSERT INTO destinations (origin, due) SELECT ?1, min(due) FROM turns WHERE orig
 ON CONFLICT DO UPDATE SET due = excluded.due WHERE due > excluded.due
 """
 _LATE = """
-SELECT origin, due FROM destinations WHERE due > ?
-AND due > (SELECT min(due) FROM turns WHERE turns.origin = destinations.origin) ORDER BY due LIMIT ?
+SELECT origin, due FROM destinations WHERE (due, origin) > (?, ?)
+AND due > (SELECT min(due) FROM turns WHERE turns.origin = destinations.origin) ORDER BY due, origin LIMIT ?
 """
 
 
@@ -180,12 +180,13 @@ class Checks:
         row = (job, now.timestamp())
         await self._engine.write(lambda connection: connection.execute(ADD_RECEIPT, row).rowcount)
 
-    async def late(self, than: Instant, most: int) -> Sequence[tuple[Origin, Instant]]:
-        """Destinations that are looked at later than that, the soonest first, and when; damaged ones are left out."""
+    async def late(self, than: Instant, after: str, most: int) -> Sequence[tuple[Origin, Instant]]:
+        """Destinations that are looked at later than that, or then and by name after `after`, the soonest first, and
+        when; damaged ones are left out."""
 
         def look(connection: Connection) -> list[tuple[Origin, Instant]]:
             found = []
-            for origin, due in connection.execute(_LATE, (than.timestamp(), most)):
+            for origin, due in connection.execute(_LATE, (than.timestamp(), after, most)):
                 try:
                     found.append((origin_of(origin), instant_of(due)))
                 except UNREADABLE:

@@ -49,8 +49,9 @@ WHERE job = ?3 AND state = ?4 AND epoch = ?5
 """
 _PUT_AT_RISK = "UPDATE jobs SET at_risk = coalesce(at_risk, ?) WHERE job = ? AND state = ? AND epoch = ?"
 ADD_RECEIPT = """
-INSERT OR IGNORE INTO receipts (job, due, jti, tries, refusals, alone, sender, origin)
+INSERT INTO receipts (job, due, jti, tries, refusals, alone, sender, origin)
 SELECT job, ?2, lower(hex(randomblob(16))), 0, 0, 0, sender, origin FROM jobs WHERE job = ?1
+ON CONFLICT DO UPDATE SET due = excluded.due WHERE due IS NULL
 """
 _HISTORY = "SELECT job, at, before, after, event, evidence FROM history WHERE job = ? ORDER BY number DESC LIMIT ?"
 _COUNTS = "SELECT state, count(*), sum(size) FROM jobs GROUP BY state"
