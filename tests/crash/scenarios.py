@@ -62,10 +62,11 @@ def begin(world: World) -> None:
     for state in LIVE:
         checked = world.insist(partial(_rows, world, state))
         world.require("R7", not checked.found, f"the self-check finds {checked.found}")
+    lying = world.insist(lambda: world.done(store.blobs.lying()))
     live = frozenset(
         partial_name(world.done(store.queue.fetch(each.origin, each.digest))) for each in waiting_jobs(world)
     )
-    world.insist(lambda: world.done(store.blobs.sweep(live)))
+    world.insist(lambda: world.done(store.blobs.sweep(lying, live)))
 
 
 def _rows(world: World, state: State) -> Checked[int]:
@@ -208,7 +209,8 @@ def notices(world: World) -> None:
 
 def tidy(world: World) -> None:
     """What is swept now and then."""
-    world.insist(lambda: world.done(world.store.blobs.sweep(frozenset())))
+    lying = world.insist(lambda: world.done(world.store.blobs.lying()))
+    world.insist(lambda: world.done(world.store.blobs.sweep(lying, frozenset())))
     world.tell("tidy")
     world.insist(lambda: world.done(world.store.uploads.sweep(later(2 * 86400))))
 

@@ -128,11 +128,11 @@ class Planted(SynchronousTestCase):
         """What no job has stored is swept, final names too."""
         sweep = Blobs.sweep
 
-        async def swept(self: Blobs, live: frozenset[str]) -> int:
+        async def swept(self: Blobs, lying: frozenset[str], live: frozenset[str]) -> int:
             vault = self._desk.vault
             if vault.is_stored(digest_of(FILM)):
                 vault.files.unlink(vault.final(digest_of(FILM)))
-            return await sweep(self, live)
+            return await sweep(self, lying, live)
 
         self.patch(Blobs, "sweep", swept)
         self.finds("R3", "small")

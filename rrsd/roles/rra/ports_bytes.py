@@ -81,8 +81,13 @@ class Blobs(Protocol):
         """The bytes [start, end) of a partial that are written already."""
         ...
 
-    async def sweep(self, live: frozenset[str]) -> int:
-        """Remove partial files that no fetch refers to; names as `partial_name` gives them; how many."""
+    async def lying(self) -> frozenset[str]:
+        """The names of the partial files that are there now and that no lease writes."""
+        ...
+
+    async def sweep(self, lying: frozenset[str], live: frozenset[str]) -> int:
+        """Remove those of the partial files `lying` there that no fetch in `live` refers to; names as `partial_name`
+        gives them; how many. `live` is looked up after `lying`: a pull that began in between has its file yet."""
         ...
 
 

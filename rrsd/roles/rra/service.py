@@ -110,8 +110,8 @@ class Agent:
     async def _sweep(self) -> None:
         """Files of transfers that no pull will ever continue are removed."""
         while True:
-            live = await partials(self.queue)
-            swept = await self.blobs.sweep(live)
+            lying = await self.blobs.lying()
+            swept = await self.blobs.sweep(lying, await partials(self.queue)) if lying else 0
             if swept:
                 self._log.info("rra: {number} files of transfers that were given up are removed", number=swept)
             await self.timers.sleep(SWEEP_EVERY)

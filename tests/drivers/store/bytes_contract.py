@@ -160,7 +160,7 @@ class BytesContract(StoreCase):
             partial.write(LARGE)
         for partial in partials:
             self.assertEqual(self.done(partial.finish(digest_of(LARGE), len(LARGE))).digest, digest_of(LARGE))
-        self.assertEqual(self.done(self.store.blobs.sweep(frozenset())), 0)
+        self.assertEqual(self.swept(), 0)
 
     def test_attempt_that_continues_nothing(self) -> None:
         """An attempt that begins at byte 0 takes away what the one before it left; nothing is left to sweep."""
@@ -170,20 +170,34 @@ class BytesContract(StoreCase):
         self.done(partial.close())
         again, resumed = self.begun(evolve(lease, fetch=evolve(lease.fetch, epoch=2)), len(LARGE))
         self.assertIsNone(resumed)
-        self.assertEqual(self.done(self.store.blobs.sweep(frozenset())), 0)
+        self.assertEqual(self.swept(), 0)
         again.write(LARGE)
         self.done(again.finish(digest_of(LARGE), len(LARGE)))
+
+    def swept(self, live: frozenset[str] = frozenset()) -> int:
+        """How many partial files go, of all that lie there now."""
+        return self.done(self.store.blobs.sweep(self.done(self.store.blobs.lying()), live))
+
+    def test_sweep_leaves_what_was_begun_while_it_asked_who_is_live(self) -> None:
+        """A pull that begins and breaks off meanwhile is in no list, and goes on where it was (promise R4)."""
+        lying = self.done(self.store.blobs.lying())
+        partial, _ = self.begun(self.one_lease(LARGE), len(LARGE))
+        partial.write(LARGE[:10])
+        self.assertEqual(self.done(self.store.blobs.lying()), frozenset())
+        self.done(partial.close())
+        self.assertEqual(self.done(self.store.blobs.sweep(lying, frozenset())), 0)
+        self.assertEqual(self.swept(), 1)
 
     def test_sweep(self) -> None:
         """Sweeping takes partial files that no fetch refers to, and none that is written or to be continued."""
         lease = self.one_lease(LARGE)
         partial, _ = self.begun(lease, len(LARGE))
         partial.write(LARGE[:10])
-        self.assertEqual(self.done(self.store.blobs.sweep(frozenset())), 0)
+        self.assertEqual(self.swept(), 0)
         self.done(partial.close())
         live = frozenset({partial_name(evolve(lease.fetch, epoch=7))})
-        self.assertEqual(self.done(self.store.blobs.sweep(live)), 0)
-        self.assertEqual(self.done(self.store.blobs.sweep(frozenset())), 1)
+        self.assertEqual(self.swept(live), 0)
+        self.assertEqual(self.swept(), 1)
 
     def test_upload_in_parts(self) -> None:
         """An upload comes in parts and is a blob of its owner after the last one."""

@@ -134,7 +134,7 @@ class CrashTests(StoreCase):
         self.done(partial.finish(DIGEST, len(DATA)))
         after = evolve(lease.job, state=State.STORED, stored=NOW)
         self.done(store.queue.change([Change(after, "stored", NOW, State.LEASED, receipt=True, forget=True)]))
-        self.done(store.blobs.sweep(frozenset()))
+        self.done(store.blobs.sweep(self.done(store.blobs.lying()), frozenset()))
 
     def send(self, store: Store) -> None:
         """What an uploading client does: ask for the offset, go on from there."""

@@ -180,7 +180,10 @@ class Store:
     async def partial(self, *_: object) -> tuple[Partial, None]:
         return File(), None
 
-    async def sweep(self, live: frozenset[str]) -> int:
+    async def lying(self) -> frozenset[str]:
+        return frozenset()
+
+    async def sweep(self, lying: frozenset[str], live: frozenset[str]) -> int:
         return 0
 
 

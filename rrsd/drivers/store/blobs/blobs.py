@@ -126,35 +126,44 @@ class Blobs:
 
     async def leftovers(self, live: frozenset[str]) -> Sequence[tuple[str, int]]:
         """Names and sizes of the partial files that `sweep` would remove now."""
-        return await self._desk.workers.run(self._leftovers, live, frozenset(self._open))
+        return await self._desk.workers.run(self._leftovers, live)
 
-    def _leftovers(self, live: frozenset[str], writing: frozenset[str]) -> list[tuple[str, int]]:
+    def _leftovers(self, live: frozenset[str]) -> list[tuple[str, int]]:
         vault, found = self._desk.vault, []
         with refusing("partial files"):
-            for name in self._old(live, writing):
+            for name in self._old(live, self._lying()):
                 with suppress(FileNotFoundError):
                     found.append((name, vault.files.facts(vault.partial(name)).size))
         return found
 
-    async def sweep(self, live: frozenset[str]) -> int:
-        """Remove partial files that no fetch refers to and no lease writes; how many.
+    async def lying(self) -> frozenset[str]:
+        """The names of the partial files that are there now and that no lease writes."""
+        return await self._desk.workers.run(self._lying)
+
+    def _lying(self) -> frozenset[str]:
+        with refusing("partial files"):
+            names = self._desk.vault.files.names(f"{self._desk.vault.root}/partial")
+        # Looked up afterwards: who creates a file says so before.
+        return frozenset(name for name in names if name not in self._open)
+
+    async def sweep(self, lying: frozenset[str], live: frozenset[str]) -> int:
+        """Remove those of the partial files `lying` there that no fetch in `live` refers to, and that no lease has
+        taken up since; how many.
 
         Of a fetch that is live the file of the newest epoch stays: the lease that comes next continues it.
         """
-        return await self._desk.workers.run(self._sweep, live, frozenset(self._open))
+        return await self._desk.workers.run(self._sweep, lying, live)
 
-    def _sweep(self, live: frozenset[str], writing: frozenset[str]) -> int:
+    def _sweep(self, lying: frozenset[str], live: frozenset[str]) -> int:
         with refusing("partial files"):
-            old = self._old(live, writing)
+            old = self._old(live, lying & self._lying())
             for name in old:
                 self._desk.vault.files.unlink(self._desk.vault.partial(name))
         return len(old)
 
-    def _old(self, live: frozenset[str], writing: frozenset[str]) -> list[str]:
-        files = self._desk.vault.files
+    def _old(self, live: frozenset[str], names: frozenset[str]) -> list[str]:
         keys = {name.rpartition(".")[0] for name in live}
         newest: dict[str, int] = {}
-        names = [name for name in files.names(f"{self._desk.vault.root}/partial") if name not in writing]
         for name in names:
             key, epoch = _split(name)
             if key in keys:
