@@ -8,8 +8,8 @@ GET /health, GET /ready                     200 {"status": "ok"} or 503
 GET /metrics                                Prometheus text
 GET /queue                                  {"by_state": {state: number}, "bytes_waiting": number, "rulings": [ruling]}
 POST /queue/drain, /queue/undrain           body {"reason"} -> {"rulings": [ruling]}
-POST /queue/export                          body {"after": number} -> {"header", "lines": [line], "next": number or
-                                            null}
+POST /queue/export                          body {"after": number} -> {"header", "lines": [line], "left_out": [number],
+                                            "next": number or null}
 POST /queue/import                          body line -> {"pulls": number}; line: "recipient", "granted", "raw" (in
                                             base64), "pulls": [{"index", "state", "priority"}]
 GET /pulls?state=&origin=&recipient=&…      {"pulls": [job], "next": number or null, "rulings": [ruling]}; also

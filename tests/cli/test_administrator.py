@@ -319,6 +319,13 @@ class Pulls(Case):
         self.assertEqual([json.loads(line) for line in place.read_text().splitlines()], [HEADER, *lines])
         self.assertEqual(place.stat().st_mode & 0o777, 0o600)
         self.assertEqual(self.rrsctl("pulls", "export", "-o", str(place))[0], EXITS[Conflict])
+        self.table.on("POST", "/queue/export", reply({"header": HEADER, "lines": [], "left_out": [9], "next": None}))
+        status, made = self.rrsctl("pulls", "export", "-o", str(self.folder / "other.jsonl"))
+        self.assertEqual((status, "cannot be read: pull 9" in made.out.getvalue()), (os.EX_IOERR, True))
+        first = reply({"header": HEADER, "lines": lines, "next": 7})
+        self.table.on("POST", "/queue/export", [first, refusal("unavailable", 503)])
+        half = self.folder / "half.jsonl"
+        self.assertEqual((self.rrsctl("pulls", "export", "-o", str(half))[0], half.exists()), (os.EX_TEMPFAIL, False))
         self.table.asked.clear()
         self.table.on("POST", "/queue/import", [reply({"pulls": 2}), refusal("unknown", 404), reply({"pulls": 0})])
         status, made = self.rrsctl("pulls", "import", str(place))

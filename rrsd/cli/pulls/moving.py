@@ -8,41 +8,55 @@ from typing import Any
 
 import click
 
-from rrsd.cli.exits import exit_of, sentence_of
+from rrsd.cli.exits import EXITS, exit_of, sentence_of
+from rrsd.cli.local import Local
 from rrsd.cli.session import Session, pass_session
-from rrsd.core.refusals import Conflict, Malformed, Refusal
+from rrsd.core.refusals import Conflict, Damaged, Malformed, Refusal
 from rrsd.roles.rra.moving import require_header
 
 
 @click.command("export")
 @click.option("-o", "--output", "place", metavar="FILE", required=True, help="A new file, readable by you alone.")
 @pass_session
-def export(session: Session, place: str) -> None:
+def export(session: Session, place: str) -> int:
     """Write every message of which something has not arrived, as lines of JSON.
 
     The first line says what it is and of which version. No token, key or password is in it; the messages are, so that
-    the file is nobody else's business. Drain first, so that nothing arrives here that begins anew there.
+    the file is nobody else's business. Drain first, so that nothing arrives here that begins anew there. A message
+    that cannot be read is named by one of its pulls, and all others are written.
 
     \b
       rrsctl pulls drain --reason "moves to another host"
       rrsctl pulls export -o queue.jsonl
     """
-    local, count = session.local(), 0
     try:
         descriptor = os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:
         raise Conflict(f"{place} is there already: remove it, or say another name") from None
+    try:
+        count, left_out = _write(session.local(), descriptor)
+    except BaseException:
+        os.unlink(place)  # half of a queue would be taken for all of it
+        raise
+    text = f"{count} messages in {place}" + "".join(f"\nleft out, it cannot be read: pull {each}" for each in left_out)
+    session.console.result({"messages": count, "file": place, "left_out": left_out}, text)
+    return EXITS[Damaged] if left_out else os.EX_OK
+
+
+def _write(local: Local, descriptor: int) -> tuple[int, list[int]]:
+    """How many messages there are in the file, and a pull of each that cannot be read."""
+    count, left_out = 0, list[int]()
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         after: int | None = 0
         while after is not None:
             page = local.export(after)
             rows = page["lines"] if after else [page["header"], *page["lines"]]
-            count += len(page["lines"])
+            count, left_out = count + len(page["lines"]), [*left_out, *page.get("left_out", ())]
             file.writelines(json.dumps(row) + "\n" for row in rows)
             after = page.get("next")
         file.flush()
         os.fsync(file.fileno())
-    session.console.result({"messages": count, "file": place}, f"{count} messages in {place}")
+    return count, left_out
 
 
 @click.command("import")

@@ -82,8 +82,9 @@ class Operator:
         """Messages of which something has not arrived, a page of them."""
         with reading(self.operations.audit, "operate", request):
             after = whole(_body(request).get("after"))
-        lines = await self.moving.export(after, operator_of(request))
-        return answer(request, {"header": HEADER, "lines": list(lines.lines), "next": lines.next})
+        page = await self.moving.export(after, operator_of(request))
+        lines, left_out = list(page.lines), list(page.left_out)
+        return answer(request, {"header": HEADER, "lines": lines, "left_out": left_out, "next": page.next})
 
     @routes.route("/queue/import", methods=["POST"])
     async def take(self, request: IRequest) -> bytes:

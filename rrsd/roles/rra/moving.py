@@ -29,10 +29,12 @@ MOST_PAGE_BYTES = 8 << 20
 
 @frozen
 class Lines:
-    """Some messages, and after which pull to go on; None when that was all."""
+    """Some messages, and after which pull to go on; None when that was all. `left_out` are pulls of messages that
+    cannot be read here."""
 
     lines: tuple[dict[str, Any], ...]
     next: int | None
+    left_out: tuple[int, ...] = ()
 
 
 @define(eq=False, kw_only=True)
@@ -51,17 +53,18 @@ class Moving:
         if not after:
             self._write_down("export", "", who)
         page = await self.books.chosen(Filter(), after, PAGE)
-        lines, seen, size = list[dict[str, Any]](), set[tuple[str, str]](), 0
+        lines, left_out, seen, size = list[dict[str, Any]](), list[int](), set[tuple[str, str]](), 0
         for job in page.jobs:
             key = (job.recipient.key, job.message)
             if job.state in rules.UNFINISHED and key not in seen:
                 seen.add(key)
                 line = await self._line(job)
                 lines += [line] if line is not None else []
+                left_out += [job.job] if line is None else []
                 size += len(line["raw"]) if line is not None else 0
             if size > MOST_PAGE_BYTES:
-                return Lines(tuple(lines), job.job)
-        return Lines(tuple(lines), page.next)
+                return Lines(tuple(lines), job.job, tuple(left_out))
+        return Lines(tuple(lines), page.next, tuple(left_out))
 
     async def _line(self, job: Job) -> dict[str, Any] | None:
         """The message of the job; None when its row cannot be read, or its bytes are not here."""

@@ -105,6 +105,7 @@ class Move(SynchronousTestCase):
             self.take(line)
 
     def test_a_message_whose_bytes_are_gone_holds_up_no_other(self) -> None:
-        """It is left out."""
-        self.old.accept(b"one", name="without a placeholder")
-        self.assertEqual(len(self.lines(self.old)), 1)
+        """It is left out, and whoever moves the queue hears of it."""
+        (gone,) = self.old.accept(b"one", name="without a placeholder")
+        page = self.old.result(self.old.moving.export(0))
+        self.assertEqual((len(page.lines), page.left_out, page.next), (1, (gone,), None))
