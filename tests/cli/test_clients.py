@@ -13,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from rrsd.app.sites import local_site
 from rrsd.core.values.addresses import parse_client_identifier
 from rrsd.drivers.keys.certificates import self_signed_client
+from tests.cli.administrators import Case
 from tests.cli.doubles import refusal, reply
-from tests.cli.test_administrator import Case
 from tests.support.callers import Caller, Response
 from tests.support.issuer import START
 from tests.support.world import World

@@ -17,8 +17,8 @@ from rrsd.core.values.instants import instant
 from rrsd.core.values.records import Text
 from rrsd.core.wire.texts import parse_client_keys, parse_issuer_text
 from rrsd.drivers.keys.service import Keyring
+from tests.cli.administrators import Case
 from tests.cli.doubles import NOW, Bench, bench, refusal, reply
-from tests.cli.test_administrator import Case
 
 LOOK: dict[str, Any] = {
     "method": "dane", "place": "TLSA _rra.bar.test", "state": "published", "seen": ["3 1 1 aa"], "strength": "dnssec",

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from rrsd.drivers.policy.service import read_schema
+from tests.cli.administrators import Case
 from tests.cli.doubles import refusal, reply
-from tests.cli.test_administrator import Case
 from tests.cli.test_domain import Case as DomainCase
 from tests.support.examples import documented
 
