@@ -53,7 +53,9 @@ class Health:
         for each in await self.queue.breakers("destination"):
             self._remember(each, now)
         for each in await self.queue.breakers("issuer"):
-            self._issuer = each
+            # What is further away than it ever is was written before the clock was set back.
+            is_wrong = each.not_before is not None and each.not_before - now > breakers.ISSUER_CAP
+            self._issuer = evolve(each, not_before=now) if is_wrong else each
         self.rulings.recall(await self.queue.rulings())
 
     def pause(self) -> None:
@@ -73,8 +75,7 @@ class Health:
     def issuer_until(self, now: Instant) -> Instant | None:
         """Until when nothing is asked of the STS, and so of nobody; None when it may be asked."""
         until = self._issuer.not_before
-        # What is further away than it ever is was written before the clock was set back.
-        return until if until is not None and timedelta(0) < until - now <= breakers.ISSUER_CAP else None
+        return until if until is not None and until > now else None
 
     @property
     def on_probation(self) -> bool:

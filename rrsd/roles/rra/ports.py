@@ -1,6 +1,6 @@
 """What the Resource Retrieval Agent needs from outside."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -47,8 +47,12 @@ class Queue(Protocol):
         """Whether this recipient has this `message` already."""
         ...
 
-    async def recover(self, now: Instant) -> int:
-        """Turn every LEASED job into READY, due now, its checkpoints kept (event "restarted"); how many."""
+    async def latest(self) -> Instant | None:
+        """The newest time that jobs and their history name, looking at the last thousand of each."""
+        ...
+
+    async def recover(self, now: Instant, held: Collection[int] = ()) -> int:
+        """Turn every LEASED job but these into READY, due now, checkpoints kept (event "restarted"); how many."""
         ...
 
     async def eligible(self, now: Instant, most: int) -> Sequence[Origin]:
@@ -168,6 +172,10 @@ class Queue(Protocol):
 
     async def mend(self, beyond: Instant, now: Instant, most: int) -> int:
         """Let up to `most` waiting jobs that are due after `beyond` be due now; how many."""
+        ...
+
+    async def watch_anew(self, now: Instant, most: int) -> int:
+        """Let the deadlines of up to `most` jobs that are to be looked at later be looked at now; how many."""
         ...
 
     async def watched(self, looks: Sequence[tuple[int, Instant]]) -> None:

@@ -12,7 +12,7 @@ from attrs import define, evolve, field
 
 from rrsd.core.refusals import NoSpace, Refusal, Unavailable
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Change, Job, Lease, State
+from rrsd.core.values.jobs import Change, Job, Lease, State, Taken
 from rrsd.core.values.peers import Origin
 from rrsd.roles.rra.admission import Admission
 from rrsd.roles.rra.feed import Feed
@@ -27,6 +27,8 @@ from rrsd.roles.rra.settling import Settling
 from rrsd.roles.rra.wishes import Wishes
 
 LONGEST_SLEEP = timedelta(minutes=5)
+SET_BACK = timedelta(minutes=1)
+"""Time servers correct by less."""
 TOO_SLOW = "less than 16 KiB/s for five minutes, and as many slow transfers as may run at once do already"
 
 
@@ -51,7 +53,10 @@ class Scheduler:
     _lanes: dict[Origin, Lane] = field(factory=dict, init=False)
     _seats: dict[int, tuple[Lane, Seat]] = field(factory=dict, init=False)
     _probing: int = field(default=0, init=False)
+    was_ahead: bool = field(default=False, init=False)
+    """Whether the clock was set back since the last run: what that one has put off may be put off far too long."""
     _behind: bool = field(default=False, init=False)
+    """There may be leases that nobody works on."""
 
     def __attrs_post_init__(self) -> None:
         settings = self.health.settings
@@ -77,8 +82,10 @@ class Scheduler:
         Where that cannot be written now it is the first thing that is: a full disk keeps no daemon from starting.
         """
         await self.health.recall()
+        latest, now = await self.queue.latest(), self.timers.now()
+        self.was_ahead = latest is not None and latest - now > SET_BACK
         try:
-            return await self.queue.recover(self.timers.now())
+            return await self.queue.recover(now)
         except (NoSpace, Unavailable):
             self._behind = True
             self.health.pause()
@@ -119,7 +126,8 @@ class Scheduler:
         if held_back is not None:
             return held_back
         if self._behind:
-            await self.queue.recover(now)
+            held = [number for lane in self._lanes.values() for number in lane.held.values()]
+            await self.queue.recover(now, held)
             self._behind = False
         for origin in [origin for origin, lane in self._lanes.items() if lane.is_empty]:
             del self._lanes[origin]
@@ -155,7 +163,7 @@ class Scheduler:
         if lane.running or self._room <= 0:
             return
         probes = await self.queue.probe(origin, now, frozenset(lane.held))
-        for lease in (await self.admission.take(probes, now)).leases:
+        for lease in (await self._take(probes, now)).leases:
             self._run(lane, lease, self.house.seat(lease.job, is_unproved=True))
 
     async def _start(self, picks: Sequence[Pick], now: Instant) -> None:
@@ -164,7 +172,7 @@ class Scheduler:
             return
         seats = {pick.candidate.job: pick.seat for pick in picks}
         try:
-            taken = await self.admission.take([pick.candidate.job for pick in picks], now)
+            taken = await self._take([pick.candidate.job for pick in picks], now)
         except BaseException:
             self._free(seats.values())
             self.picker.fair.add([pick.candidate for pick in picks], now)
@@ -181,6 +189,14 @@ class Scheduler:
             self._begin(*run, now)
         for lane in {id(lane): lane for lane, _, _ in runs}.values():
             await self._leave(lane)
+
+    async def _take(self, jobs: Sequence[int], now: Instant) -> Taken:
+        """What is leased of the jobs. A write that failed may have reached the disk all the same."""
+        try:
+            return await self.admission.take(jobs, now)
+        except BaseException:
+            self._behind = True
+            raise
 
     def _begin(self, lane: Lane, lease: Lease, seat: Seat, now: Instant) -> None:
         """A runner for the lease, unless another has it already, or what happened since it was picked forbids it."""

@@ -68,11 +68,13 @@ class Watch:
             await scheduler.timers.sleep(BETWEEN)
 
     async def _mend(self, now: Instant) -> None:
-        """Nobody is left alone for longer than a day: what says so was written when the clock was ahead. In a process
-        time does not go back, so once after its start is enough."""
-        beyond = now + LONGEST_WAIT
+        """Nobody is left alone for longer than a day, and nobody at all by a clock that has been set back since: what
+        says so was written when it was ahead. In a process time does not go back, so once after its start is enough."""
+        beyond = now if self.scheduler.was_ahead else now + LONGEST_WAIT
         await self.scheduler.health.forgive(beyond, now)
         while await self.scheduler.queue.mend(beyond, now, AT_ONCE) == AT_ONCE:
+            await self.scheduler.timers.sleep(BETWEEN)
+        while self.scheduler.was_ahead and await self.scheduler.queue.watch_anew(now, AT_ONCE) == AT_ONCE:
             await self.scheduler.timers.sleep(BETWEEN)
         self._is_mended = True
         self.scheduler.bell.ring()

@@ -116,6 +116,25 @@ class DeadlinesContract(StoreCase):
         self.assertEqual(self.done(self.store.queue.eligible(later(5), 9)), [RS])
         self.assertEqual(self.done(self.store.queue.mend(later(2 * DAY), later(5), 9)), 0)
 
+    def test_looks_that_a_clock_has_put_off(self) -> None:
+        """Every deadline is looked at anew, so many at a time, and each once."""
+        numbers = self.accepted(*[job(digest_of(bytes([each])), each) for each in range(3)])
+        self.done(self.store.queue.watched([(number, later(5 * DAY)) for number in numbers]))
+        self.assertEqual(self.watched(5), [])
+        found = [self.done(self.store.queue.watch_anew(later(5), 2)) for _ in range(3)]
+        self.assertEqual(found, [2, 1, 0])
+        self.assertEqual(sorted(self.watched(5)), sorted(numbers))
+
+    def test_the_newest_time_that_was_written(self) -> None:
+        """None without jobs; then that of the newest job, or of what happened to one since."""
+        self.assertIsNone(self.done(self.store.queue.latest()))
+        (number,) = self.accepted(job(A))
+        self.assertEqual(self.done(self.store.queue.latest()), NOW)
+        found = self.done(self.store.queue.find(number))
+        change = Change(evolve(found, state=State.HELD, held=later(9)), "held", later(9), State.NEW)
+        self.done(self.store.queue.change([change]))
+        self.assertEqual(self.done(self.store.queue.latest()), later(9))
+
     def test_at_risk_are_those_that_may_still_be_lost(self) -> None:
         """By number, from an index of their own; what has arrived since is not among them."""
         first, second, third = self.accepted(*[job(digest_of(bytes([each])), each) for each in range(3)])

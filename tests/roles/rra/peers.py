@@ -200,10 +200,11 @@ class Members:
 
 @define(eq=False)
 class Troubled:
-    """The queue of a store, which refuses what `trouble` says, by method."""
+    """The queue of a store, which refuses what `trouble` says, by method; what `after` says it does all the same."""
 
     whole: Any
     trouble: dict[str, Exception] = field(factory=dict)
+    after: dict[str, Exception] = field(factory=dict)
     gates: dict[str, Deferred[None]] = field(factory=dict)
     asked: Counter[str] = field(factory=Counter)
 
@@ -217,6 +218,8 @@ class Troubled:
             result = await real(*args)
             if name in self.gates:
                 await self.gates[name]
+            if name in self.after:
+                raise self.after[name]
             return result
 
         return call

@@ -60,6 +60,23 @@ class Ourselves(SchedulerCase):
         self.desk.advance(40, 5)
         self.assertEqual(self.desk.states(), [State.RECEIPTED])
 
+    def test_r7_a_lease_that_was_said_to_fail_and_reached_the_disk(self) -> None:
+        """Nobody works on it, so it goes back; what others work on meanwhile stays theirs."""
+        self.peers.rule("GET", RS, self.gate)
+        self.desk.accept(b"one")
+        self.desk.start()
+        self.desk.queue.after["take"] = Unavailable("store")
+        self.desk.accept(b"two", name="m2")
+        self.desk.advance(1)
+        self.assertEqual(self.desk.states(), [State.LEASED, State.LEASED])
+        del self.desk.queue.after["take"]
+        self.desk.advance(40, 1)
+        self.assertEqual(self.desk.events(1).count("restarted"), 0)
+        self.assertEqual(self.desk.events(2).count("restarted"), 1)
+        self.gate.all()
+        self.desk.advance(40, 1)
+        self.assertEqual(self.desk.states(), [State.RECEIPTED, State.RECEIPTED])
+
     def test_an_end_that_cannot_be_written_is_written_later(self) -> None:
         """The lease does not stay without a runner."""
         self.desk.queue.trouble["change"] = NoSpace("disk")

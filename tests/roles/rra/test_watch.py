@@ -18,7 +18,7 @@ from rrsd.roles.rra.endings import GRACE, MOST, Endings
 from rrsd.roles.rra.renewals import MOST_GROUPS, PATH, RUNNERS, Group
 from rrsd.roles.rra.rules import Outcome, Result
 from rrsd.runtime.timers import Timers
-from tests.roles.rra.peers import Told, said
+from tests.roles.rra.peers import STS, Told, said
 from tests.roles.rra.samples import NOW, RS, job
 from tests.roles.rra.scheduling import ARRIVED, DOWN, SchedulerCase, files
 
@@ -309,6 +309,35 @@ class Ends(WatchCase):
         self.skew = 30.0 * DAY
         self.desk.advance(3 * HOUR, 30)
         self.assertEqual(set(self.desk.states()), {State.EXPIRED})
+
+    def test_r10_what_a_clock_put_off_that_was_a_day_ahead(self) -> None:
+        """After it was put right, and the daemon started again, nobody waits for tomorrow: not what was accepted then,
+        not what was deferred then, and not whoever the token service kept waiting."""
+        for method, origin in (("POST", STS), ("GET", RS)):
+            with self.subTest(method):
+                self.setUp()
+                self.skew = 0.9 * DAY
+                self.peers.always(method, origin, DOWN)
+                numbers = self.desk.accept(b"before")
+                self.desk.start()
+                self.desk.advance(HOUR, 30)
+                self.desk.crash()
+                numbers += self.ahead(b"new")
+                (over,) = self.short(b"over", hours=1, name="m3")
+                self.desk.result(self.desk.queue.watched([(over, self.after(2 * DAY))]))
+                self.peers.rules.clear()
+                self.skew = 0.0
+                self.desk.timers = Timers(self.desk.clock, lambda: self.desk.clock.seconds() + self.skew)
+                self.desk.assemble()
+                self.desk.start()
+                self.desk.advance(1200, 5)
+                self.assertTrue(all(self.desk.state(each) in ARRIVED for each in (*numbers, over)), self.desk.states())
+                self.assertEqual(self.desk.result(self.desk.queue.watch(self.desk.timers.now(), 9)), [])
+
+    def ahead(self, content: bytes) -> list[int]:
+        """A pull that was accepted by the wrong clock."""
+        then = self.desk.timers.now()
+        return self.desk.accept(content, name="m2", accepted=then, due=then)
 
     def test_r10_after_a_stop_of_three_weeks(self) -> None:
         """The network is not there yet when the daemon starts, and what waits is fetched as soon as it is."""

@@ -1,6 +1,7 @@
 """Jobs and their history: every change of state and the row that explains it are written together."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from rrsd.core.refusals import Conflict, Damaged, Unknown
@@ -19,6 +20,7 @@ from rrsd.drivers.store.sql.rows import (
     instant_of,
     job_of,
     job_row,
+    maybe_instant,
     maybe_seconds,
 )
 from rrsd.drivers.store.sql.transfers import clear
@@ -57,9 +59,19 @@ _HISTORY = "SELECT job, at, before, after, event, evidence FROM history WHERE jo
 _COUNTS = "SELECT state, count(*), sum(size) FROM jobs GROUP BY state"
 _RECOVERED = """
 INSERT INTO history (job, at, before, after, event, evidence)
-SELECT job, ?, 'leased', 'ready', 'restarted', '' FROM jobs WHERE state = 'leased'
+SELECT job, ?1, 'leased', 'ready', 'restarted', '' FROM jobs WHERE state = 'leased'
+    AND job NOT IN (SELECT value FROM json_each(?2))
 """
-_RECOVER = "UPDATE jobs SET state = 'ready', due = ?, condition = '' WHERE state = 'leased'"
+_RECOVER = """
+UPDATE jobs SET state = 'ready', due = ?1, condition = '' WHERE state = 'leased'
+    AND job NOT IN (SELECT value FROM json_each(?2))
+"""
+_LATEST = """
+SELECT max(latest) FROM (
+    SELECT max(accepted) AS latest FROM (SELECT accepted FROM jobs ORDER BY job DESC LIMIT ?1)
+    UNION ALL SELECT max(at) FROM (SELECT at FROM history ORDER BY number DESC LIMIT ?1)
+) WHERE typeof(latest) IN ('real', 'integer')
+"""
 _WOKEN = "state IN ('deferred', 'needs_auth', 'no_space')"
 _WAKE = "UPDATE jobs SET state = 'ready', due = ?, condition = '' WHERE job = ? AND state = ?"
 _SLEEPING_AT = f"""
@@ -67,6 +79,7 @@ SELECT job, state FROM jobs INDEXED BY jobs_waiting WHERE {WAITING} AND {_WOKEN}
     AND (?2 IS NULL OR condition = ?2)
 """
 _MAILBOXES = "SELECT DISTINCT recipient FROM jobs WHERE granted = ? AND granted != '' LIMIT ?"
+_LAST = 1000
 MOST_MAILBOXES = 100
 """Of one address."""
 _SLEEPING = f"SELECT job, state FROM jobs WHERE {_WOKEN} AND (?1 IS NULL OR condition = ?1)"
@@ -184,11 +197,17 @@ def counts(connection: Connection) -> Counts:
     return Counts({State(row[0]): row[1] for row in rows}, sum(row[2] for row in rows if row[0] in coming))
 
 
-def recover(connection: Connection, now: Instant) -> int:
-    """Every LEASED job becomes READY."""
-    at = (now.timestamp(),)
-    connection.execute(_RECOVERED, at)
-    return connection.execute(_RECOVER, at).rowcount
+def recover(connection: Connection, now: Instant, held: Collection[int]) -> int:
+    """Every LEASED job but these becomes READY."""
+    given = (now.timestamp(), json.dumps(list(held)))
+    connection.execute(_RECOVERED, given)
+    return connection.execute(_RECOVER, given).rowcount
+
+
+def latest(connection: Connection) -> Instant | None:
+    """The newest time among those that were written last."""
+    (found,) = connection.execute(_LATEST, (_LAST,)).fetchone()
+    return maybe_instant(found)
 
 
 def sleeping(connection: Connection, origin: Origin | None, condition: str | None) -> list[tuple[int, str]]:

@@ -1,6 +1,6 @@
 """The durable pull queue (scheduler semantics 5.1, 5.2)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from attrs import evolve, frozen
@@ -63,13 +63,17 @@ class Queue:
         """Whose mailboxes got what was granted to that address, which is none of theirs; the first hundred."""
         return await self._engine.read(lambda connection: rows.mailboxes_of(connection, granted))
 
-    async def recover(self, now: Instant) -> int:
-        """Turn every LEASED job into READY; how many."""
+    async def latest(self) -> Instant | None:
+        """The newest time that jobs and their history name."""
+        return await self._engine.read(rows.latest)
+
+    async def recover(self, now: Instant, held: Collection[int] = ()) -> int:
+        """Turn every LEASED job but these into READY; how many."""
 
         def recover(connection: Connection) -> int:
             turns.recover(connection)
             outbox.recover(connection, now)
-            return rows.recover(connection, now)
+            return rows.recover(connection, now, held)
 
         return await self._engine.write(recover)
 
@@ -264,6 +268,10 @@ class Queue:
     async def mend(self, beyond: Instant, now: Instant, most: int) -> int:
         """Let up to `most` waiting jobs that are due after `beyond` be due now; how many."""
         return await self._engine.write(lambda connection: watching.mend(connection, beyond, now, most))
+
+    async def watch_anew(self, now: Instant, most: int) -> int:
+        """Let the deadlines of up to `most` jobs that are to be looked at later be looked at now; how many."""
+        return await self._engine.write(lambda connection: watching.anew(connection, now, most))
 
     async def watched(self, looks: Sequence[tuple[int, Instant]]) -> None:
         """Each of the jobs is to be looked at again then."""

@@ -19,6 +19,11 @@ UPDATE jobs SET due = ?1 WHERE job IN (
     WHERE {WAITING} AND jobs.due > ?2 AND jobs.due < '' LIMIT ?3
 )
 """
+_ANEW = f"""
+UPDATE jobs SET watch = ?1 WHERE job IN (
+    SELECT job FROM jobs INDEXED BY jobs_watch WHERE {_WATCHED} AND {_LOOK} > ?1 LIMIT ?2
+)
+"""
 _MEND_DESTINATIONS = "UPDATE destinations SET due = ?1 WHERE due > ?2"
 LATER = 86400.0
 """Seconds until a row that cannot be read is looked at again; the self-check names it."""
@@ -51,3 +56,8 @@ def mend(connection: Connection, beyond: Instant, now: Instant, most: int) -> in
     times = (now.timestamp(), beyond.timestamp())
     connection.execute(_MEND_DESTINATIONS, times)
     return connection.execute(_MEND, (*times, most)).rowcount
+
+
+def anew(connection: Connection, now: Instant, most: int) -> int:
+    """Let jobs whose deadlines are to be looked at later be looked at now; how many."""
+    return connection.execute(_ANEW, (now.timestamp(), most)).rowcount
