@@ -4,12 +4,14 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+NPM := tests/interop/npm
+PEERS := $(VENV)/.interop $(NPM)/node_modules/.package-lock.json
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 TESTS ?= tests
 CORED := rrsd/core/*,rrsd/roles/*/rules.py,rrsd/roles/*/flow.py,rrsd/roles/*/flow/*,rrsd/roles/rra/breakers.py,rrsd/roles/rra/damage.py,rrsd/roles/rra/deadlines.py,rrsd/roles/rra/explain.py,rrsd/roles/rra/fairness.py,rrsd/roles/rra/house.py,rrsd/roles/rra/letters.py,rrsd/roles/rra/mending.py,rrsd/roles/rra/outbox.py,rrsd/roles/rra/pace.py,rrsd/roles/rra/room.py,rrsd/roles/rra/rulings.py,rrsd/roles/rra/slots.py,rrsd/roles/rra/telling.py,rrsd/roles/rra/verbs.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help dev lint format types contracts test secrets cover demo demo-mail mail crash simulate bench docs diagrams reference config clean check interop news package
+.PHONY: help dev peers lint format types contracts test secrets cover demo demo-mail mail crash simulate bench docs diagrams reference config clean check interop news package
 
 help: ## Say what each verb does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,11 +59,19 @@ cover: dev ## Lines and branches of core, rules and flow: 100 % or fail
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='$(CORED)' --fail-under=100
 
-interop: dev ## Strangers against rrsd: OAuth, JOSE, HTTP and DNS software in pinned versions (INTEROP=exchange for some)
-	@$(BIN)/python -m pip install --quiet --editable '.[interop]' --config-settings editable_mode=compat
-	@if command -v npm >/dev/null; then cd tests/interop/npm && npm ci --silent --no-audit --no-fund --ignore-scripts; \
-	    else echo "npm is missing: apt install nodejs npm" >&2; fi
+interop: $(PEERS) ## Strangers against rrsd: OAuth, JOSE, HTTP and DNS software in pinned versions (INTEROP=exchange for some)
 	$(BIN)/python -m tests.interop $(INTEROP)
+
+peers: $(PEERS)
+
+$(VENV)/.interop: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --editable '.[interop]' --config-settings editable_mode=compat
+	@touch $@
+
+$(NPM)/node_modules/.package-lock.json: $(NPM)/package.json $(NPM)/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: apt install nodejs npm" >&2; exit 1; }
+	@cd $(NPM) && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
 
 mail: dev ## Real mail servers with rrsd between them, as root (MAIL=passage for some, RRSD_MAIL_SIZE=200MiB)
 	$(BIN)/python -m tests.mail $(MAIL)

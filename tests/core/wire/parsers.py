@@ -1,4 +1,4 @@
-"""Every parser of `rrsd.core.wire`, with good inputs and the worst that one may be given: what `test_fuzz` fuzzes.
+"""Every parser of `rrsd.core.wire`, with good inputs and the worst that one may be given: what `tests.fuzz` fuzzes.
 
 A new parser comes in with one entry of `TABLE`; `tests.architecture.test_fuzz` fails until it has.
 """

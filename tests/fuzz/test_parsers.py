@@ -1,6 +1,6 @@
 """Every parser, fuzzed: nothing but refusals comes out, what was read is what was said, and no input takes long.
 
-`RRSD_FUZZ=20000 python -m twisted.trial tests.core.wire.test_fuzz` looks longer, and elsewhere each time.
+`RRSD_FUZZ=20000 python -m twisted.trial tests.fuzz.test_parsers` looks longer, and elsewhere each time.
 """
 
 import os
