@@ -6,6 +6,7 @@ from rrsd.core.refusals import Conflict
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import Change, Job, State
 from rrsd.core.values.operations import Filter
+from rrsd.drivers.store.sql import books
 from tests.drivers.store.contract import StoreCase
 from tests.drivers.store.samples import NOW, OTHER_RS, RS, job, later, with_due
 
@@ -151,3 +152,17 @@ class DeadlinesContract(StoreCase):
         self.assertEqual([each.job for each in self.done(self.store.books.chosen(of_state, 0, 9)).jobs], [third])
         self.assertEqual(self.done(self.store.books.chosen(wanted, third, 9)).jobs, ())
         self.assertNotIn(second, [each.job for each in page.jobs])
+
+    def test_counting_goes_step_by_step(self) -> None:
+        """However long the queue is, each look at it is a short one."""
+        self.accepted(*[job(digest_of(bytes([each])), each) for each in range(3)])
+        for most in (1, 2, 3, 9):
+            self.patch(books, "SCAN", most)
+            for wanted, number in (
+                (Filter(), 3),
+                (Filter(state=State.NEW), 3),
+                (Filter(state=State.HELD), 0),
+                (Filter(sender="foo.test", origin=RS), 3),
+                (Filter(sender="foo.test", origin=OTHER_RS), 0),
+            ):
+                self.assertEqual(self.done(self.store.books.count(wanted)), number)

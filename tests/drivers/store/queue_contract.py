@@ -6,13 +6,14 @@ from typing import Any
 from attrs import evolve
 
 from rrsd.core.refusals import Conflict, Unknown
-from rrsd.core.values.addresses import parse_address
+from rrsd.core.values.addresses import parse_address, parse_domain
 from rrsd.core.values.digests import digest_of
 from rrsd.core.values.jobs import Adjustment, Ask, Blame, Breaker, Candidate, Change, Job, Priority, State
 from rrsd.core.values.messages import Arrival
 from rrsd.core.values.operations import Fault
 from rrsd.core.values.peers import Origin
 from rrsd.core.values.resources import Checkpoint
+from rrsd.drivers.store.sql import queue
 from rrsd.roles.rra.selfcheck import LIVE
 from tests.drivers.store.contract import StoreCase
 from tests.drivers.store.samples import ALICE, BOB, CAROL, NOW, OTHER_RS, RS, job, later, message_of, with_due
@@ -301,6 +302,25 @@ class QueueContract(StoreCase):
         )
         self.assertEqual([row.event for row in self.done(self.store.queue.history(second, 9))], ["woken"])
         self.assertEqual(self.done(self.store.queue.wake(NOW, None, None)), 1)
+
+    def test_wake_of_many(self) -> None:
+        """A change of trust may be about as many as the queue is long: they are read and woken a page at a time."""
+        self.patch(queue, "_WAKE_AT_ONCE", 2)
+        waits = evolve(job(A), due=later(999), condition="authorization")
+        states = [State.DEFERRED] * 2 + [State.NEEDS_AUTH] * 5 + [State.NO_SPACE]
+        numbers = self.accepted(
+            *[evolve(waits, digest=digest_of(b"%d" % n), index=n, state=state) for n, state in enumerate(states)]
+        )
+        self.assertEqual(self.done(self.store.queue.wake(NOW, None, "authorization")), 8)
+        self.assertEqual({self.done(self.store.queue.find(number)).state for number in numbers}, {State.READY})
+
+    def test_a_damaged_destination_among_many_hides_none_behind_it(self) -> None:
+        """A page is as full as it would be without it, so that nobody takes it for the last one."""
+        origins = [Origin(parse_domain(f"rs{n}.foo.test")) for n in range(4)]
+        self.accepted(*[evolve(job(digest_of(b"%d" % n), n), origin=origin) for n, origin in enumerate(origins)])
+        spoil = "UPDATE destinations SET origin = 'https://rs0.foo.test:x' WHERE origin = 'https://rs0.foo.test'"
+        self.successResultOf(self.store._engine.write(lambda connection: connection.execute(spoil).rowcount))
+        self.assertEqual(self.done(self.store.queue.eligible(NOW, 3)), origins[1:])
 
     def test_breakers(self) -> None:
         """A breaker is remembered by kind and name, the last word counting."""

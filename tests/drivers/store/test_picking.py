@@ -32,6 +32,7 @@ PLANS = {
     "chosen": (picking._WANTED, ("[1]", 0.0), "jobs USING INTEGER PRIMARY KEY (rowid=?)"),
     "counts": (jobs._COUNTS, (), "COVERING INDEX jobs_state"),
     "state": (jobs._LIST_STATE, ("new", 0, 5), "jobs_state (state=? AND job>?)"),
+    "wake all": (jobs._SLEEPING, ("deferred", 0, None, 5), "jobs_state (state=? AND job>?)"),
     "wake": (jobs._SLEEPING_AT, ("o", None), "jobs_waiting (origin=?)"),
     "references": (references._REFERENCED, (b"digest", 0.0, 0.0), "COVERING INDEX parts_digest (digest=?)"),
     "receipts due": (outbox._DUE, (0.0, 5), "receipts_due (due<?)"),

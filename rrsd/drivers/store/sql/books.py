@@ -1,6 +1,8 @@
-"""What operators look up in the queue and lay down about it. Each question is one step of bounded size."""
+"""What operators look up in the queue and lay down about it. Each question is one of bounded steps but `shape`, which
+walks along indexes."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +21,8 @@ from rrsd.drivers.store.sql.rows import JOB, RANKS, instant_of
 SCAN = 5000
 """Rows that one page looks at, at most."""
 MOST_AHEAD = 10_000
+EVERY = "1"
+"""The term of a filter that leaves nothing out."""
 
 _RULINGS = "SELECT kind, name, at, who, reason, most FROM rulings ORDER BY kind, name"
 _RULE = "INSERT OR REPLACE INTO rulings (kind, name, at, who, reason, most) VALUES (?, ?, ?, ?, ?, ?)"
@@ -69,16 +73,13 @@ def _given(wanted: Filter) -> tuple[str, list[Any]]:
     }
     chosen = {name: value for name, value in values.items() if value is not None}
     terms = [_TERMS[name] for name in chosen] + [_AT_RISK] * wanted.at_risk
-    return " AND ".join(terms) or "1", list(chosen.values())
+    return " AND ".join(terms) or EVERY, list(chosen.values())
 
 
 def chosen(connection: Connection, wanted: Filter, after: int, most: int) -> Page:
     """The next jobs by number; rows that cannot be read are left out."""
     terms, values = _given(wanted)
-    state = "state = ? AND" if wanted.state else ""
-    given = ([wanted.state.value] if wanted.state else []) + [after, SCAN]
-    among = "jobs INDEXED BY jobs_at_risk WHERE at_risk IS NOT NULL AND" if wanted.at_risk else "jobs WHERE"
-    looked = f"SELECT * FROM {among} {state} job > ? ORDER BY job LIMIT ?"
+    looked, given = _looked(wanted, after)
     last, number = connection.execute(f"SELECT max(job), count(*) FROM ({looked})", given).fetchone()
     found = connection.execute(
         f"SELECT {JOB} FROM ({looked}) WHERE {terms} LIMIT ?", [*given, *values, most]
@@ -88,13 +89,22 @@ def chosen(connection: Connection, wanted: Filter, after: int, most: int) -> Pag
     return Page(tuple(rows.readable(found)), last if number == SCAN else None)
 
 
-def count(connection: Connection, wanted: Filter) -> int:
-    """How many there are."""
+def counted(connection: Connection, wanted: Filter, after: int) -> tuple[int, int | None]:
+    """How many of the next rows are meant, and after which number to go on; None when that was all."""
     terms, values = _given(wanted)
-    if wanted.state:
-        terms, values = f"state = ? AND {terms}", [wanted.state.value, *values]
-    (number,) = connection.execute(f"SELECT count(*) FROM jobs WHERE {terms}", values).fetchone()
-    return int(number)
+    looked, given = _looked(wanted, after, "job" if terms == EVERY else "*")
+    found, last, number = connection.execute(
+        f"SELECT total({terms}), max(job), count(*) FROM ({looked})", [*values, *given]
+    ).fetchone()
+    return int(found), last if number == SCAN else None
+
+
+def _looked(wanted: Filter, after: int, columns: str = "*") -> tuple[str, list[Any]]:
+    """The rows that one step looks at, and its values."""
+    state = "state = ? AND" if wanted.state else ""
+    among = "jobs INDEXED BY jobs_at_risk WHERE at_risk IS NOT NULL AND" if wanted.at_risk else "jobs WHERE"
+    given = [wanted.state.value] if wanted.state else []
+    return f"SELECT {columns} FROM {among} {state} job > ? ORDER BY job LIMIT ?", [*given, after, SCAN]
 
 
 def ahead(connection: Connection, job: Job) -> int:
@@ -203,8 +213,14 @@ class Books:
         return await self._engine.read(lambda connection: chosen(connection, wanted, after, most))
 
     async def count(self, wanted: Filter) -> int:
-        """How many there are."""
-        return await self._engine.read(lambda connection: count(connection, wanted))
+        """How many there are, counted step by step."""
+        found, after = 0, 0
+        while True:
+            some, last = await self._engine.read(partial(counted, wanted=wanted, after=after))
+            found += some
+            if last is None:
+                return found
+            after = last
 
     async def ahead(self, job: Job) -> int:
         """How many of its destination go before it."""

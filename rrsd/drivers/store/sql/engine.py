@@ -7,7 +7,7 @@ takes back its own changes. A COMMIT that fails takes back everything, and every
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
@@ -20,6 +20,7 @@ from rrsd.drivers.store.sql.refusals import refusal_of
 from rrsd.runtime.workers import Workers
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 Connection: TypeAlias = sqlite3.Connection
 Unit: TypeAlias = Callable[[Connection], T]
@@ -91,6 +92,17 @@ class Engine:
         if self._connection is None:
             raise Unavailable("the store is not running")
         return await self._readers.run(self._look, unit)
+
+    async def readable(
+        self, unit: Unit[tuple[list[T], list[D]]], set_aside: Callable[[list[D]], Awaitable[None]]
+    ) -> list[T]:
+        """What `unit` finds once it meets nothing damaged any more: it is asked again after what it met was set aside,
+        so that damage never stands before what is whole."""
+        while True:
+            found, damaged = await self.read(unit)
+            if not damaged:
+                return found
+            await set_aside(damaged)
 
     async def _drain(self) -> None:
         while self._pending:

@@ -101,25 +101,18 @@ class Facts:
                     damaged.append(row[0])
             return found, damaged
 
-        while True:
-            found, damaged = await self._engine.read(look)
-            if damaged:
-                await self._engine.write(
-                    lambda connection: connection.executemany(_DROP, [(each,) for each in damaged]).rowcount  # noqa: B023 (called at once)
-                )
+        async def drop(damaged: list[int]) -> None:
+            rows = [(each,) for each in damaged]
+            await self._engine.write(lambda connection: connection.executemany(_DROP, rows).rowcount)
             for number in damaged:
                 self._log.error("store: row of message {number} is damaged; nobody is told about it", number=number)
-            if found or not damaged:
-                return found
+
+        return await self._engine.readable(look, drop)
 
     async def next_due(self) -> Instant | None:
         """When the next one's time comes; None when nothing waits."""
 
-        def look(connection: Connection) -> Instant | None:
-            (at,) = connection.execute(_NEXT).fetchone()
-            return None if at is None else instant_of(at)
-
-        return await self._engine.read(look)
+        return await self._engine.read(lambda connection: maybe_instant(connection.execute(_NEXT).fetchone()[0]))
 
     async def looked(self, plight: Plight, said: Said, look: Instant | None) -> None:
         """So much was said of it, and it is to be looked at then; at once, if something has happened since."""

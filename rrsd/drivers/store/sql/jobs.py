@@ -72,6 +72,7 @@ SELECT max(latest) FROM (
     UNION ALL SELECT max(at) FROM (SELECT at FROM history ORDER BY number DESC LIMIT ?1)
 ) WHERE typeof(latest) IN ('real', 'integer')
 """
+ASLEEP = (State.DEFERRED, State.NEEDS_AUTH, State.NO_SPACE)
 _WOKEN = "state IN ('deferred', 'needs_auth', 'no_space')"
 _WAKE = "UPDATE jobs SET state = 'ready', due = ?, condition = '' WHERE job = ? AND state = ?"
 _SLEEPING_AT = f"""
@@ -82,7 +83,10 @@ _MAILBOXES = "SELECT DISTINCT recipient FROM jobs WHERE granted = ? AND granted 
 _LAST = 1000
 MOST_MAILBOXES = 100
 """Of one address."""
-_SLEEPING = f"SELECT job, state FROM jobs WHERE {_WOKEN} AND (?1 IS NULL OR condition = ?1)"
+_SLEEPING = """
+SELECT job, state FROM jobs INDEXED BY jobs_state
+WHERE state = ?1 AND job > ?2 AND (?3 IS NULL OR condition = ?3) ORDER BY job LIMIT ?4
+"""
 
 _COMING = (State.NEW, State.READY, State.LEASED, State.DEFERRED, State.NEEDS_AUTH, State.NO_SPACE, State.HELD)
 
@@ -210,11 +214,16 @@ def latest(connection: Connection) -> Instant | None:
     return maybe_instant(found)
 
 
-def sleeping(connection: Connection, origin: Origin | None, condition: str | None) -> list[tuple[int, str]]:
-    """The jobs that a wake-up is meant for, with the state that each is in."""
-    if origin is None:
-        return connection.execute(_SLEEPING, (condition,)).fetchall()
+def sleeping_at(connection: Connection, origin: Origin, condition: str | None) -> list[tuple[int, str]]:
+    """The jobs of the origin that a wake-up is meant for, with the state that each is in."""
     return connection.execute(_SLEEPING_AT, (str(origin), condition)).fetchall()
+
+
+def sleeping(
+    connection: Connection, state: State, condition: str | None, after: int, most: int
+) -> list[tuple[int, str]]:
+    """The next jobs in that state, by number, that a wake-up of all is meant for."""
+    return connection.execute(_SLEEPING, (state.value, after, condition, most)).fetchall()
 
 
 def wake(connection: Connection, jobs: Sequence[tuple[int, str]], now: Instant) -> int:

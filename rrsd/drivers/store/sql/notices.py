@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.notices import Notice
 from rrsd.drivers.store.sql.engine import Connection, Engine
-from rrsd.drivers.store.sql.rows import UNREADABLE, Row, address_of, instant_of
+from rrsd.drivers.store.sql.rows import UNREADABLE, Row, address_of, instant_of, maybe_instant
 
 _COLUMNS = "key, recipient, subject, text, expires, message_id, sender, made, tries, kind, about, report"
 _ADD = f"""
@@ -78,22 +78,17 @@ class Outbox:
                     damaged.append(row[0])
             return found, damaged
 
-        while True:
-            found, damaged = await self._engine.read(look)
+        async def end(damaged: list[Any]) -> None:
             for key in damaged:
                 await self.end(key)
                 self._log.error("store: the row of a notice to somebody is damaged and was set aside")
-            if found or not damaged:
-                return found
+
+        return await self._engine.readable(look, end)
 
     async def next_due(self) -> Instant | None:
         """When the next one's time comes; None when nothing waits."""
 
-        def look(connection: Connection) -> Instant | None:
-            (at,) = connection.execute(_NEXT).fetchone()
-            return None if at is None else instant_of(at)
-
-        return await self._engine.read(look)
+        return await self._engine.read(lambda connection: maybe_instant(connection.execute(_NEXT).fetchone()[0]))
 
     async def later(self, key: str, due: Instant) -> None:
         """It was tried once more, and is to be tried then."""

@@ -79,10 +79,11 @@ class Queue:
 
     async def eligible(self, now: Instant, most: int) -> Sequence[Origin]:
         """The destinations whose time has come, longest first."""
-        found, damaged = await self._engine.read(lambda connection: turns.eligible(connection, now, most))
-        if damaged:
+
+        async def put_off(damaged: list[str]) -> None:
             await self._engine.write(lambda connection: turns.set_aside(connection, damaged, now))
-        return found
+
+        return await self._engine.readable(lambda connection: turns.eligible(connection, now, most), put_off)
 
     async def look(self, asks: Sequence[Ask], now: Instant) -> Sequence[Looked]:
         """What could run next of each of the destinations."""
@@ -196,13 +197,23 @@ class Queue:
 
     async def wake(self, now: Instant, origin: Origin | None, condition: str | None) -> int:
         """Make waiting jobs READY, due now; how many."""
-        sleeping = await self._engine.read(lambda connection: rows.sleeping(connection, origin, condition))
+        if origin is None:
+            return await self._wake_everywhere(now, condition)
+        sleeping = await self._engine.read(lambda connection: rows.sleeping_at(connection, origin, condition))
         woken = 0
         for start in range(0, len(sleeping), _WAKE_AT_ONCE):
             some = sleeping[start : start + _WAKE_AT_ONCE]
             woken += await self._engine.write(partial(rows.wake, jobs=some, now=now))
-        if origin is not None:
-            await self._engine.write(lambda connection: turns.let(connection, origin, now))
+        await self._engine.write(lambda connection: turns.let(connection, origin, now))
+        return woken
+
+    async def _wake_everywhere(self, now: Instant, condition: str | None) -> int:
+        """A page at a time: they may be as many as the queue is long."""
+        woken = 0
+        for state in rows.ASLEEP:
+            look, after = partial(rows.sleeping, state=state, condition=condition, most=_WAKE_AT_ONCE), 0
+            while some := await self._engine.read(partial(look, after=after)):
+                woken, after = woken + await self._engine.write(partial(rows.wake, jobs=some, now=now)), some[-1][0]
         return woken
 
     async def origins_of(self, sender: Domain, condition: str, most: int) -> Sequence[Origin]:
@@ -258,12 +269,11 @@ class Queue:
 
     async def watch(self, now: Instant, most: int) -> Sequence[Job]:
         """Jobs whose deadlines are to be looked at, longest due first."""
-        while True:
-            found, damaged = await self._engine.read(lambda connection: watching.due(connection, now, most))
-            if damaged:
-                await self._engine.write(partial(watching.set_aside, damaged=damaged, now=now))
-            if found or not damaged:
-                return found
+
+        async def put_off(damaged: list[int]) -> None:
+            await self._engine.write(lambda connection: watching.set_aside(connection, damaged, now))
+
+        return await self._engine.readable(lambda connection: watching.due(connection, now, most), put_off)
 
     async def mend(self, beyond: Instant, now: Instant, most: int) -> int:
         """Let up to `most` waiting jobs that are due after `beyond` be due now; how many."""
@@ -291,12 +301,13 @@ class Queue:
 
     async def receipts_due(self, now: Instant, most: int) -> Sequence[PendingReceipt]:
         """Receipts whose time has come, earliest first."""
-        pending, damaged = await self._engine.read(lambda connection: outbox.due(connection, now, most))
-        if damaged:
+
+        async def give_up(damaged: list[int]) -> None:
             await self._engine.write(lambda connection: outbox.set_aside(connection, damaged, now))
-        for number in damaged:
-            self._log.error("store: the receipt of pull {number} is damaged and was given up", number=number)
-        return pending
+            for number in damaged:
+                self._log.error("store: the receipt of pull {number} is damaged and was given up", number=number)
+
+        return await self._engine.readable(lambda connection: outbox.due(connection, now, most), give_up)
 
     async def receipts_sent(self, jobs: Sequence[int], now: Instant) -> None:
         """They were acknowledged."""
