@@ -41,7 +41,7 @@ PLANS = {
     "custody": (grants._CUSTODY, ("m", "s"), "custody USING INTEGER PRIMARY KEY (rowid=?)"),
     "old custody": (grants._FORGET, (0.0, 5), "COVERING INDEX custody_at (at<?)"),
     "begun": (jobs._BEGUN, (0, 5), "jobs USING INTEGER PRIMARY KEY (rowid>?)"),
-    "recover": (jobs._RECOVER, (0.0,), "jobs_state (state=?)"),
+    "recover": (jobs._RECOVER, (0.0, "[]"), "jobs_state (state=?)"),
 }
 
 
