@@ -1,5 +1,6 @@
 """Asks senders' resource servers for more time for what is at risk (protocol 5, "Renewals")."""
 
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from rrsd.core.proof import binding
-from rrsd.core.refusals import Conflict, Refusal, Unavailable
+from rrsd.core.refusals import Conflict, Forbidden, Refusal, Unavailable
 from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.calls import Answer, Call, Event
 from rrsd.core.values.instants import Instant
@@ -27,10 +28,11 @@ PATH = "/rrs/renewals"
 MOST_GROUPS = 2_000
 """Users at resource servers that wait for their turn; what comes beyond that is seen at its next look."""
 AGAIN = timedelta(minutes=10)
-"""A resource server that could not be asked is not asked again before."""
+"""A resource server that could not be asked is not asked again before, and nobody in the name of a user for whom that
+may not be."""
 TRIES = 3
-RUNNERS = 8
-"""So many are asked at one time: one that is silent keeps few others waiting."""
+RUNNERS, OF_ONE = 8, 2
+"""So many are asked at one time, and so many of one resource server: who is slow keeps nobody else waiting."""
 
 
 @frozen
@@ -58,15 +60,16 @@ class Renewer:
     audit: Audit
     lifetime: timedelta
     spawn: Callable[[Coroutine[Any, Any, None], str], object]
-    _running: int = field(default=0, init=False)
+    _running: Counter[Origin] = field(factory=Counter, init=False)
     _waiting: dict[Group, dict[int, Job]] = field(factory=dict, init=False)
-    _resting: Expiring[Origin, bool] = field(factory=lambda: Expiring(MOST_GROUPS), init=False)
+    _resting: Expiring[Origin | Group, bool] = field(factory=lambda: Expiring(MOST_GROUPS), init=False)
 
     def want(self, jobs: Sequence[Job]) -> None:
         """These are at risk; those among them for which more of the sender's time would help are asked for."""
         for job in jobs:
             group = Group(job.origin, job.sender, job.subject)
-            if self._would_help(job) and (group in self._waiting or len(self._waiting) < MOST_GROUPS):
+            has_room = group in self._waiting or len(self._waiting) < MOST_GROUPS
+            if has_room and self._would_help(job) and not self._rests(group):
                 named = self._waiting.setdefault(group, {})
                 if len(named) < MOST_NAMED:
                     named[job.job] = job
@@ -77,24 +80,33 @@ class Renewer:
         """Whether it is the sender's end that is near, and the resource server one that may be asked now."""
         if job.not_after is None or job.state is State.NEEDS_AUTH or job.deadline >= job.accepted + self.lifetime:
             return False
-        closed = self.health.closed_until(job.origin, self.timers.now()) is not None
-        return not closed and self._resting.get(job.origin, self.timers.monotonic()) is None
+        return self.health.closed_until(job.origin, self.timers.now()) is None
+
+    def _rests(self, group: Group) -> bool:
+        """Whether it, or its resource server, was asked in vain a moment ago."""
+        moment = self.timers.monotonic()
+        return any(self._resting.get(each, moment) is not None for each in (group, group.origin))
 
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
-            while self._waiting and self._running < RUNNERS:
-                self._running += 1
-                group, jobs = next(iter(self._waiting.items()))
-                del self._waiting[group]
-                self.spawn(self._ask(group, list(jobs.values())), f"renewals at {group.origin}")
+            while self._running.total() < RUNNERS and (group := self._next()) is not None:
+                jobs = self._waiting.pop(group)
+                if not self._rests(group):  # otherwise they are seen at their next look
+                    self._running[group.origin] += 1
+                    self.spawn(self._ask(group, list(jobs.values())), f"renewals at {group.origin}")
             await self.bell.wait(None)
+
+    def _next(self) -> Group | None:
+        """Who has waited longest at a resource server that may be asked once more beside what is asked there now."""
+        return next((group for group in self._waiting if self._running[group.origin] < OF_ONE), None)
 
     async def _ask(self, group: Group, jobs: Sequence[Job]) -> None:
         try:
             await self.ask(group, jobs)
         finally:
-            self._running -= 1
+            self._running[group.origin] -= 1
+            self._running += Counter()  # drops what is 0
             self.bell.ring()
 
     async def ask(self, group: Group, jobs: Sequence[Job]) -> None:
@@ -104,7 +116,9 @@ class Renewer:
         try:
             ends = _ends(await self._post(group, renewal), renewal)
         except Refusal as refusal:
-            self._resting.put(group.origin, True, self.timers.monotonic() + AGAIN.total_seconds())
+            # What our own token service refuses to one user says nothing of the others.
+            about = group if isinstance(refusal, Forbidden) else group.origin
+            self._resting.put(about, True, self.timers.monotonic() + AGAIN.total_seconds())
             self._record(group, 0, len(jobs), str(refusal))
             return
         more = [await self._extend(job, ends.get(Named(job.message_id, job.digest))) for job in jobs]

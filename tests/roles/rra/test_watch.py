@@ -14,11 +14,12 @@ from rrsd.core.values.digests import digest_of
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Blame, Change, State
 from rrsd.core.values.operations import Kind, Ruling
+from rrsd.roles.rra import renewals
 from rrsd.roles.rra.endings import GRACE, MOST, Endings
-from rrsd.roles.rra.renewals import MOST_GROUPS, PATH, RUNNERS, Group
+from rrsd.roles.rra.renewals import MOST_GROUPS, OF_ONE, PATH, RUNNERS, Group
 from rrsd.roles.rra.rules import Outcome, Result
 from rrsd.runtime.timers import Timers
-from tests.roles.rra.peers import STS, Told, said
+from tests.roles.rra.peers import OTHER, STS, Told, said
 from tests.roles.rra.samples import NOW, RS, job
 from tests.roles.rra.scheduling import ARRIVED, DOWN, SchedulerCase, files
 
@@ -183,7 +184,42 @@ class Risks(WatchCase):
         self.peers.rule("POST", RS, wait)
         self.desk.start()
         self.desk.advance(60, 1)
+        self.assertEqual(len(silence), OF_ONE)
+        self.patch(renewals, "OF_ONE", 100)
+        self.desk.renewals.bell.ring()
+        self.desk.advance(1)
         self.assertEqual(len(silence), RUNNERS)
+
+    def test_r6_a_silent_server_with_many_recipients_keeps_no_other_waiting(self) -> None:
+        """Two of it are asked at a time; when the first is given up, so are all that wait there."""
+        plain = job(state=State.READY, at_risk=NOW, not_after=self.after(5 * HOUR), deadline=self.after(4 * HOUR))
+        crowd = [evolve(plain, job=n, granted=evolve(plain.recipient, local=f"u{n}")) for n in range(50)]
+        silence: list[Deferred[Told]] = []
+
+        def wait(call: Call) -> Deferred[Told]:
+            silence.append(Deferred())
+            return silence[-1]
+
+        self.peers.rule("POST", RS, wait)
+        self.desk.start()
+        self.desk.renewals.want([*crowd, evolve(plain, job=90, origin=OTHER)])
+        self.desk.advance(1)
+        self.assertEqual([len(self.peers.to("POST", each)) for each in (RS, OTHER)], [OF_ONE, 1])
+        for each in list(silence):
+            each.callback(Unavailable("no answer in time"))
+        self.desk.advance(1)
+        self.assertEqual((len(silence), self.desk.renewals._waiting), (OF_ONE, {}))
+
+    def test_r6_one_user_whom_our_token_service_refuses_keeps_no_other_waiting(self) -> None:
+        """The resource server has refused nothing: it is asked in the name of the others."""
+        plain = job(state=State.READY, at_risk=NOW, not_after=self.after(5 * HOUR), deadline=self.after(4 * HOUR))
+        self.peers.rule("POST", STS, lambda _: said(400))
+        self.desk.start()
+        other = evolve(plain, granted=evolve(plain.recipient, local="u1"))
+        for one, asked in ((plain, 1), (plain, 1), (other, 2)):
+            self.desk.renewals.want([one])
+            self.desk.advance(1)
+            self.assertEqual(len(self.desk.trail.of("extend")), asked)
 
     def test_what_changes_meanwhile(self) -> None:
         """A job that is over when the answer comes stays over; one that moved all the time keeps its end."""
