@@ -204,6 +204,8 @@ _ADVICE = {
     **{(state, "requeued"): "it has arrived: verify-store shows whether its bytes are still good"
        for state in rules.ARRIVED},
     **{(state, "requeued"): "it has not ended: retry-now or extend is what helps" for state in rules.UNFINISHED},
+    **{(state, event): "it has arrived, and nothing about it is left to change"
+       for state in rules.ARRIVED for event in OF_A_JOB.values() if event != "requeued"},
 }  # fmt: skip
 """What to do instead."""
 

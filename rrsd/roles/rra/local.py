@@ -32,6 +32,7 @@ from rrsd.roles.rra.questions import (
     given_of,
     needed_origin,
     number_of,
+    require_known,
     text_of,
     verb_of,
     wanted_by,
@@ -188,6 +189,7 @@ class Operator:
             body, bulk = bodies.read_object(request), self.operations.bulk
             if body.get("all") is not True or not BY_NAME[verb_of(verb)].is_bulk:
                 raise Malformed("a bulk verb needs all: true, and is none of those that are for one pull only")
+            require_known(body)
             order = Order(verb, wanted_of(body, self.operations.timers.now()), given_of(body), whole(body.get("age")))
             token = text_of(body.get("token"))
             if not token:

@@ -85,6 +85,36 @@ def wanted_by(request: IRequest, now: Instant) -> Filter:
     return wanted_of({**given, "age": number_of(request, b"age", 0), "at_risk": number_of(request, b"at_risk", 0)}, now)
 
 
+ORDERED = frozenset(
+    (
+        "all",
+        "token",
+        "after",
+        "for",
+        "priority",
+        "state",
+        "origin",
+        "recipient",
+        "sender",
+        "condition",
+        "age",
+        "at_risk",
+    )
+)
+"""What the order of a bulk verb may say."""
+
+
+def require_known(order: Mapping[str, object]) -> None:
+    """Returns None if the order says nothing that is not known: a filter that is misspelt would mean every pull.
+
+    Raises:
+        Malformed: it does; the detail names it.
+    """
+    unknown = sorted(order.keys() - ORDERED)
+    if unknown:
+        raise Malformed(f"{unknown[0][:50]!r} is nothing that an order says; known are {', '.join(sorted(ORDERED))}")
+
+
 def given_of(body: Mapping[str, object]) -> Given:
     """What a verb needs beside its name: `for` (seconds), `priority`; refuses with Malformed."""
     within, priority = body.get("for"), text_of(body.get("priority"))

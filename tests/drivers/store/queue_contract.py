@@ -75,6 +75,14 @@ class QueueContract(StoreCase):
         rows = self.done(self.store.queue.history(number, 2))
         self.assertEqual([row.event for row in rows], ["leased", "deferred"])
 
+    def test_a_damaged_line_of_a_history_hides_no_other(self) -> None:
+        """Nor does it keep anybody from being told why the job waits."""
+        (number,) = self.accepted(job(A))
+        self.leased()
+        spoil = "UPDATE history SET after = 'nonsense' WHERE event = 'due'"
+        self.successResultOf(self.store._engine.write(lambda connection: connection.execute(spoil).rowcount))
+        self.assertEqual([row.event for row in self.done(self.store.queue.history(number, 9))], ["leased"])
+
     def test_lease_waits_for_due(self) -> None:
         """A job that is not due yet, or waits for a condition only, is not leased."""
         self.accepted(with_due(job(A), 60), evolve(job(B, 1), due=None, condition="policy"))

@@ -30,6 +30,13 @@ class Many(Case):
         self.call("POST", "/pulls/hold", confirmed, 409)
         self.assertEqual(set(self.desk.states()), {State.NEW})
 
+    def test_a_filter_that_is_misspelt_does_not_mean_every_pull(self) -> None:
+        """It is refused by its name."""
+        self.desk.accept(*files(3))
+        answer = self.call("POST", "/pulls/hold", {"all": True, "recipent": "bob@bar.test"}, 400)
+        self.assertIn("recipent", str(answer))
+        self.assertEqual(set(self.desk.states()), {State.NEW})
+
     def test_an_age_is_counted_from_the_question(self) -> None:
         """Who was young enough then is not meant a minute later."""
         self.desk.accept(b"one", due=None)

@@ -76,6 +76,16 @@ class Verbs(OperateCase):
                         self.assertEqual(self.act(verb, job), expected)
                     self.assertEqual(self.desk.state(job), state if event == "requeued" else expected or state)
 
+    def test_what_has_arrived_is_refused_with_words_that_are_true(self) -> None:
+        """Nobody is sent from one verb to another that refuses as well."""
+        for state in rules.ARRIVED:
+            (job,) = self.desk.accept(b"x", name=state)
+            self.desk.rewrite(job, state=state)
+            for verb in OF_A_JOB:
+                with self.assertRaises(Conflict) as caught:
+                    self.act(verb, job)
+                self.assertIn("it has arrived", caught.exception.detail)
+
     def test_every_verb_is_idempotent(self) -> None:
         """The second time changes nothing and is no error."""
         for verb, state in (("hold", State.DEFERRED), ("release", State.HELD), ("cancel", State.HELD)):

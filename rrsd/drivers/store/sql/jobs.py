@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rrsd.core.refusals import Conflict, Damaged, Unknown
@@ -15,6 +16,7 @@ from rrsd.drivers.store.sql.picking import WAITING, add_history
 from rrsd.drivers.store.sql.rows import (
     JOB,
     RANKS,
+    UNREADABLE,
     Row,
     address_of,
     instant_of,
@@ -186,11 +188,12 @@ def _explained(one: Change) -> Row:
 
 
 def history(connection: Connection, number: int, most: int) -> list[HistoryRow]:
-    """The job's newest transitions, oldest first."""
-    return [
-        HistoryRow(row[0], instant_of(row[1]), State(row[2]), State(row[3]), row[4], row[5])
-        for row in reversed(connection.execute(_HISTORY, (number, most)).fetchall())
-    ]
+    """The job's newest transitions, oldest first; rows that cannot be read are left out."""
+    found = []
+    for row in reversed(connection.execute(_HISTORY, (number, most)).fetchall()):
+        with suppress(*UNREADABLE):
+            found.append(HistoryRow(row[0], instant_of(row[1]), State(row[2]), State(row[3]), row[4], row[5]))
+    return found
 
 
 def counts(connection: Connection) -> Counts:
