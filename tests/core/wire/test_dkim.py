@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.refusals import Malformed
-from rrsd.core.wire.dkim import MOST_SIGNATURE, parse_key, parse_signature
+from rrsd.core.wire.dkim import MOST_SIGNATURE, parse_key, parse_seal, parse_signature
 from tests.core import signing
 from tests.core.vectors.dkim import BRISBANE, TEST
 from tests.support.dkims import record_of
@@ -36,6 +36,25 @@ class Signatures(SynchronousTestCase):
             self.assertRaises(Malformed, parse_signature, GOOD.replace("S1", selector))
         for domain in ("com", "_a.test", "bär.test", "a..test", "127.0.0.1", "a.test."):
             self.assertRaises(Malformed, parse_signature, GOOD.replace("Foo.test", domain))
+
+
+class Seals(SynchronousTestCase):
+    """What the fields of an ARC chain say (RFC 8617 4.1)."""
+
+    def test_read(self) -> None:
+        """A seal says how the chain was found, a signature what it covers."""
+        found = parse_seal("i=2; a=rsa-sha256; cv=pass; d=Foo.test; s=S1; b=YQ==")
+        self.assertEqual((found.instance, str(found.domain)), (2, "foo.test"))
+        self.assertEqual(parse_seal("i=1; a=rsa-sha256; h=From; bh=YQ==; d=foo.test; s=s1; b=YQ==").instance, 1)
+
+    def test_refused(self) -> None:
+        """Too long, a tag missing, and one of the other's."""
+        good = "i=2; a=rsa-sha256; cv=pass; d=foo.test; s=s1; b=YQ=="
+        for text in (
+            good + " " * MOST_SIGNATURE, good.replace(" s=s1;", ""), good.replace(" cv=pass;", ""), good + "; h=From",
+            good.replace("cv=pass", "h=From"), good.replace("i=2", "i=51"),
+        ):  # fmt: skip
+            self.assertRaises(Malformed, parse_seal, text)
 
 
 class Keys(SynchronousTestCase):
