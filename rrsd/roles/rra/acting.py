@@ -131,12 +131,13 @@ class Acts:
         """A later end, or another class; its state stays. An attempt that runs does not take it back."""
         now = self.timers.now()
         amended: dict[str, Any] = {"priority": given.priority}
+        changed = evolve(job, **amended)
         if event == "extended":
-            later = rules.extended(job, None, now + (given.within or timedelta()), now)
-            amended = {"deadline": later.deadline, "at_risk": None}
+            changed = rules.extended(job, None, now + (given.within or timedelta()), now)
+            amended = {"deadline": changed.deadline, "at_risk": None}
         if job.state is State.LEASED:
             self.scheduler.settling.amend(job.job, amended)
-        written = await self._write(job, evolve(job, **amended), event, now)
+        written = await self._write(job, changed, event, now)
         if written is None:
             self.scheduler.settling.amend_no_more(job.job)
         return written

@@ -313,18 +313,13 @@ def _in_line(job: Job, around: Around, now: Instant) -> Iterator[Wait]:
     if job.due is None:
         name = Obstacle.CONDITION if job.condition else Obstacle.NOTHING
         yield Wait(name, None, OBSTACLES[name])
-    elif job.due > now and is_without_room(job):
+    elif job.due > now and rules.is_without_room(job):
         yield Wait(Obstacle.CONDITION, None, OBSTACLES[Obstacle.CONDITION])
     elif job.due > now:
         yield Wait(Obstacle.TIME, job.due, OBSTACLES[Obstacle.TIME])
     else:
         before = f" {around.ahead} are before it at its resource server." if around.ahead else ""
         yield Wait(Obstacle.SLOT, now, Said(GATES.get(around.gate, GATES[""]) + before))
-
-
-def is_without_room(job: Job) -> bool:
-    """Whether no attempt is made before there is room, or its deadline is there: nobody looks at it until then."""
-    return job.state is State.NO_SPACE and job.condition in ("quota", "space") and job.due == job.deadline
 
 
 def _moves(job: Job, waits: Sequence[Wait], now: Instant) -> Instant | None:
@@ -338,7 +333,7 @@ def _moves(job: Job, waits: Sequence[Wait], now: Instant) -> Instant | None:
 def _last_attempt(job: Job) -> str:
     if not job.evidence or job.state in rules.ARRIVED:
         return ""
-    if is_without_room(job):
+    if rules.is_without_room(job):
         return f"{job.evidence[:1].upper()}{job.evidence[1:]}."
     return f"The last attempt was charged to {_BLAMED[job.blame]}: {job.evidence}."
 

@@ -87,7 +87,8 @@ def _rested(job: Job, now: Instant) -> Instant:
 def extended(job: Job, not_after: Instant | None, until: Instant, now: Instant) -> Job:
     """The job with more time: until `until`, or the margin before the sender's new `not_after` where one is given.
 
-    Nothing becomes earlier by it, and it is not at risk any more. `until` is the end of our own lifetime for what a
+    Nothing becomes earlier by it, and it is not at risk any more. What is looked at again at its deadline, for want of
+    room, is so at the new one. `until` is the end of our own lifetime for what a
     sender granted, and whatever an operator says.
 
     Raises:
@@ -99,7 +100,13 @@ def extended(job: Job, not_after: Instant | None, until: Instant, now: Instant) 
     later = not_after if job.not_after is None or not_after is None else max(job.not_after, not_after)
     if deadline <= max(job.deadline, now):
         raise Conflict("there would be no more time than before")
-    return evolve(job, deadline=deadline, not_after=later or job.not_after, at_risk=None)
+    due = deadline if is_without_room(job) else job.due
+    return evolve(job, deadline=deadline, due=due, not_after=later or job.not_after, at_risk=None)
+
+
+def is_without_room(job: Job) -> bool:
+    """Whether no attempt is made before there is room, or its deadline is there: nobody looks at it until then."""
+    return job.state is State.NO_SPACE and job.condition in ("quota", "space") and job.due == job.deadline
 
 
 class Outcome(StrEnum):

@@ -98,6 +98,17 @@ class OfAJob(Case):
         self.assertEqual(self.desk.events(1)[-1], "extended")
         self.assertEqual(self.act("extend", within=timedelta(days=9)), after)
 
+    def test_more_time_for_what_has_no_room_is_no_attempt(self) -> None:
+        """It waits for room as before, and is looked at again at the new deadline; `explain` names no earlier time."""
+        (number,) = self.desk.accept(b"x")
+        deadline = self.desk.job(number).deadline
+        self.desk.rewrite(number, state=State.NO_SPACE, condition="quota", due=deadline)
+        self.act("extend", number, within=timedelta(days=30))
+        found = self.desk.job(number)
+        self.assertEqual((found.deadline > deadline, found.due), (True, found.deadline))
+        said = self.desk.result(self.operations.explain(number))
+        self.assertEqual((said.waits_for, said.next), (("quota",), None))
+
     def test_an_attempt_that_ran_took_the_extension_back(self) -> None:
         """Said while it is pulled, it holds when the attempt ends badly, and after a crash."""
         self.peers.rule("GET", RS, gate := Gate(self.desk))

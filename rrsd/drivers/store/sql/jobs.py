@@ -46,9 +46,11 @@ UPDATE jobs SET state = ?, priority = ?, due = ?, condition = ?, retries = ?, at
 WHERE job = ? AND state = ? AND epoch = ?
 """
 # The end of a job is moved by these events alone: an attempt's end knows the deadline that was there when it began.
+# What has no room is looked at again at its end, and so at the later one.
 _EXTEND = """
-UPDATE jobs SET deadline = max(deadline, ?1), not_after = coalesce(max(not_after, ?2), ?2, not_after), at_risk = NULL,
-    watch = NULL
+UPDATE jobs SET deadline = max(deadline, ?1),
+    due = iif(state = 'no_space' AND due = deadline, max(deadline, ?1), due),
+    not_after = coalesce(max(not_after, ?2), ?2, not_after), at_risk = NULL, watch = NULL
 WHERE job = ?3 AND state = ?4 AND epoch = ?5
 """
 _PUT_AT_RISK = "UPDATE jobs SET at_risk = coalesce(at_risk, ?) WHERE job = ? AND state = ? AND epoch = ?"
