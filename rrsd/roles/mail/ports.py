@@ -7,13 +7,20 @@ from typing import ParamSpec, Protocol, TypeVar
 from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
-from rrsd.core.values.envelopes import Envelope, Fate, Offer, Passage, Reply, Standing
+from rrsd.core.values.envelopes import Envelope, Fate, Offer, Reply, Standing
 from rrsd.core.values.holds import Hold, Progress, Stand
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.notices import Notice
 from rrsd.core.values.peers import Introduction
 from rrsd.core.values.records import Records, RecordType
-from rrsd.core.values.resources import Blob, Grant
+from rrsd.core.values.resources import Grant
+from rrsd.roles.mail.ports_store import Blobs as Blobs
+from rrsd.roles.mail.ports_store import Deposit as Deposit
+from rrsd.roles.mail.ports_store import Deposits as Deposits
+from rrsd.roles.mail.ports_store import Grants as Grants
+from rrsd.roles.mail.ports_store import Passages as Passages
+from rrsd.roles.mail.ports_store import Spool as Spool
+from rrsd.roles.mail.ports_store import Spools as Spools
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -57,113 +64,6 @@ class Domains(Protocol):
 
     async def standings(self, domains: Sequence[Domain]) -> Mapping[Domain, Standing]:
         """Whether each of them collects attachments; never refuses."""
-        ...
-
-
-class Deposit(Protocol):
-    """A resource on its way into the store; every method may refuse with NoSpace."""
-
-    async def append(self, data: bytes) -> None:
-        """Take the next bytes; returns when more may come."""
-        ...
-
-    def read(self) -> AsyncIterator[bytes]:
-        """Everything so far, in blocks."""
-        ...
-
-    async def finish(self) -> Blob:
-        """The blob, durable."""
-        ...
-
-    async def abort(self) -> None:
-        """Forget it and its bytes; nothing after the end."""
-        ...
-
-
-class Deposits(Protocol):
-    """Resources whose size nobody knows before they have come."""
-
-    async def begin(self) -> Deposit:
-        """One of which nothing has come; refuses with NoSpace."""
-        ...
-
-    async def require_room(self, size: int) -> None:
-        """Returns None when there is room for so many bytes now; refuses with NoSpace."""
-        ...
-
-
-class Spool(Protocol):
-    """Bytes that wait, in memory while they are few and on the disk beyond."""
-
-    @property
-    def size(self) -> int:
-        """How many there are."""
-        ...
-
-    async def append(self, data: bytes) -> None:
-        """Take the next bytes; refuses with NoSpace."""
-        ...
-
-    def read(self, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes [start, end), in blocks; refuses with Damaged or NoSpace."""
-        ...
-
-    async def close(self) -> None:
-        """Forget them."""
-        ...
-
-
-class Spools(Protocol):
-    """Makes them."""
-
-    def begin(self) -> Spool:
-        """A spool of nothing."""
-        ...
-
-
-class Blobs(Protocol):
-    """Bytes under their digests."""
-
-    def read(self, digest: Digest, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes [start, end) in blocks; refuses with Unknown, Damaged or NoSpace."""
-        ...
-
-
-class Grants(Protocol):
-    """Who may retrieve what."""
-
-    async def add(self, grants: Sequence[Grant]) -> None:
-        """Remember all of them or none; those that are there already stay as they are.
-        Refuses with Unknown when a digest has no blob."""
-        ...
-
-    async def take_back(self, grants: Sequence[Grant]) -> None:
-        """As if they had never been."""
-        ...
-
-
-class Passages(Protocol):
-    """What was handed on already, so that what comes again is not handed on again."""
-
-    async def find(self, message: Digest) -> Passage | None:
-        """What is known of the message, None for one that was never seen."""
-        ...
-
-    async def note(self, message: Digest, recipients: Sequence[str], at: Instant) -> None:
-        """The message was seen, and these recipients have it; durable when this returns."""
-        ...
-
-    def note_soon(self, message: Digest, recipients: Sequence[str], at: Instant) -> None:
-        """The same, known at once and durable with what is written next; a crash may leave them offered."""
-        ...
-
-    async def offer(self, message: Digest, recipients: Sequence[str], offer: Offer) -> None:
-        """From now on the next server may have it for these recipients; durable when this returns. Who has it already
-        has it. Refuses with NoSpace or Unavailable."""
-        ...
-
-    async def forget(self, message: Digest, recipients: Sequence[str]) -> None:
-        """The next server does not have what it was offered for these."""
         ...
 
 

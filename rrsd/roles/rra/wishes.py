@@ -42,7 +42,8 @@ class Wishes:
         now = self.settling.timers.now()
         after = rules.moved(lease.job, event, now)
         written = await self.settling.commit([Change(after, event, now, State.LEASED)])
-        self.settling.feed.changed(after)
+        if written:
+            self.settling.feed.changed(after)
         return written
 
     def overtake(self, job: Job) -> None:

@@ -13,6 +13,7 @@ from rrsd.core.values.operations import Filter
 from rrsd.roles.rra import rules
 from rrsd.roles.rra.acting import MOST_NUMBER, Given
 from rrsd.roles.rra.bulk import Order, Step
+from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.verbs import OF_A_JOB
 from rrsd.runtime.awaits import deferred_of
 from tests.roles.rra.agents import Desk
@@ -269,6 +270,18 @@ class Interruptions(OperateCase):
         self.assertEqual(self.desk.state(10), State.HELD)
         self.act("cancel", 9)
         self.assertEqual(self.desk.state(9), State.CANCELLED)
+
+    def test_what_was_fenced_off_meanwhile_is_no_news(self) -> None:
+        """Nobody who watches hears of a hold that did not come to be."""
+        self.peers.rule("GET", RS, Gate(self.desk))
+        self.desk.accept(*files(10))
+        self.desk.start()
+        heard: list[State] = []
+        self.patch(Feed, "changed", lambda _, job: heard.append(job.state))
+        self.desk.queue.trouble["change"] = Conflict("epoch")
+        with self.assertRaises(Conflict):
+            self.act("hold", 10)
+        self.assertEqual(heard, [])
 
 
 class Readers(OperateCase):
