@@ -179,7 +179,8 @@ class Queue(Protocol):
         ...
 
     async def watched(self, looks: Sequence[tuple[int, Instant]]) -> None:
-        """Each of the jobs is to be looked at again then; one whose deadline is moved meanwhile, as a new one."""
+        """Each of the jobs is to be looked at again then; for one whose deadline was moved meanwhile that is sooner
+        than it needs, and never later."""
         ...
 
     async def rates(self, most: int) -> Sequence[tuple[str, float]]:
