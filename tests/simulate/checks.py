@@ -23,6 +23,8 @@ _JOBS = """
 SELECT job, message, recipient, state, digest, attempts, message_id, evidence, origin, due, condition FROM jobs
 """
 _WAITING = frozenset(UNFINISHED) - {"leased"}
+_STATES = ", ".join(f"'{state}'" for state in sorted(_WAITING))
+_ADRIFT = f"SELECT job FROM jobs WHERE due IS NULL AND condition = '' AND state IN ({_STATES})"
 _GRANTS = "SELECT message_id, digest, recipient, receipted, withdrawn, not_after FROM grants"
 _MESSAGES = "SELECT message, recipient FROM messages"
 
@@ -46,11 +48,6 @@ class JobRow:
     origin: str
     due: float | None
     condition: str
-
-    @property
-    def is_adrift(self) -> bool:
-        """Whether it waits for neither a time nor a condition (R7)."""
-        return self.state in _WAITING and self.due is None and not self.condition
 
 
 @frozen
@@ -83,6 +80,13 @@ def durable(machine: Machine) -> Durable:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.deserialize(machine.data)
         return _read(connection, machine.kept)
+
+
+def require_aim(machine: Machine) -> None:
+    """Every pull waits for a time or a condition, as the rows are now (R7). Raises Broken."""
+    process = machine.process
+    lost = [] if process is None else [number for (number,) in process.rows.connection.execute(_ADRIFT)]
+    _require("R7", not lost, f"pulls wait for nothing: {lost}")
 
 
 def _read(connection: sqlite3.Connection, disk: State) -> Durable:

@@ -76,6 +76,8 @@ class Connection(sqlite3.Connection):
     """A database in memory whose commits may fail, and whose machine may die at one."""
 
     troubles: Troubles
+    ghost: bytes | None = None
+    """The rows with a commit that failed, of which the next process may find that it reached the disk all the same."""
     _changes = 0
 
     def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
@@ -91,11 +93,13 @@ class Connection(sqlite3.Connection):
         if self.total_changes == self._changes:
             return super().execute("COMMIT")  # nothing is written
         if not troubles.fails("commit"):
-            done = super().execute("COMMIT")
+            done, self.ghost = super().execute("COMMIT"), None
             troubles._count_down()
             return done
-        # One that failed may have reached the disk all the same.
-        super().execute("COMMIT" if troubles.random.random() < 0.3 and not troubles.is_full else "ROLLBACK")
+        # What is in the log and not synced nobody sees who is there, and the next commit is written over it.
+        if troubles.random.random() < 0.3 and not troubles.is_full:
+            self.ghost = self.serialize()
+        super().execute("ROLLBACK")
         error = sqlite3.OperationalError("disk I/O error")
         error.sqlite_errorcode = sqlite3.SQLITE_FULL if troubles.is_full else sqlite3.SQLITE_IOERR
         raise error
@@ -141,7 +145,9 @@ class Rows:
         return self.connection
 
     def durable(self) -> bytes:
-        """What is committed; what is not is lost."""
+        """What is committed; what is not is lost, unless it reached the disk all the same."""
+        if self.connection.ghost is not None and self.troubles.random.random() < 0.5:
+            return self.connection.ghost
         if self.connection.in_transaction:
             sqlite3.Connection.execute(self.connection, "ROLLBACK")
         return self.connection.serialize()

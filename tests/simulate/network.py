@@ -23,7 +23,8 @@ from tests.simulate.story import Story
 from tests.simulate.weather import Fate, Sky, answer_of, fate_of
 
 METHODS = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"PATCH ", b"DELETE ")
-PIECE = 16384
+LEAST_PIECE, MOST_PIECE = 512, 16384
+"""Bytes that arrive together: what a line brings in a tenth of a second, within these."""
 MUCH = 32768
 """Bytes on the way in one direction from which on the writer is paused."""
 
@@ -130,7 +131,7 @@ class End:
     def move(self) -> None:
         """Let the next piece set out, if there is one and the other end takes it."""
         if self._due is None and not self.over and (self.out or self.disconnecting) and not self.other.paused:
-            piece = min(len(self.out), PIECE)
+            piece = min(len(self.out), self.line.piece)
             wait = self.line.latency + piece / self.line.rate
             self._due = self.line.network.clock.callLater(wait, self._arrive)
 
@@ -139,8 +140,9 @@ class End:
         if self.over or not self.life.alive:
             return
         if self.out:
-            piece = bytes(self.out[:PIECE])
-            del self.out[:PIECE]
+            size = self.line.piece
+            piece = bytes(self.out[:size])
+            del self.out[:size]
             self.line.carry(self, piece)
             self._relieve()
         elif self.disconnecting:
@@ -182,6 +184,11 @@ class Line:
     path: str = ""
     resource: str = ""
     """What is retrieved over it just now, by its digest."""
+
+    @property
+    def piece(self) -> int:
+        """Bytes that arrive together."""
+        return min(max(LEAST_PIECE, int(self.rate / 100)), MOST_PIECE)
 
     def passing(self, end: End, data: bytes) -> bytes:
         """What of it sets out: a request may be answered by somebody else, or be changed on the way."""

@@ -16,6 +16,7 @@ from tests.simulate.weather import FINE, Weather
 
 RECEIVER = "bar.test"
 SENDERS = ("foo.test", "baz.test")
+MANY_SENDERS = (*SENDERS, "qux.test", "quux.test")
 USERS = ("bob", "carol", "dave")
 GONE = "gone.test"
 """A domain of which nothing answers any more."""
@@ -53,6 +54,8 @@ class Plan:
 def plan_of(seed: int) -> Plan:
     """The seed's plan."""
     random = Random(f"plan of {seed}")
+    if seed % CROWDS == 0:
+        return _crowd(seed, random)
     if seed % NEIGHBOURS == 0:
         return _neighbours(seed, random)
     senders = SENDERS[: random.choice((1, 1, 2))]
@@ -62,6 +65,13 @@ def plan_of(seed: int) -> Plan:
     incidents = [each for kind in kinds for each in kind(random, senders, calm)]
     incidents += _sent(random, letters, calm)
     return Plan(seed, senders, letters, tuple(sorted(incidents, key=lambda each: each.at)), calm)
+
+
+_BODIES = evolve(FINE, path="/.well-known/ni")
+_BAD = (
+    evolve(FINE, rate=60.0), evolve(FINE, silent=1.0), evolve(_BODIES, rate=60.0), evolve(_BODIES, stalled=1.0),
+    evolve(_BODIES, reset=0.9, rate=500.0),
+)  # fmt: skip
 
 
 def _neighbours(seed: int, random: Random) -> Plan:
@@ -76,16 +86,34 @@ def _neighbours(seed: int, random: Random) -> Plan:
         ),
         *(_letter(random, many + number, well, [GOOD], heavy=True) for number in range(6)),
     )
-    weather = random.choice((
-        evolve(FINE, rate=60.0), evolve(FINE, stalled=1.0), evolve(FINE, silent=1.0),
-        evolve(FINE, reset=0.9, rate=500.0),
-    ))  # fmt: skip
+    weather = random.choice(_BAD)
     incidents = [Incident(0.0, "weather", bad, {"weather": weather, "lasts": calm})]
     for letter in letters:
         at = random.random() * (10.0 if letter.sender == bad else 240.0)
         incidents.append(Incident(at, "send", letter.sender, {"letter": letter.number}))
     ordered = tuple(sorted(incidents, key=lambda each: each.at))
     return Plan(seed, SENDERS, letters, ordered, calm, 4, (well,))
+
+
+def _crowd(seed: int, random: Random) -> Plan:
+    """Three senders with some hundred pulls, of which at least one delivers all of them, slowly; and one with a few,
+    which must not wait in their line (R6)."""
+    *bad, well = MANY_SENDERS
+    calm = 0.5 * HOUR
+    skies = (evolve(_BODIES, rate=300.0), *random.sample(_BAD, 2))
+    letters = [
+        _letter(random, number, sender, [GOOD] * random.choice((4, 8, 12)))
+        for number, sender in enumerate(bad * random.choice((6, 8)), 1)
+    ]
+    letters += [_letter(random, len(letters) + number, well, [GOOD]) for number in range(1, 9)]
+    incidents = [
+        Incident(0.0, "weather", name, {"weather": sky, "lasts": calm}) for name, sky in zip(bad, skies, strict=True)
+    ]
+    for letter in letters:
+        at = random.random() * 30.0 if letter.sender != well else 20.0 + random.random() * 400.0
+        incidents.append(Incident(at, "send", letter.sender, {"letter": letter.number}))
+    ordered = tuple(sorted(incidents, key=lambda each: each.at))
+    return Plan(seed, MANY_SENDERS, tuple(letters), ordered, calm, random.choice((4, 8)), (well,))
 
 
 # --- letters
@@ -128,7 +156,7 @@ def _sent(random: Random, letters: tuple[Letter, ...], calm: float) -> Iterator[
 
 
 def _when(random: Random, calm: float, longest: float) -> tuple[float, float]:
-    begin = random.random() * calm * 0.9
+    begin = random.random() ** 2 * calm * 0.8  # as letters are sent
     return begin, min(calm - begin, longest * random.random() ** 2 + 1.0)
 
 
@@ -189,6 +217,9 @@ def _issuer(random: Random, senders: tuple[str, ...], calm: float) -> Iterator[I
 
 def _crashes(random: Random, senders: tuple[str, ...], calm: float) -> Iterator[Incident]:
     where = random.choice((RECEIVER, RECEIVER, *senders))
+    if random.random() < 0.5:  # bytes take their time, so that the end comes in the middle of them
+        slow = evolve(_BODIES, rate=random.choice((500.0, 3000.0)))
+        yield from (Incident(0.0, "weather", each, {"weather": slow, "lasts": calm}) for each in senders)
     for _ in range(random.choice((1, 2, 5))):
         details: dict[str, Any] = {"power": random.random() < 0.6, "down": round(random.choice((1.0, 20.0, 600.0)), 1)}
         if random.random() < 0.7:
@@ -230,6 +261,9 @@ def _clock(random: Random, senders: tuple[str, ...], calm: float) -> Iterator[In
 
 NEIGHBOURS = 12
 """Each seed that is a multiple of it is about one bad sender and one good one."""
+
+CROWDS = 100
+"""Each seed that is a multiple of it is about some hundreds of pulls."""
 
 KINDS: tuple[Kind, ...] = (
     _broken_bodies, _pushed_back, _limiter, _bad_node, _unreachable, _slow, _issuer, _crashes, _crashes, _full,

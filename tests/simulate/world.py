@@ -17,7 +17,7 @@ from rrsd.roles.idp.ports import User
 from rrsd.roles.rra.rules import TERMINAL
 from rrsd.runtime.awaits import deferred_of
 from tests.crash.files import Broken
-from tests.simulate.checks import Witness, durable, fate_wrong, overdue, require_bytes_once
+from tests.simulate.checks import Witness, durable, fate_wrong, overdue, require_aim, require_bytes_once
 from tests.simulate.clock import Heaped
 from tests.simulate.homes import home_of
 from tests.simulate.incidents import PASSING
@@ -165,9 +165,7 @@ class World:
         process = self.receiver.process
         if process is not None and self.receiver.host.listen is not None:
             jobs = durable(self.receiver).jobs
-            adrift = [job.job for job in jobs if job.is_adrift]
-            if adrift:
-                raise Broken("R7", f"pulls wait for nothing: {adrift}")
+            require_aim(self.receiver)
             self._explained(process)
             lanes = process.whole.retrieving.agent.scheduler._lanes.values()
             ours = {number for lane in lanes for number in lane.held.values()}
@@ -242,6 +240,7 @@ class World:
         self.pulls += 1
         subject, digest = str(event["subject"]), str(event["resource"]).rpartition(";")[2]
         if event["outcome"] != "granted":
+            require_aim(self.receiver)
             self.witness.effort.attempted(subject, digest, self.clock.seconds())
         elif not self.dying:
             self.witness.stored.setdefault((subject, digest), self.clock.seconds())
