@@ -13,20 +13,24 @@ from attrs import define, field, frozen
 
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.roles.rra.rules import TERMINAL, UNFINISHED
+from rrsd.roles.rra.watch import LONGEST_WAIT
 from tests.crash.disk import State
 from tests.crash.files import Broken
-from tests.simulate.letters import DEAD, FORBIDDEN, GOOD, LYING, MISSING, Item, Letter
+from tests.simulate.letters import DEAD, FORBIDDEN, GOOD, LYING, MISSING, REFUSED, Item, Letter
 from tests.simulate.machine import Machine
 from tests.simulate.scale import BLOCK, CHUNK
 
 _JOBS = """
-SELECT job, message, recipient, state, digest, attempts, message_id, evidence, origin, due, condition FROM jobs
+SELECT job, message, recipient, state, digest, attempts, message_id, evidence, origin, due, condition, accepted, stored
+FROM jobs
 """
+_SETTLED = ("receipted", "failed", "expired", "cancelled", "quarantined")
 _WAITING = frozenset(UNFINISHED) - {"leased"}
 _STATES = ", ".join(f"'{state}'" for state in sorted(_WAITING))
 _ADRIFT = f"SELECT job FROM jobs WHERE due IS NULL AND condition = '' AND state IN ({_STATES})"
 _GRANTS = "SELECT message_id, digest, recipient, receipted, withdrawn, not_after FROM grants"
 _MESSAGES = "SELECT message, recipient FROM messages"
+_NOTICES = "SELECT key, recipient, kind, made FROM notices WHERE kind != ''"
 
 
 def _name_of(digest: bytes) -> str:
@@ -48,6 +52,8 @@ class JobRow:
     origin: str
     due: float | None
     condition: str
+    accepted: float
+    stored: float | None
 
 
 @frozen
@@ -63,6 +69,22 @@ class GrantRow:
 
 
 @frozen
+class NoticeRow:
+    """A notice about attachments, as it is in the outbox of small messages."""
+
+    key: str
+    told: str
+    kind: str
+    made: float
+
+    @property
+    def about(self) -> tuple[str, str, str]:
+        """To which party, about which message, to which recipient: as its key says."""
+        _, _, party, message, wrote, *_ = self.key.split(" ")
+        return party, message, wrote
+
+
+@frozen
 class Durable:
     """What a machine would still know after a loss of power."""
 
@@ -70,6 +92,7 @@ class Durable:
     grants: tuple[GrantRow, ...]
     messages: frozenset[tuple[str, str]]
     there: frozenset[str]
+    notices: tuple[NoticeRow, ...]
 
 
 def durable(machine: Machine) -> Durable:
@@ -95,7 +118,9 @@ def _read(connection: sqlite3.Connection, disk: State) -> Durable:
         GrantRow(row[0], Digest(row[1]).b64, row[2], row[3] is not None, bool(row[4]), row[5])
         for row in connection.execute(_GRANTS)
     ]
-    return Durable(tuple(jobs), tuple(grants), frozenset(map(tuple, connection.execute(_MESSAGES))), _finals(disk))
+    notices = tuple(NoticeRow(*row) for row in connection.execute(_NOTICES))
+    messages = frozenset(map(tuple, connection.execute(_MESSAGES)))
+    return Durable(tuple(jobs), tuple(grants), messages, _finals(disk), notices)
 
 
 def _finals(disk: State) -> frozenset[str]:
@@ -205,6 +230,20 @@ def overdue(jobs: Iterable[JobRow]) -> list[str]:
     return [f"pull {job.job} is {job.state} after {job.attempts} attempts" for job in jobs if job.state not in TERMINAL]
 
 
+def is_over(jobs: Iterable[JobRow], letters: Iterable[Letter]) -> bool:
+    """Whether nothing more will happen: what is refused is asked again for days."""
+    letters = tuple(letters)
+    waits = {item.digest.b64 for letter in letters for item in letter.items if item.kind in REFUSED}
+    return all(letter.accepted for letter in letters) and all(
+        job.state in _SETTLED or (job.state == "needs_auth" and job.digest in waits) for job in jobs
+    )
+
+
+def waits_for_a_day(job: JobRow, now: float) -> bool:
+    """Whether its next step is soon enough to be believed by a daemon whose clock was ahead when it was written."""
+    return job.due is not None and now < job.due <= now + LONGEST_WAIT.total_seconds()
+
+
 ALLOWED = {
     GOOD: {"receipted"},
     MISSING: {"needs_auth", "failed", "expired"},
@@ -222,7 +261,7 @@ def fate_wrong(job: JobRow, letter: Letter, was_touched: bool, damaged: int) -> 
     if was_touched:
         allowed |= {"cancelled", "expired"}
     if letter.is_ahead:
-        allowed |= {"deferred"} if DEAD in kinds else {"expired"} if letter.lifetime < timedelta(days=1) else set()
+        allowed |= {"expired"} if letter.lifetime < timedelta(days=1) else set()
     if damaged > 1:
         allowed |= {"quarantined"}
     if letter.withdrawn:

@@ -17,6 +17,8 @@ from rrsd.drivers.policy.engine import Engine
 from rrsd.drivers.policy.service import build_engine
 from tests.simulate.story import BEGIN
 
+TELL_RECIPIENTS_AFTER, TELL_SENDERS_AFTER = timedelta(minutes=20), timedelta(minutes=45)
+"""When people hear that attachments are late; their mail server is not simulated, and takes nothing."""
 SMALL = 512
 """Bytes up to which a transfer is kept in memory."""
 
@@ -53,4 +55,6 @@ def _home_of(name: str) -> Home:
     store = evolve(read.store, path="/srv/store", keep_free=Size(4096), small=Size(SMALL))
     rs = evolve(read.rs, collect_every=timedelta(hours=2))
     dns = evolve(read.dns, resolver=None)
-    return Home(name, evolve(read, store=store, rs=rs, dns=dns), keyring, policies)
+    rra = evolve(read.rra, notify_recipient_after=TELL_RECIPIENTS_AFTER, notify_sender_after=TELL_SENDERS_AFTER)
+    mail = evolve(read.mail, outbound="tcp:10025:interface=127.0.0.1")
+    return Home(name, evolve(read, store=store, rs=rs, dns=dns, rra=rra, mail=mail), keyring, policies)

@@ -32,6 +32,10 @@ class Item:
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "digest", digest_of(self.data))
 
+    def cut(self, most: int) -> "Item":
+        """One of at most so many bytes."""
+        return Item(self.data[:most], self.kind)
+
     @property
     def said(self) -> int:
         """The size that the message says."""
@@ -47,6 +51,8 @@ class Letter:
     recipients: tuple[Address, ...]
     items: tuple[Item, ...]
     lifetime: timedelta
+    is_proved: bool = True
+    """Whether the mail server has seen whose address the sender's is."""
     granted: bool = False
     accepted: bool = False
     withdrawn: bool = False

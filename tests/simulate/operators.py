@@ -6,15 +6,21 @@ from typing import Any
 
 from rrsd.core.refusals import Refusal
 from rrsd.core.values.jobs import Priority
+from rrsd.core.values.operations import Filter
 from rrsd.core.values.peers import parse_origin
 from rrsd.roles.rra.acting import Given
+from rrsd.roles.rra.bulk import Bulk, Order
 from rrsd.roles.rra.operate import Operations
 from rrsd.roles.rra.verbs import OF_A_JOB
 
 HARMLESS = frozenset({"hold", "release", "retry-now", "extend", "set-priority"})
 """Verbs that change nothing of how a pull ends."""
 GOVERNING = ("drain", "undrain", "pause", "resume", "limit", "retry-destination", "retry-issuer")
-VERBS = (*sorted(OF_A_JOB), "retry-now", "hold", "hold", "release", *GOVERNING)
+ALL = " --all"
+OF_MANY = tuple(verb + ALL for verb in ("cancel", "expire-now", "extend", "hold", "release", "requeue-fresh",
+                                        "retry-now", "set-priority"))  # fmt: skip
+"""Verbs that are said of all pulls from one destination, and confirmed."""
+VERBS = (*sorted(OF_A_JOB), "retry-now", "hold", "hold", "release", *GOVERNING, *OF_MANY)
 _GIVEN = {"extend": Given(within=timedelta(hours=1)), "set-priority": Given(priority=Priority.BULK)}
 
 
@@ -24,8 +30,10 @@ def verb_of(details: Mapping[str, Any]) -> str:
 
 
 async def operate(operations: Operations, verb: str, job: int, origin: str) -> str:
-    """Say the verb, about the job or about its destination; the refusal, if there was one."""
+    """Say the verb, about the job, its destination, or all pulls from there; the refusal, if there was one."""
     try:
+        if verb.endswith(ALL):
+            return await _operate_all(operations.bulk, verb.removesuffix(ALL), origin)
         if verb in GOVERNING:
             await _govern(operations, verb, origin)
         else:
@@ -33,6 +41,13 @@ async def operate(operations: Operations, verb: str, job: int, origin: str) -> s
     except Refusal as refusal:
         return str(refusal)
     return ""
+
+
+async def _operate_all(bulk: Bulk, verb: str, origin: str) -> str:
+    order = Order(verb, Filter(origin=parse_origin(origin)), _GIVEN.get(verb, Given()))
+    asked = await bulk.ask(order)
+    step = await bulk.carry_out(order, asked.token, 0)
+    return f"{asked.jobs} are meant, {step.changed} changed, {step.unchanged} did not allow it"
 
 
 async def _govern(operations: Operations, verb: str, origin: str) -> None:

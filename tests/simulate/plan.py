@@ -105,6 +105,7 @@ def _crowd(seed: int, random: Random) -> Plan:
         _letter(random, number, sender, [GOOD] * random.choice((4, 8, 12)))
         for number, sender in enumerate(bad * random.choice((6, 8)), 1)
     ]
+    letters = [evolve(each, items=tuple(item.cut(9000) for item in each.items)) for each in letters]
     letters += [_letter(random, len(letters) + number, well, [GOOD]) for number in range(1, 9)]
     incidents = [
         Incident(0.0, "weather", name, {"weather": sky, "lasts": calm}) for name, sky in zip(bad, skies, strict=True)
@@ -141,6 +142,7 @@ def _letter(random: Random, number: int, sender: str, kinds: list[str], heavy: b
         tuple(parse_address(f"{user}@{RECEIVER}") for user in users),
         tuple(drawn_item(random, kind, heavy) for kind in kinds),
         random.choice((timedelta(hours=6), timedelta(days=3), timedelta(days=7), timedelta(days=30))),
+        random.random() < 0.7,
     )
 
 

@@ -13,18 +13,22 @@ from twisted.trial.unittest import SynchronousTestCase
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Candidate
+from rrsd.core.values.notices import Plight, Said
 from rrsd.core.values.peers import parse_origin
 from rrsd.drivers.fetch.bodies import _Watch
 from rrsd.drivers.store.blobs.blobs import Blobs
 from rrsd.drivers.store.blobs.partial import Stream
 from rrsd.drivers.store.blobs.small import Writer
 from rrsd.drivers.store.blobs.vault import FolderSync
+from rrsd.drivers.store.sql.facts import Facts
 from rrsd.drivers.store.sql.queue import Queue
-from rrsd.roles.rra import breakers, rules
+from rrsd.roles.rra import breakers, letters, rules
+from rrsd.roles.rra.acceptance import Acceptance
 from rrsd.roles.rra.fairness import Fair
 from rrsd.roles.rra.flow import _Attempt
 from rrsd.roles.rra.health import Health
 from rrsd.roles.rra.house import House
+from rrsd.roles.rra.notifier import Notifier
 from rrsd.roles.rra.picker import Picker
 from rrsd.roles.rra.rules import Outcome, Planned
 from tests.crash.files import Broken
@@ -144,6 +148,36 @@ class Planted(SynchronousTestCase):
 
         self.plant(Queue, "checkpoint", checkpoint)
         self.finds("R4")
+
+    def test_nobody_is_told(self) -> None:
+        """Attachments are lost, and those who wait for them do not hear of it."""
+
+        async def silent(self: Notifier, *given: Any) -> None:
+            return None
+
+        self.plant(Notifier, "_say", silent)
+        self.finds("R8")
+
+    def test_the_same_is_said_again(self) -> None:
+        """What was said is not remembered, and each notice has a key of its own."""
+        numbers = count(1)
+
+        async def looked(self: Facts, plight: Plight, said: Said, look: Instant | None) -> None:
+            return None
+
+        self.plant(Facts, "looked", looked)
+        self.plant(letters, "_again", lambda plight: f" {next(numbers)}")
+        self.finds("R8")
+
+    def test_senders_are_told_whom_nothing_proves(self) -> None:
+        """Whoever is named in From hears of it."""
+        accept = Acceptance.accept
+
+        async def credulous(self: Acceptance, *given: Any, **named: Any) -> Any:
+            return await accept(self, *given, **{**named, "is_proved": True})
+
+        self.plant(Acceptance, "accept", credulous)
+        self.finds("R8")
 
     def test_what_was_fetched_is_forgotten_at_a_start(self) -> None:
         """After a crash a transfer begins at byte 0 again."""
