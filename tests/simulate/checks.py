@@ -21,7 +21,8 @@ from tests.simulate.machine import Machine
 from tests.simulate.scale import BLOCK, CHUNK
 
 _JOBS = """
-SELECT job, message, recipient, state, digest, attempts, message_id, evidence, origin, due, condition, accepted, stored
+SELECT job, message, recipient, state, digest, attempts, message_id, evidence, origin, due, condition, accepted, stored,
+    not_after
 FROM jobs
 """
 _SETTLED = ("receipted", "failed", "expired", "cancelled", "quarantined")
@@ -54,6 +55,7 @@ class JobRow:
     condition: str
     accepted: float
     stored: float | None
+    not_after: float | None
 
 
 @frozen
@@ -220,6 +222,11 @@ class Witness:
         live = [each for each in own.grants if not (each.is_receipted or each.is_withdrawn) and each.expires > now]
         lost = sorted({each.digest for each in live} - own.there)
         _require("R3", not lost, f"collected at {name} before the receipts: {lost}")
+        ends = {(each.message_id, each.digest, each.recipient): each.expires for each in own.grants}
+        for job in mine.jobs:
+            end = ends.get((job.message_id, job.digest, job.recipient))
+            more = end is not None and job.not_after is not None and job.not_after > end + 1.0
+            _require("R8", not more, f"pull {job.job} has been given more time than {name} gives")
         arrived = {(job.recipient, job.digest) for job in mine.jobs if job.state in ("stored", "receipted")}
         false = [each for each in own.grants if each.is_receipted and (each.recipient, each.digest) not in arrived]
         _require("R8", not false, f"receipts at {name} for what is not stored: {false}")
@@ -262,6 +269,8 @@ def fate_wrong(job: JobRow, letter: Letter, was_touched: bool, damaged: int) -> 
         allowed |= {"cancelled", "expired"}
     if letter.is_ahead:
         allowed |= {"expired"} if letter.lifetime < timedelta(days=1) else set()
+    if letter.lifetime < timedelta(hours=1):
+        allowed |= {"expired", "failed"}  # its end may come before its bytes, and then the sender says that it is over
     if damaged > 1:
         allowed |= {"quarantined"}
     if letter.withdrawn:

@@ -9,7 +9,7 @@ from tests.simulate.plan import Incident
 
 def weather(clock: Heaped, machine: Machine, incident: Incident) -> None:
     """The weather changes."""
-    name, layers = str(incident.at), machine.host.sky.layers
+    name, layers = str(incident), machine.host.sky.layers
     layers[name] = incident.details["weather"]
     clock.callLater(incident.details["lasts"], lambda: layers.pop(name, None))
 

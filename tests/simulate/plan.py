@@ -58,6 +58,8 @@ def plan_of(seed: int) -> Plan:
         return _crowd(seed, random)
     if seed % NEIGHBOURS == 0:
         return _neighbours(seed, random)
+    if seed % HASTY == 0:
+        return _hasty(seed, random)
     senders = SENDERS[: random.choice((1, 1, 2))]
     calm = random.choice((0.2, 0.5, 1.0, 3.0)) * HOUR
     letters = tuple(_letters(random, senders, calm))
@@ -115,6 +117,26 @@ def _crowd(seed: int, random: Random) -> Plan:
         incidents.append(Incident(at, "send", letter.sender, {"letter": letter.number}))
     ordered = tuple(sorted(incidents, key=lambda each: each.at))
     return Plan(seed, MANY_SENDERS, tuple(letters), ordered, calm, random.choice((4, 8)), (well,))
+
+
+def _hasty(seed: int, random: Random) -> Plan:
+    """The sender's ends are so near, and its bytes so slow, that only more time brings all of it: it is asked for."""
+    sender, calm = SENDERS[0], 1.0 * HOUR
+    lifetime = timedelta(minutes=random.choice((20, 40)))
+    letters = tuple(
+        evolve(_letter(random, number, sender, [GOOD] * random.choice((1, 2, 4)), heavy=True), lifetime=lifetime)
+        for number in range(1, random.choice((4, 6)))
+    )
+    slow = evolve(_BODIES, rate=random.choice((60.0, 120.0)))
+    incidents = [Incident(0.0, "weather", sender, {"weather": slow, "lasts": calm})]
+    if random.random() < 0.5:
+        unwilling = evolve(FINE, path="/rrs/renewals", **_one(random.choice(("gateway", "lost", "limited")), 0.5))
+        incidents.append(Incident(0.0, "weather", sender, {"weather": unwilling, "lasts": calm}))
+    if random.random() < 0.3:
+        details = {"power": random.random() < 0.5, "down": 20.0}
+        incidents.append(Incident(random.random() * calm / 2, "crash", random.choice((RECEIVER, sender)), details))
+    incidents += [Incident(random.random() * 60.0, "send", sender, {"letter": each.number}) for each in letters]
+    return Plan(seed, (sender,), letters, tuple(sorted(incidents, key=lambda each: each.at)), calm)
 
 
 # --- letters
@@ -263,6 +285,9 @@ def _clock(random: Random, senders: tuple[str, ...], calm: float) -> Iterator[In
 
 NEIGHBOURS = 12
 """Each seed that is a multiple of it is about one bad sender and one good one."""
+
+HASTY = 25
+"""Each seed that is a multiple of it is about deadlines that are too near."""
 
 CROWDS = 100
 """Each seed that is a multiple of it is about some hundreds of pulls."""

@@ -113,7 +113,7 @@ class Planted(SynchronousTestCase):
             return gone
 
         self.plant(Blobs, "collect", collect)
-        self.finds("R2", "R3")
+        self.finds("R2", "R3", "R8")
 
     def test_pushed_back_for_ever(self) -> None:
         """A job that a server pushed back has no next step."""
