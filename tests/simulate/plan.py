@@ -116,7 +116,7 @@ def _crowd(seed: int, random: Random) -> Plan:
         at = random.random() * 30.0 if letter.sender != well else 20.0 + random.random() * 400.0
         incidents.append(Incident(at, "send", letter.sender, {"letter": letter.number}))
     ordered = tuple(sorted(incidents, key=lambda each: each.at))
-    return Plan(seed, MANY_SENDERS, tuple(letters), ordered, calm, random.choice((4, 8)), (well,))
+    return Plan(seed, MANY_SENDERS, tuple(letters), ordered, calm, random.choice((8, 12)), (well,))
 
 
 def _hasty(seed: int, random: Random) -> Plan:
