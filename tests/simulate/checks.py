@@ -268,7 +268,7 @@ def fate_wrong(job: JobRow, letter: Letter, was_touched: bool, damaged: int) -> 
     if was_touched:
         allowed |= {"cancelled", "expired"}
     if letter.is_ahead:
-        allowed |= {"expired"} if letter.lifetime < timedelta(days=1) else set()
+        allowed |= {"deferred"} if DEAD in kinds else {"expired"} if letter.lifetime < timedelta(days=1) else set()
     if letter.lifetime < timedelta(hours=1):
         allowed |= {"expired", "failed"}  # its end may come before its bytes, and then the sender says that it is over
     if damaged > 1:
