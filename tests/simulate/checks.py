@@ -13,7 +13,6 @@ from attrs import define, field, frozen
 
 from rrsd.core.values.digests import Digest, digest_of
 from rrsd.roles.rra.rules import TERMINAL, UNFINISHED
-from rrsd.roles.rra.watch import LONGEST_WAIT
 from tests.crash.disk import State
 from tests.crash.files import Broken
 from tests.simulate.letters import DEAD, FORBIDDEN, GOOD, LYING, MISSING, REFUSED, Item, Letter
@@ -244,11 +243,6 @@ def is_over(jobs: Iterable[JobRow], letters: Iterable[Letter]) -> bool:
     return all(letter.accepted for letter in letters) and all(
         job.state in _SETTLED or (job.state == "needs_auth" and job.digest in waits) for job in jobs
     )
-
-
-def waits_for_a_day(job: JobRow, now: float) -> bool:
-    """Whether its next step is soon enough to be believed by a daemon whose clock was ahead when it was written."""
-    return job.due is not None and now < job.due <= now + LONGEST_WAIT.total_seconds()
 
 
 ALLOWED = {

@@ -129,7 +129,7 @@ class Planted(SynchronousTestCase):
     def test_restart_takes_nothing_up(self) -> None:
         """What was leased when the daemon was killed stays leased."""
 
-        async def recover(self: Queue, now: Instant) -> int:
+        async def recover(self: Queue, *given: Any) -> int:
             return 0
 
         self.plant(Queue, "recover", recover)

@@ -25,7 +25,6 @@ from tests.simulate.checks import (
     overdue,
     require_aim,
     require_bytes_once,
-    waits_for_a_day,
 )
 from tests.simulate.clock import Heaped
 from tests.simulate.hearing import hearing_of
@@ -69,7 +68,6 @@ class World:
     broken: list[Broken] = field(factory=list)
     dying: bool = False
     pulls: int = 0
-    _was_ahead: bool = False
     _steps: int = 0
     _since: float = 0.0
     _numbers: Any = field(factory=lambda: count(1))
@@ -159,7 +157,7 @@ class World:
         for job in jobs:
             was_touched, damaged = (job.recipient, job.digest) in self.touched, self.network.damaged[job.digest]
             wrong = fate_wrong(job, letters[job.message_id], was_touched, damaged)
-            if wrong and not (self._was_ahead and waits_for_a_day(job, self.clock.seconds())):
+            if wrong:
                 raise Broken("R7" if overdue([job]) else "R8", wrong)
         hearing_of(self.plan).require_all_said(durable(self.receiver))
         self.story.say("world", f"over: {len(jobs)} pulls")
@@ -346,7 +344,6 @@ class World:
         for."""
         machine, details = self.machines[incident.where], incident.details
         machine.skew = details["seconds"]
-        self._was_ahead |= machine is self.receiver and machine.skew > 0
         self.clock.callLater(details["lasts"], self._put_right, machine)
 
     def _put_right(self, machine: Machine) -> None:
