@@ -1,5 +1,6 @@
 """`rrsctl`: the global options, every verb, and the one place where a failure becomes a line and an exit status."""
 
+import errno
 import importlib
 import os
 import sys
@@ -34,7 +35,8 @@ What is being pulled, and why it waits:
   rrsctl pulls list
   rrsctl pulls explain 17
 
-Tables are for people; --json gives every result as one JSON document. Exit statuses are those of sysexits.h.
+Tables are for people; --json, before the verb or behind it, gives every result as one JSON document.
+Exit statuses are those of sysexits.h.
 """
 
 
@@ -62,6 +64,9 @@ VERBS = {
 """Every verb and the module that has a command of that name, imported when it is asked for: mail servers start
 `rrsctl deliver` once per message."""
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""What a disk says that takes nothing more; the name of the file is not in it."""
+
 
 class Verbs(click.Group):
     """The verbs, in the order in which a domain meets them."""
@@ -75,7 +80,24 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The verb of that name."""
         module = VERBS.get(cmd_name)
-        return None if module is None else getattr(importlib.import_module(module), cmd_name)
+        return None if module is None else with_json(getattr(importlib.import_module(module), cmd_name))
+
+
+def with_json(command: click.Command) -> click.Command:
+    """The command, and all below it, that take `--json` too: it may stand before the verb or behind it."""
+    if not any("--json" in each.opts for each in command.params):
+        help_text = "The result as JSON."
+        command.params.append(
+            click.Option(["--json"], is_flag=True, is_eager=True, expose_value=False, callback=_as_json, help=help_text)
+        )
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        with_json(each)
+    return command
+
+
+def _as_json(context: click.Context, parameter: click.Parameter, is_wanted: bool) -> None:
+    if is_wanted:
+        context.ensure_object(Session).console.is_json = True
 
 
 @click.group(cls=Verbs, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -116,9 +138,19 @@ def run(arguments: Sequence[str], session: Session | None = None) -> int:
     except Exception as error:  # the edge of the program: a bug is a line too, and never loses a delivery
         if session.environ.get("RRSCTL_DEBUG"):
             raise
-        bug = os.EX_TEMPFAIL if is_delivery else os.EX_SOFTWARE
-        text = f"this is a bug ({type(error).__name__}): run it again with RRSCTL_DEBUG=1 and report what it says"
-        return _fail(session.console, text, bug)
+        status, text = _unexpected(error)
+        return _fail(session.console, text, os.EX_TEMPFAIL if is_delivery else status)
+
+
+def _unexpected(error: Exception) -> tuple[int, str]:
+    """The exit status and the words for what nobody caught: a file that somebody named is theirs to mend."""
+    if isinstance(error, OSError) and error.filename is not None:
+        named = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
+        return os.EX_NOINPUT, f"{named}: {error.strerror}: mend that, or name another one"
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return os.EX_IOERR, f"{error.strerror}: make room, or name another place"
+    name = type(error).__name__
+    return os.EX_SOFTWARE, f"this is a bug ({name}): run it again with RRSCTL_DEBUG=1 and report what it says"
 
 
 def verb_of(arguments: Sequence[str]) -> str:

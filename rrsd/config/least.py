@@ -9,9 +9,20 @@ _NEEDED = {
     "fetch": ("per_host",),
     "idp": ("attempts_per_address", "attempts_per_user", "password_passes", "password_threads"),
     "sts": ("longest_chain", "exchanges_per_second", "failures_per_address", "inactive_per_client"),
-    "rs": ("collect_most", "concurrent", "concurrent_all", "rate", "burst", "unproven", "renewals"),
+    "rs": (
+        "most_recipients",
+        "most_attachments",
+        "collect_most",
+        "concurrent",
+        "concurrent_all",
+        "rate",
+        "burst",
+        "unproven",
+        "renewals",
+    ),
     "api": ("concurrent", "concurrent_all", "rate", "burst", "unproven"),
-    "rra": ("active", "active_per_destination"),
+    "rra": ("active", "active_per_destination", "active_per_recipient", "most_message", "most_parts"),
+    "mail": ("most_recipients",),
 }
 """Sections and keys that are whole numbers of 1 or more."""
 

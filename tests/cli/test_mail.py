@@ -22,6 +22,7 @@ from rrsd.core.refusals import Malformed, Unavailable
 from rrsd.core.values.addresses import parse_domain
 from rrsd.core.values.instants import instant
 from tests.cli.doubles import NOW, Bench, bench
+from tests.cli.milters import Milter
 
 OUT, IN = "tcp:10025:interface=127.0.0.1", "tcp:2425:interface=127.0.0.1"
 
@@ -215,7 +216,9 @@ class CheckCase(MailCase):
         super().setUp()
         every = ("PIPELINING", "8BITMIME", "DSN", "SMTPUTF8", "XFORWARD NAME ADDR IDENT")
         self.servers = {name: Server(*every) for name in ("outbound", "outbound_next", "inbound", "inbound_next")}
-        for each in self.servers.values():
+        self.milter = Milter()
+        self.around = Around(signer=self.milter.name, verifier=self.milter.name)
+        for each in (*self.servers.values(), self.milter):
             self.addCleanup(each.close)
 
     def believed(self, _: str) -> Mapping[str, Any]:
@@ -224,7 +227,7 @@ class CheckCase(MailCase):
 
     def findings(self, verify: Any = None) -> list[Finding]:
         """What is found, with no Postfix on this host."""
-        return look(parse_settings(self.settings_text()), Around(), verify or self.believed, None)
+        return look(parse_settings(self.settings_text()), self.around, verify or self.believed, None)
 
     def settings_text(self, **changes: str) -> str:
         """An INI file that names the servers."""

@@ -2,9 +2,14 @@
 
 import json
 import os
+import shlex
+from collections.abc import Iterator
 from typing import Any
 
+import click
+
 from rrsd.cli.exits import EXITS
+from rrsd.cli.main import rrsctl
 from rrsd.core.refusals import Conflict
 from rrsd.roles.rra.moving import HEADER
 from rrsd.roles.rra.verbs import OF_A_JOB
@@ -82,8 +87,8 @@ class Pulls(Case):
         steps = [reply({"changed": 2, "unchanged": 1, "next": 9}), reply({"changed": 1, "unchanged": 0, "next": None})]
         self.table.on("POST", "/pulls/hold", [counted, *steps])
         status, made = self.rrsctl("pulls", "hold", "--all", "--origin", "https://foo.test", given=b"y\n")
-        self.assertEqual((status, made.out.getvalue()), (0, "3 pulls held, 1 did not allow it\n"))
-        self.assertIn("about 3 pulls", made.err.getvalue())
+        self.assertEqual((status, made.out.getvalue()), (0, "3 pulls held, 1 did not allow or need it\n"))
+        self.assertIn("would change 3 pulls", made.err.getvalue())
         wanted = {"origin": "https://foo.test", "all": True}
         bodies = [json.loads(asked.body) for asked in self.table.asked]
         self.assertEqual(bodies, [wanted, {**wanted, "token": "t", "after": 0}, {**wanted, "token": "t", "after": 9}])
@@ -99,6 +104,54 @@ class Pulls(Case):
         self.table.on("POST", "/pulls/hold", reply({"changed": 3, "unchanged": 0, "next": None}))
         status, made = self.rrsctl("pulls", "hold", "--all", "--yes", "t")
         self.assertEqual((status, made.out.getvalue()), (0, "3 pulls held\n"))
+
+    def test_the_command_that_is_printed_had_no_filters(self) -> None:
+        """It can be pasted: every option is in it, quoted, and it is the same order once more."""
+        self.table.on("POST", "/pulls/extend", reply({"jobs": 3, "token": "t", "seconds": 300}))
+        words = ["--all", "--for", "3d", "--age", "4h", "--recipient", "o'neill@bar.test", "--condition", "space",
+                 "--at-risk", "--state", "deferred", "--sender", "foo.test"]  # fmt: skip
+        _, made = self.rrsctl("pulls", "extend", *words, given=b"n\n")
+        printed = shlex.split(made.err.getvalue().partition("minutes also: ")[2].splitlines()[0])
+        self.assertEqual(printed[:4], ["rrsctl", "--config", str(self.config), "pulls"])
+        self.assertEqual(printed[-2:], ["--yes", "t"])
+        first = json.loads(self.table.asked[-1].body)
+        self.table.on("POST", "/pulls/extend", reply({"changed": 3, "unchanged": 0, "next": None}))
+        self.assertEqual(self.rrsctl(*printed[3:])[0], 0)
+        self.assertEqual(json.loads(self.table.asked[-1].body), {**first, "token": "t", "after": 0})
+
+    def test_json_behind_the_verb(self) -> None:
+        """The help taught it, and it was no option; now it is one of every command."""
+        self.table.on("GET", "/pulls", reply({"pulls": [JOB], "next": None}))
+        status, made = self.rrsctl("pulls", "list", "--recipient", "bob@bar.test", "--json")
+        self.assertEqual((status, made.document["pulls"][0]["job"]), (0, 17), made.err.getvalue())
+        self.assertEqual(self.rrsctl("pulls", "--json", "list")[1].document["pulls"][0]["job"], 17)
+        context = click.Context(rrsctl)
+
+        def commands(command: click.Command) -> Iterator[click.Command]:
+            yield command
+            if isinstance(command, click.Group):
+                for name in command.list_commands(context):
+                    found = command.get_command(context, name)
+                    assert found is not None
+                    yield from commands(found)
+
+        for command in commands(rrsctl):
+            self.assertEqual(sum("--json" in each.opts for each in command.params), 1, command.name)
+
+    def test_a_file_that_somebody_named_was_a_bug_of_ours(self) -> None:
+        """What is wrong with a path is said, with what to do; and nothing is asked of the daemon before."""
+        for place in ("/nonexistent/x", str(self.config / "x")):
+            status, made = self.rrsctl("pulls", "export", "-o", place)
+            self.assertEqual(status, os.EX_NOINPUT)
+            self.assertRegex(made.err.getvalue(), f"{place}: .*: mend that, or name another one")
+        self.assertEqual(self.table.asked, [])
+        latin = self.folder / "latin"
+        latin.write_bytes(json.dumps(HEADER).encode() + b"\n\xff\n")
+        status, made = self.rrsctl("pulls", "import", str(latin))
+        self.assertEqual((status, "line 2" in made.err.getvalue()), (os.EX_DATAERR, True))
+        status, made = self.rrsctl("init", "foo.test", "--folder", str(self.config / "folder"))
+        self.assertNotIn("bug", made.err.getvalue())
+        self.assertEqual(status, os.EX_NOINPUT)
 
     def test_nobody_is_meant(self) -> None:
         """A sentence, and no question."""

@@ -119,6 +119,52 @@ class Whole(SynchronousTestCase):
         mail = parse_settings(LEAST + "[mail]\nflush =\nrecipient_delimiter =\n").mail
         self.assertEqual((mail.flush, mail.recipient_delimiter), (None, None))
 
+    def test_figures_that_would_stop_all_mail(self) -> None:
+        """A limit of 0 refused every message, and the check called it right; so with keys that prove nothing."""
+        for key, bad, right in (
+            ("most_message", ("0", "1KiB"), "write 64KiB or more; there is no word for no limit"),
+            ("most_mail", ("0",), "write 64KiB or more"),
+            ("most_recipients", ("0",), "write 1 or more"),
+            ("most_placeholder", ("0", "100"), "write 64KiB or more"),
+            ("most_placeholder", ("1TiB",), "write 32MiB or less"),
+            ("dkim_bits", ("0", "512", "1023", "8193"), "write from 1024 to 8192"),
+            ("remembered", ("0s", "1h", "4000d"), "write from 1d to 365d"),
+            ("linger", ("11min", "3d"), "write from 0s to 10min"),
+            ("thresholds", ("alice@foo.test=1KiB bar.test=2 alice@FOO.test=0",), "write each name once"),
+        ):
+            for value in bad:
+                (error,) = self.errors_of(LEAST + f"[mail]\n{key} = {value}\n")
+                self.assertTrue(error.startswith(f"[mail] {key}: "), error)
+                self.assertIn(right, error)
+        good = "most_message = 64KiB\nmost_placeholder = 32MiB\ndkim_bits = 1024\nlinger = 0s\nremembered = 1d\n"
+        parse_settings(f"{LEAST}[mail]\n{good}thresholds = alice@foo.test=1KiB foo.test=1KiB\n")
+        errors = self.errors_of(
+            f"{LEAST}most_recipients = 0\n[rra]\nmost_message = 0\nmost_parts = 0\nactive_per_recipient = 0\n"
+        )
+        self.assertEqual(len(errors), 4)
+
+    def test_mail_that_goes_round_for_ever(self) -> None:
+        """A way on that leads to a listener of ours, and two listeners in one place."""
+        here = "interface=127.0.0.1"
+        for wrong, about in (
+            (f"outbound = tcp:10026:{here}", "outbound_next: it is our own outbound"),
+            ("outbound = tcp:25\noutbound_next = tcp:localhost:25", "outbound_next: it is our own outbound"),
+            (f"inbound = tcp:24:{here}\ninbound_next = tcp:host=127.0.0.1:port=24", "inbound_next: it is our own"),
+            ("inbound = unix:/run/lmtp:mode=600\ninbound_next = unix:path=/run/lmtp", "inbound_next: it is our own"),
+            ("inbound = tcp6:24:interface=\\:\\:1\ninbound_next = tcp:\\:\\:1:24", "inbound_next: it is our own"),
+            (f"outbound = tcp:25:{here}\ninbound = tcp:25:{here}", "inbound: it is where outbound listens"),
+            (f"outbound = tcp:25:{here}\nmilter = tcp:port=25", "milter: it is where outbound listens"),
+            (f"outbound = tcp:25:{here}\nprequeue = tcp:10027:{here}", "prequeue_next: it is our own prequeue"),
+        ):
+            (error,) = self.errors_of(f"{LEAST}[mail]\n{wrong}\n")
+            self.assertTrue(error.startswith(f"[mail] {about}"), error)
+        for good in (
+            f"outbound = tcp:25:{here}\noutbound_next = tcp:192.0.2.1:25", f"inbound = tcp:10026:{here}",
+            f"outbound = tcp:25:{here}\ninbound = tcp:25:interface=127.0.0.2",
+            f"outbound = tcp:0:{here}\ninbound = tcp:0:{here}", f"outbound = x\ninbound = tcp:x:{here}",
+        ):  # fmt: skip
+            parse_settings(f"{LEAST}[mail]\n{good}\n")
+
     def test_o07_resolver_elsewhere(self) -> None:
         """O-07: a resolver that is not on this host is refused: anybody on the way could set its AD bit."""
         for text in ("10.0.0.1 53", "9.9.9.9", "fe80::1", "localhost", "127.0.0.1:53"):

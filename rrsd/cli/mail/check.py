@@ -7,13 +7,16 @@ from typing import Any
 
 from rrsd.app.sealing import sealing_key
 from rrsd.cli.check import Finding
+from rrsd.cli.mail.filters import spoken_with
 from rrsd.cli.mail.lines import Around, lines_of
 from rrsd.cli.mail.places import Place, is_exposed, listener, server
 from rrsd.cli.mail.postconf import Postconf, compared, passed_by, routed
 from rrsd.cli.mail.talk import announced
 from rrsd.config.settings import Settings
+from rrsd.core.proof.dkim import ALGORITHMS, MOST_BITS, Policy
 from rrsd.core.refusals import Malformed, Refusal, Unavailable
 from rrsd.core.values.records import Text
+from rrsd.core.wire.dkim import parse_key
 from rrsd.drivers.dns.messages import PAYLOAD, read_answer, write_query
 from rrsd.drivers.dns.places import parse_server
 
@@ -57,6 +60,7 @@ def look(
     if mail.inbound is not None:
         findings.append(_spoken("[mail] inbound", listener(mail.inbound), {"XFORWARD": ""}, is_lmtp=True))
         findings.append(_spoken("[mail] inbound_next", server(mail.inbound_next), {}, is_lmtp=True))
+    findings += spoken_with(settings, around, postconf)
     findings += _exposed(
         {"prequeue": mail.prequeue, "outbound": mail.outbound, "inbound": mail.inbound, "milter": mail.milter}
     )
@@ -117,11 +121,38 @@ def _signed(settings: Settings, selector: str) -> Iterator[Finding]:
     except (OSError, Malformed) as problem:
         yield Finding("note", "DKIM key", f"{name}: the resolver does not answer ({problem})")
         return
-    keys = [text for text in texts if "p=" in text]
-    if len(keys) != 1 or "p=;" in keys[0].replace(" ", "") or keys[0].replace(" ", "").endswith("p="):
-        yield Finding("error", "DKIM key", f"{name} has {len(keys)} keys: publish what opendkim-genkey wrote")
-    else:
-        yield Finding("ok", "DKIM key", f"{name} is published")
+    if len(texts) != 1:
+        yield Finding(
+            "error", "DKIM key", f"{name} has {len(texts)} records: publish the one that opendkim-genkey wrote"
+        )
+        return
+    flaws = key_flaws(texts[0])
+    for flaw in flaws:
+        yield Finding("error", "DKIM key", f"{name}: who pulls attachments refuses it: {flaw}")
+    if not flaws:
+        yield Finding("ok", "DKIM key", f"{name} is published, and of the kind that is asked for")
+
+
+def key_flaws(record: str) -> list[str]:
+    """What the other side, as it is by default, does not take of a key (`rrsd.core.proof.dkim`)."""
+    publish = "publish what opendkim-genkey -b 2048 wrote"
+    try:
+        key = parse_key(record.encode())
+    except Malformed as problem:
+        return [f"{problem.detail}: {publish}"]
+    least = Policy().least_bits
+    demands = (
+        (key.kind in ALGORITHMS.values(), f"it is of the kind {key.kind}: {publish}"),
+        (key.hashes is None or "sha256" in key.hashes, "h= lacks sha256: take h= out"),
+        (bool(key.services & {"*", "email"}), "s= says that it is not for mail: take s= out"),
+        ("y" not in key.flags, "t=y says that it is only being tested: take y out"),
+        (key.kind != "rsa" or key.bits >= least, f"it has {key.bits} bits, and {least} are asked for: {publish}"),
+        (
+            key.kind != "rsa" or key.bits <= MOST_BITS,
+            f"it has {key.bits} bits, more than anybody calculates: {publish}",
+        ),
+    )
+    return [flaw for is_met, flaw in demands if not is_met]
 
 
 def _sealed(settings: Settings) -> Iterator[Finding]:

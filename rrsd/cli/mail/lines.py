@@ -22,6 +22,12 @@ _MARGIN = 60
 _FILTERED = "What our users send goes through rrsd once it is queued; what comes from outside does not."
 _QUEUED = "What cannot be done at once: from here it is queued and goes through the filter, which can wait."
 LOG = "/var/log/mail.log"
+DELIMITER = "recipient_delimiter"
+ADDED = frozenset({"smtpd_milters"})
+"""Lists of main.cf that others have a share in: what is there stays, and ours is added behind it."""
+_ADD = """\
+for each in {words}; do case " $(postconf -xh {name}) " in *[\\ ,{{]"$each"[\\ ,}}]*) ;; \
+*) there=$(postconf -h {name}); postconf -e "{name}=${{there:+$there, }}$each" ;; esac; done"""
 SCRIPT = f"""\
 require ["duplicate", "envelope", "index", "variables"];
 if header :index 1 :matches "{FIELD}" "?*" {{
@@ -49,12 +55,29 @@ class Line:
     why: str
 
     @property
+    def is_added(self) -> bool:
+        """Whether others may have a share in it."""
+        return self.file == MAIN and self.name in ADDED
+
+    @property
+    def words(self) -> list[str]:
+        """Those of a list."""
+        return self.value.replace(",", " ").split()
+
+    @property
     def command(self) -> str:
-        """How postconf writes it, "" for what is not Postfix's."""
+        """What makes it so and may be said twice, "" for what is not Postfix's."""
+        if self.is_added:
+            return _ADD.format(name=self.name, words=" ".join(map(_quoted, self.words)))
+        return self.assignment
+
+    @property
+    def assignment(self) -> str:
+        """How postconf writes it in the place of what is there, "" for what is not Postfix's."""
         if self.file not in {MAIN, MASTER}:
             return ""
         option = {0: "-e", 1: "-M", 2: "-P"}[0 if self.file == MAIN else self.name.count("/")]
-        return f"postconf {option} '{self.name}={self.value}'"
+        return f"postconf {option} {_quoted(f'{self.name}={self.value}')}"
 
 
 @frozen
@@ -204,7 +227,7 @@ def _inbound(settings: Settings, around: Around, here: Place) -> Iterator[Line]:
     yield Line(
         MAIN, "smtpd_milters", ", ".join(milters),
         "OpenDKIM verifies what comes in; rrsd pulls for nobody whose signature does not hold. Its own milter, where "
-        "there is one, refuses such placeholders at once.",
+        "there is one, refuses such placeholders at once. Milters that are there already stay, before these.",
     )  # fmt: skip
     yield Line(MAIN, "milter_default_action", "tempfail", "Without the verifier mail waits; it is not let in unseen.")
     yield Line(
@@ -224,8 +247,8 @@ def _inbound(settings: Settings, around: Around, here: Place) -> Iterator[Line]:
     yield Line(MASTER, f"{IN}/lmtp_tls_security_level", "none", "It stays on this host.")
     if settings.mail.recipient_delimiter:
         why = "Addresses with an extension are their users': as [mail] recipient_delimiter says."
-        yield Line(MAIN, "recipient_delimiter", settings.mail.recipient_delimiter, why)
-        yield Line(DOVECOT, "recipient_delimiter", settings.mail.recipient_delimiter, why)
+        yield Line(MAIN, DELIMITER, settings.mail.recipient_delimiter, why)
+        yield Line(DOVECOT, DELIMITER, settings.mail.recipient_delimiter, why)
     yield Line(DOVECOT, "protocols", "imap lmtp", "LMTP takes the mail that rrsd hands on.")
     yield Line(DOVECOT, "service lmtp", _dovecot(server(settings.mail.inbound_next)), "Where [mail] inbound_next says.")
     yield Line(
@@ -273,6 +296,11 @@ def _arc(settings: Settings) -> Iterator[Line]:
     if key is not None:
         texts = " ".join(f'"{key.record[at : at + 200]}"' for at in range(0, len(key.record), 200))
         yield Line(DNS, f"{key.name}. TXT", texts, "The key that completed messages are sealed with (ARC).")
+
+
+def _quoted(text: str) -> str:
+    """For a shell."""
+    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def _patience(settings: Settings) -> str:

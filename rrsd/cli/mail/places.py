@@ -8,6 +8,9 @@ from attrs import frozen
 from rrsd.core.refusals import Malformed
 
 _COLON = re.compile(r"(?<!\\):")
+_NAME = re.compile(r"[A-Za-z0-9_.:\[\]-]+")
+_TYPES = ("inet", "unix", "pass", "fifo", "unix-dgram")
+_MILTER = re.compile(r"inet:(?:\[([^\[\]\s,]+)\]|([^:\[\]\s,]+)):([0-9]{1,5})|unix:([^\s,{}]+)")
 
 
 @frozen
@@ -85,6 +88,30 @@ def server(description: str) -> Place:
     if kind == "tcp" and host and port.isdigit():
         return Place(host, int(port))
     raise Malformed(f"{description}: write it as tcp:127.0.0.1:10026 or unix:/run/dovecot/lmtp")
+
+
+def parse_service(text: str) -> str:
+    """A service of master.cf in the words of postconf, `submission/inet`; without a type it is one of the network.
+
+    Raises:
+        Malformed: it is none.
+    """
+    name, slash, kind = text.partition("/")
+    if _NAME.fullmatch(name) and (kind in _TYPES if slash else True):
+        return f"{name}/{kind or 'inet'}"
+    raise Malformed(f"{text!r} is no service: write the first two columns of master.cf, as in submission/inet")
+
+
+def parse_milter(text: str) -> Place:
+    """The place of a milter as Postfix names it, `inet:127.0.0.1:8891`.
+
+    Raises:
+        Malformed: Postfix would not take it.
+    """
+    match = _MILTER.fullmatch(text)
+    if match is None or int(match[3] or 1) not in range(1, 65536):
+        raise Malformed(f"{text!r} is no milter: write it as inet:127.0.0.1:8891 or unix:/run/opendkim/opendkim.sock")
+    return Place(path=match[4]) if match[4] else Place(match[1] or match[2], int(match[3]))
 
 
 def _words(description: str) -> list[str]:

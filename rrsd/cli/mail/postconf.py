@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from rrsd.cli.check import Finding
 from rrsd.cli.mail import programs
-from rrsd.cli.mail.lines import MAIN, MASTER, Line
+from rrsd.cli.mail.lines import DELIMITER, MAIN, MASTER, Line
 from rrsd.config.settings import Settings
 
 _NEEDED = frozenset(
@@ -100,13 +100,23 @@ def compared(postconf: Postconf, lines: Sequence[Line]) -> Iterator[Finding]:
         found = postconf.value(line)
         if found is None and line.name.endswith("/smtpd_proxy_filter"):
             found = ""  # nobody has one in main.cf, where it would be for all services
-        if found is None or not fits(line, found):
+        if found is None or not fits(line, " ".join(postconf.words(line.name)) if line.is_added else found):
             wrong += 1
             level = "error" if line.name.count("/") == 1 or line.name.rpartition("/")[2] in _NEEDED else "note"
             stands = "it is not there" if found is None else f"it is {found or 'empty'}"
-            yield Finding(level, f"{line.file} {line.name}", f"{stands}: {line.command}")
+            yield Finding(level, f"{line.file} {line.name}", f"{stands}: {_mend(line, found or '')}")
     if not wrong:
         yield Finding("ok", "Postfix", "it is told everything that rrsctl mail setup prints")
+
+
+def _mend(line: Line, found: str) -> str:
+    """What to do, without harm to what others have there."""
+    if line.is_added and found:
+        missing = [each for each in line.words if each not in _words(found)]
+        return evolve(line, value=", ".join([found, *missing])).assignment
+    if (line.file, line.name) == (MAIN, DELIMITER) and found:
+        return f"write {DELIMITER} = {found} into [mail]; or, if {line.value} is what is meant: {line.assignment}"
+    return line.assignment
 
 
 def routed(postconf: Postconf, domain: str, lines: Sequence[Line]) -> Iterator[Finding]:

@@ -9,15 +9,42 @@ from attrs import asdict
 
 from rrsd.cli.mail.again import Doveconf, again
 from rrsd.cli.mail.check import look
-from rrsd.cli.mail.lines import DOVECOT, INI, MAIN, MASTER, SIEVE, Around, Line, lines_of
+from rrsd.cli.mail.lines import DELIMITER, DKIM, DOVECOT, INI, MAIN, MASTER, SIEVE, Around, Line, lines_of
 from rrsd.cli.mail.mailboxes import look_into_mailboxes
+from rrsd.cli.mail.places import parse_milter, parse_service
 from rrsd.cli.mail.postconf import Postconf, borrowed, mend_for
 from rrsd.cli.session import Session, pass_session
 from rrsd.config.ini import Misconfigured
 from rrsd.config.settings import Settings, parse_settings
 from rrsd.core.refusals import Malformed
 
+_BEFORE = (
+    "# What stands there now: postconf -n; postconf -Mf. Keep it: cp -a /etc/postfix /etc/postfix.before",
+    "# main.cf smtpd_milters is added to; every other parameter gets the value below in the place of its own.",
+)
 _COMMANDS = ("# Dovecot and OpenDKIM have no such program: their lines are in `rrsctl mail setup`.", "postfix reload")
+_MISSING = {
+    DKIM: (
+        "# These are not all: Selector, KeyFile (opendkim-genkey writes the key, and the record for DNS), Socket",
+        "# (as --signer and --verifier say), Mode, Canonicalization and InternalHosts are still to be written.",
+    )
+}
+"""What is said of a file before its lines."""
+
+
+def _services(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(dict.fromkeys(map(parse_service, given)))
+    except Malformed as refusal:
+        raise click.BadParameter(refusal.detail) from None
+
+
+def _milter(context: click.Context, parameter: click.Parameter, given: str) -> str:
+    try:
+        parse_milter(given)
+    except Malformed as refusal:
+        raise click.BadParameter(refusal.detail) from None
+    return given
 
 
 @click.group(short_help="The mail servers of this host: what to tell them, and whether it works.")
@@ -33,11 +60,25 @@ def mail() -> None:
 
 @mail.command()
 @click.option(
-    "--submission", "submissions", metavar="SERVICE", multiple=True,
+    "--submission", "submissions", metavar="SERVICE", multiple=True, callback=_services,
     help="Services of master.cf that users hand their mail to [submission/inet]; may be given more than once.",
 )  # fmt: skip
-@click.option("--signer", metavar="MILTER", default=Around().signer, show_default=True, help="OpenDKIM, for signing.")
-@click.option("--verifier", metavar="MILTER", default=Around().verifier, show_default=True, help="For verifying.")
+@click.option(
+    "--signer",
+    metavar="MILTER",
+    callback=_milter,
+    default=Around().signer,
+    show_default=True,
+    help="OpenDKIM, for signing.",
+)
+@click.option(
+    "--verifier",
+    metavar="MILTER",
+    callback=_milter,
+    default=Around().verifier,
+    show_default=True,
+    help="For verifying.",
+)
 @click.option("--sieve", metavar="FILE", default=Around().sieve, show_default=True, help="The mailboxes' script.")
 @click.option("--masters", metavar="FILE", default=Around().masters, show_default=True, help="Dovecot's master users.")
 @click.option("--commands", "is_script", is_flag=True, help="A script that tells Postfix all of it.")
@@ -47,7 +88,8 @@ def setup(session: Session, /, submissions: tuple[str, ...], is_script: bool, **
 
     Nothing is changed. Lines of master.cf that begin with -o belong to the service above them.
     The script of --commands ends with 69, before it changes anything, when master.cf lacks one of the services that
-    users hand their mail to: in Debian's, submission and submissions are commented out.
+    users hand their mail to (in Debian's, submission and submissions are commented out), or when main.cf has another
+    recipient_delimiter than the INI file. Milters that are in main.cf stay there.
 
     \b
       rrsctl mail setup --submission submission/inet --submission submissions/inet
@@ -61,9 +103,13 @@ def setup(session: Session, /, submissions: tuple[str, ...], is_script: bool, **
 
 
 @mail.command()
-@click.option("--submission", "submissions", metavar="SERVICE", multiple=True, help="As for setup.")
-@click.option("--signer", metavar="MILTER", default=Around().signer, show_default=True, help="As for setup.")
-@click.option("--verifier", metavar="MILTER", default=Around().verifier, show_default=True, help="As for setup.")
+@click.option("--submission", "submissions", metavar="SERVICE", multiple=True, callback=_services, help="As for setup.")
+@click.option(
+    "--signer", metavar="MILTER", callback=_milter, default=Around().signer, show_default=True, help="As for setup."
+)
+@click.option(
+    "--verifier", metavar="MILTER", callback=_milter, default=Around().verifier, show_default=True, help="As for setup."
+)
 @click.option("--sieve", metavar="FILE", default=Around().sieve, show_default=True, help="As for setup.")
 @click.option("--masters", metavar="FILE", default=Around().masters, show_default=True, help="As for setup.")
 @click.option("--mailbox", metavar="ADDRESS", default="", help="Whose mailbox rrsd tries to enter; any user's else.")
@@ -129,7 +175,7 @@ def text(lines: tuple[Line, ...]) -> str:
     for line in sorted(lines, key=_order(lines)):
         if line.file != file:
             file, service = line.file, ""
-            shown += ["", f"##### {file}"]
+            shown += ["", f"##### {file}", *_MISSING.get(file, ())]
         owner = "/".join(line.name.split("/")[:2]) if file == MASTER else ""
         if owner and owner != service and line.name.count("/") == 2:
             shown += ["", f"# to the service {owner}, which has to be there:"]
@@ -141,7 +187,7 @@ def text(lines: tuple[Line, ...]) -> str:
 def script(lines: tuple[Line, ...]) -> str:
     """The commands for Postfix."""
     commands = [f"# {line.why}\n{line.command}" for line in lines if line.command]
-    return "\n".join(["set -e", *_guards(lines), *commands, *_COMMANDS])
+    return "\n".join(["set -e", *_BEFORE, *_guards(lines), *commands, *_COMMANDS])
 
 
 def _guards(lines: tuple[Line, ...]) -> list[str]:
@@ -153,6 +199,15 @@ def _guards(lines: tuple[Line, ...]) -> list[str]:
             f'if [ -z "$(postconf -M {shlex.quote(service)} 2>/dev/null)" ]; then',
             f"  echo {sentence} >&2", "  missing=yes", "fi",
         ]  # fmt: skip
+    for line in lines:
+        if (line.file, line.name) == (MAIN, DELIMITER):
+            sentence = f"write it into [mail] of the INI file too, or change it by hand: {line.assignment}"
+            said += [
+                "# Addresses with an extension would not be their users' any more.",
+                f'there=$(postconf -h {DELIMITER})',
+                f'if [ -n "$there" ] && [ "$there" != {shlex.quote(line.value)} ]; then',
+                f'  echo "main.cf {DELIMITER} is $there:" {shlex.quote(sentence)} >&2', "  missing=yes", "fi",
+            ]  # fmt: skip
     return [*said, f'[ -z "$missing" ] || exit {os.EX_UNAVAILABLE}']
 
 

@@ -1,11 +1,12 @@
 """The verbs that change pulls: one by its number, or many, which the daemon counts before anything happens."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from rrsd.cli.pulls.choosing import chosen, seconds_of, wanted_of
+from rrsd.cli.pulls.choosing import chosen, seconds_of, wanted_of, words_of
 from rrsd.cli.session import Session, pass_session
 from rrsd.core.refusals import Malformed
 from rrsd.core.values.jobs import Priority
@@ -103,14 +104,14 @@ def _many(session: Session, name: str, order: dict[str, Any], token: str) -> Non
     if not token:
         asked = local.act_all(name, order)
         count, token = int(asked.get("jobs", 0)), str(asked.get("token", ""))
-        again = f"rrsctl pulls {name} --all … --yes {token}"
+        again = shlex.join([*_called(session), name, "--all", *words_of(order), "--yes", token])
         if session.console.is_json:
             session.console.document(asked)
             return
         if not count:
             session.console.result(asked, "no pull is meant")
             return
-        session.console.note(f"`{name}` is about {count} pulls; for 5 minutes also: {again}")
+        session.console.note(f"`{name}` would change {count} pulls; for 5 minutes also: {again}")
         session.confirm("Go on?")
     changed = unchanged = after = 0
     while True:
@@ -120,8 +121,13 @@ def _many(session: Session, name: str, order: dict[str, Any], token: str) -> Non
         if not after:
             break
         session.console.note(f"{changed} done, going on after pull {after}")
-    text = f"{changed} pulls {_DONE[name]}" + (f", {unchanged} did not allow it" if unchanged else "")
+    text = f"{changed} pulls {_DONE[name]}" + (f", {unchanged} did not allow or need it" if unchanged else "")
     session.console.result({"changed": changed, "unchanged": unchanged}, text)
+
+
+def _called(session: Session) -> list[str]:
+    """How the same daemon is spoken with again."""
+    return ["rrsctl", *(["--config", session.config] if session.config else []), "pulls"]
 
 
 def _quarantine_release() -> click.Command:

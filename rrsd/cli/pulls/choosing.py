@@ -1,6 +1,6 @@
 """The options that choose pulls, the same for `list` and for every verb about many."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -8,6 +8,7 @@ import click
 from rrsd.config.convert import read_duration
 from rrsd.core.refusals import Malformed
 from rrsd.core.values.jobs import State
+from rrsd.roles.rra.questions import CONDITIONS
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -18,15 +19,17 @@ _OPTIONS = (
     ),
     click.option("--recipient", metavar="ADDRESS", default="", help="For this recipient."),
     click.option("--sender", metavar="DOMAIN", default="", help="Sent by this domain."),
-    click.option(
-        "--condition",
-        metavar="NAME",
-        default="",
-        help="Its own condition: quota, space, authorization, destination, issuer, operator, policy, receipt.",
-    ),
+    click.option("--condition", type=click.Choice(CONDITIONS), default=None, help="Its own condition."),
     click.option("--age", metavar="SPAN", default="", help="Accepted so long ago or longer, as in 90s, 10min, 4h, 2d."),
     click.option("--at-risk", is_flag=True, help="Those whose time will hardly do."),
 )
+
+_AGAIN = (
+    ("state", "--state", ""), ("origin", "--destination", ""), ("recipient", "--recipient", ""),
+    ("sender", "--sender", ""), ("condition", "--condition", ""), ("age", "--age", "s"), ("for", "--for", "s"),
+    ("priority", "--to", ""),
+)  # fmt: skip
+"""What a part of an order is called here, and the unit of it."""
 
 
 def chosen(command: C) -> C:
@@ -56,3 +59,12 @@ def wanted_of(age: str = "", at_risk: bool = False, **given: Any) -> dict[str, A
     if at_risk:
         chosen["at_risk"] = 1
     return chosen
+
+
+def words_of(order: Mapping[str, Any]) -> list[str]:
+    """The options that an order was made of, to be typed again."""
+    words: list[str] = []
+    for name, option, unit in _AGAIN:
+        if name in order:
+            words += [option, f"{order[name]}{unit}"]
+    return [*words, *(["--at-risk"] if order.get("at_risk") else [])]

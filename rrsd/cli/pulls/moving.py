@@ -88,11 +88,11 @@ def take(session: Session, place: str) -> int:
 def _lines(place: str) -> Iterator[dict[str, Any]]:
     if not Path(place).stat().st_size:
         raise Malformed(f"{place} is empty: it is no export")
-    with Path(place).open(encoding="utf-8") as file:
+    with Path(place).open("rb") as file:
         for number, text in enumerate(file, 1):
             try:
-                line = json.loads(text)
-            except ValueError:
+                line = json.loads(text.decode("utf-8"))
+            except ValueError:  # bytes that are no UTF-8 too
                 raise Malformed(f"line {number} of {place} is not JSON: the export was cut off, or changed") from None
             if number == 1:
                 require_header(line)

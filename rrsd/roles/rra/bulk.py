@@ -1,6 +1,6 @@
 """A verb for many jobs: the daemon says first how many, and does it when that was confirmed. In steps, each bounded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import attrs
@@ -9,10 +9,13 @@ from attrs import define, evolve, field, frozen
 from rrsd.core.refusals import Conflict, Damaged, Refusal, Unknown
 from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import digest_of
+from rrsd.core.values.jobs import Job, State
 from rrsd.core.values.operations import Filter
+from rrsd.roles.rra import rules
 from rrsd.roles.rra.acting import OPERATOR, Acts, Given
 from rrsd.roles.rra.books import Books
 from rrsd.roles.rra.ports import Audit, Timers
+from rrsd.roles.rra.verbs import OF_A_JOB
 from rrsd.runtime.awaits import deferred_of
 from rrsd.runtime.expiring import Expiring
 
@@ -22,6 +25,19 @@ TOGETHER = 50
 STEP = timedelta(seconds=10)
 """How long one request works; the answer says where to go on."""
 MOST_TOKENS = 100
+
+
+_AGAIN, _RECEIPT = "retry-now", "receipt"
+"""The one verb that is also for what has arrived, where its receipt was given up."""
+
+
+def changing(verb: str) -> frozenset[State]:
+    """The states of jobs that the verb changes; in others it is refused, or finds its work done."""
+    event = OF_A_JOB[verb]
+    if event == "requeued":
+        return rules.TERMINAL - rules.ARRIVED
+    also = (State.NEW, State.READY) if verb == _AGAIN else ()
+    return frozenset((*also, *(state for state, each in rules.TABLE if each == event)))
 
 
 @frozen
@@ -39,6 +55,19 @@ class Order:
         return self.verb, evolve(self.wanted, older=None), self.given, self.age
 
     @property
+    def parts(self) -> Iterator[Filter]:
+        """Those of the jobs that the verb would change, no job in two of them."""
+        states, condition = changing(self.verb), self.wanted.condition
+        for state in sorted(states if self.wanted.state is None else states & {self.wanted.state}):
+            yield evolve(self.wanted, state=state)
+        if self.verb == _AGAIN and self.wanted.state in (None, State.STORED) and condition in ("", _RECEIPT):
+            yield evolve(self.wanted, state=State.STORED, condition=_RECEIPT)
+
+    def is_for(self, job: Job) -> bool:
+        """Whether the verb would change the job."""
+        return job.state in changing(self.verb) or (self.verb == _AGAIN and job.condition == _RECEIPT)
+
+    @property
     def words(self) -> str:
         """As the trail has it."""
         meant = {name: value for name, value in attrs.asdict(self.wanted, recurse=False).items() if value}
@@ -48,7 +77,7 @@ class Order:
 
 @frozen
 class Asked:
-    """How many jobs an order is about now, and the token that confirms it for `seconds`, after each
+    """How many jobs an order would change now, and the token that confirms it for `seconds`, after each
     step anew."""
 
     jobs: int
@@ -58,7 +87,8 @@ class Asked:
 
 @frozen
 class Step:
-    """How many were changed, how many did not allow it, and after which job to go on; None when that was all."""
+    """How many were changed, how many did not allow it or need it, and after which job to go on; None when that was
+    all."""
 
     changed: int
     unchanged: int
@@ -76,8 +106,10 @@ class Bulk:
     _orders: Expiring[str, Order] = field(factory=lambda: Expiring(MOST_TOKENS), init=False)
 
     async def ask(self, order: Order) -> Asked:
-        """How many the order is about; nothing happens yet."""
-        jobs = await self.books.count(order.wanted)
+        """How many the order would change; nothing happens yet."""
+        jobs = 0
+        for part in order.parts:
+            jobs += await self.books.count(part)
         token = digest_of(f"{order} {jobs} {self.timers.monotonic()}".encode()).b64[:10]
         self._remember(token, order)
         return Asked(jobs, token, int(CONFIRM_WITHIN.total_seconds()))
@@ -100,7 +132,7 @@ class Bulk:
         end, changed, unchanged = self.timers.monotonic() + STEP.total_seconds(), 0, 0
         while True:
             page = await self.books.chosen(asked.wanted, after, AT_ONCE)
-            done = await self._each(asked, [job.job for job in page.jobs], who)
+            done = await self._each(asked, [job.job for job in page.jobs if asked.is_for(job)], who)
             changed, unchanged = changed + done, unchanged + len(page.jobs) - done
             if page.next is None or self.timers.monotonic() >= end:
                 self._remember(token, asked)

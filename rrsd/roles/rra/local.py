@@ -27,11 +27,13 @@ from rrsd.roles.rra.documents import (
 from rrsd.roles.rra.moving import HEADER, Moving
 from rrsd.roles.rra.operate import AGES, Operations
 from rrsd.roles.rra.questions import (
+    FILTERS,
     decoded,
     first,
     given_of,
     needed_origin,
     number_of,
+    require_asked,
     require_known,
     text_of,
     verb_of,
@@ -69,7 +71,7 @@ class Operator:
     async def drain(self, request: IRequest) -> bytes:
         """Start nothing new."""
         with reading(self.operations.audit, "operate", request):
-            await self.operations.governing.drain(text_of(_body(request).get("reason")), operator_of(request))
+            await self.operations.governing.drain(text_of(_body(request).get("reason"), "reason"), operator_of(request))
         return self._rulings(request)
 
     @routes.route("/queue/undrain", methods=["POST"])
@@ -82,7 +84,7 @@ class Operator:
     async def export(self, request: IRequest) -> bytes:
         """Messages of which something has not arrived, a page of them."""
         with reading(self.operations.audit, "operate", request):
-            after = whole(_body(request).get("after"))
+            after = whole(_body(request).get("after"), name="after")
         page = await self.moving.export(after, operator_of(request))
         lines, left_out = list(page.lines), list(page.left_out)
         return answer(request, {"header": HEADER, "lines": lines, "left_out": left_out, "next": page.next})
@@ -98,7 +100,7 @@ class Operator:
     def verify(self, request: IRequest) -> bytes:
         """Hash again everything that is stored, in the background."""
         with reading(self.operations.audit, "operate", request):
-            rate = whole(_body(request).get("rate"), RATE)
+            rate = whole(_body(request).get("rate"), RATE, "rate")
             return answer(request, stock_document(self.stock.verify(rate, operator_of(request))), 202)
 
     @routes.route("/store/verify", methods=["GET"])
@@ -111,11 +113,13 @@ class Operator:
     @routes.route("/store/gc", methods=["GET"])
     async def removable(self, request: IRequest) -> bytes:
         """What the next collection would remove, and why."""
+        require_asked(request, "most")
         return answer(request, await self.stock.removable(number_of(request, b"most", 100)))
 
     @routes.route("/pulls", methods=["GET"])
     async def pulls(self, request: IRequest) -> bytes:
         """A page of jobs by number; it may be empty and not the last one."""
+        require_asked(request, *FILTERS, "after", "most")
         wanted = wanted_by(request, self.operations.timers.now())
         page = await self.operations.jobs(wanted, number_of(request, b"after", 0), number_of(request, b"most", 100))
         shown = [job_document(job, await self.operations.done(job)) for job in page.jobs]
@@ -125,12 +129,14 @@ class Operator:
     @routes.route("/shape", methods=["GET"])
     async def shape(self, request: IRequest) -> bytes:
         """How many live jobs of each destination are how old."""
+        require_asked(request, "most")
         rows = await self.operations.shape(number_of(request, b"most", 20))
         return answer(request, shape_document(rows, AGES))
 
     @routes.route("/destinations", methods=["GET"])
     async def destinations(self, request: IRequest) -> bytes:
         """How many pulls each destination may have at once, when it is asked again, and what led there."""
+        require_asked(request, "name")
         name, now = first(request, b"name"), self.operations.timers.now()
         changes = await self.operations.adjustments(name)
         known = [breaker_document(each, now) for each in self.operations.destinations(name)]
@@ -145,7 +151,7 @@ class Operator:
             body, who, governing = _body(request), operator_of(request), self.operations.governing
             if verb == "retry-issuer":
                 return answer(request, {"asked": await governing.retry_issuer(who)})
-            origin, reason = needed_origin(body.get("name")), text_of(body.get("reason"))
+            origin, reason = needed_origin(body.get("name")), text_of(body.get("reason"), "reason")
             match verb:
                 case "retry":
                     wait = governing.wait(origin)
@@ -155,7 +161,7 @@ class Operator:
                 case "resume":
                     await governing.resume(origin, who)
                 case "limit":
-                    await governing.limit(origin, whole(body.get("most")), reason, who)
+                    await governing.limit(origin, whole(body.get("most"), name="most"), reason, who)
                 case _:
                     raise Malformed("verb: one of retry, retry-issuer, pause, resume, limit")
         return self._rulings(request)
@@ -190,11 +196,13 @@ class Operator:
             if body.get("all") is not True or not BY_NAME[verb_of(verb)].is_bulk:
                 raise Malformed("a bulk verb needs all: true, and is none of those that are for one pull only")
             require_known(body)
-            order = Order(verb, wanted_of(body, self.operations.timers.now()), given_of(body), whole(body.get("age")))
-            token = text_of(body.get("token"))
+            order = Order(
+                verb, wanted_of(body, self.operations.timers.now()), given_of(body), whole(body.get("age"), name="age")
+            )
+            token = text_of(body.get("token"), "token")
             if not token:
                 return answer(request, asked_document(await bulk.ask(order)))
-            step = await bulk.carry_out(order, token, whole(body.get("after")), operator_of(request))
+            step = await bulk.carry_out(order, token, whole(body.get("after"), name="after"), operator_of(request))
         return answer(request, {"changed": step.changed, "unchanged": step.unchanged, "next": step.next})
 
     @routes.route("/delegations", methods=["POST"])

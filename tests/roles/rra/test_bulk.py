@@ -30,6 +30,41 @@ class Many(Case):
         self.call("POST", "/pulls/hold", confirmed, 409)
         self.assertEqual(set(self.desk.states()), {State.NEW})
 
+    def test_the_count_was_of_pulls_that_cannot_be_changed(self) -> None:
+        """Only those are counted that the verb changes: of every state, of one, and receipts that were given up."""
+        for number, state in enumerate((*State, State.STORED), 1):
+            self.desk.accept(b"%d" % number, name=f"m{number}")
+            self.desk.rewrite(number, state=state)
+        self.desk.rewrite(len(State) + 1, condition="receipt")
+        for verb, wanted, jobs in (
+            ("hold", {}, 6), ("release", {}, 1), ("cancel", {}, 7), ("extend", {"for": 60}, 7),
+            ("requeue-fresh", {}, 4),
+            ("retry-now", {}, 6), ("retry-now", {"state": "stored"}, 1), ("retry-now", {"condition": "space"}, 0),
+            ("hold", {"state": "held"}, 0), ("hold", {"state": "ready"}, 1), ("cancel", {"state": "receipted"}, 0),
+        ):  # fmt: skip
+            order = {"all": True, **wanted}
+            asked = self.call("POST", f"/pulls/{verb}", order)
+            self.assertEqual(asked["jobs"], jobs, (verb, wanted))
+        before = len(self.desk.states())
+        asked = self.call("POST", "/pulls/cancel", {"all": True})
+        done = self.call("POST", "/pulls/cancel", {"all": True, "token": asked["token"]})
+        self.assertEqual((done["changed"], done["unchanged"]), (6, before - 6))  # a lease without an attempt is lost
+
+    def test_what_is_misspelt_in_a_query_is_refused(self) -> None:
+        """`recipint=bob` listed everything, a condition that there is not nothing; errors name the field."""
+        for path, words in (
+            ("/pulls?recipint=bob", "'recipint'"), ("/pulls?condition=bogus", "condition: one of authorization, "),
+            ("/pulls?state=gone", "state: one of new, "), ("/pulls?age=x", "age"), ("/pulls?most=-1", "most"),
+            ("/pulls?recipient=bob", "recipient: "), ("/pulls?origin=x", "origin: "), ("/pulls?sender=-", "sender: "),
+            ("/pulls?most=1&most=2", "'most'"), ("/shape?m=1", "'m'"), ("/destinations?origin=x", "'origin'"),
+        ):  # fmt: skip
+            self.assertIn(words, str(self.call("GET", path, status=400)), path)
+        for order, words in (
+            ({"all": True, "condition": "bogus"}, "condition: one of"), ({"all": True, "age": "1h"}, "age: "),
+            ({"all": True, "recipient": 7}, "recipient: "), ({"all": True, "after": -1}, "after: "),
+        ):  # fmt: skip
+            self.assertIn(words, str(self.call("POST", "/pulls/hold", order, 400)), order)
+
     def test_a_filter_that_is_misspelt_does_not_mean_every_pull(self) -> None:
         """It is refused by its name."""
         self.desk.accept(*files(3))
