@@ -84,6 +84,10 @@ from rrsd.core.values.calls import Answer
 _WHO = "the daemon"
 
 
+_SETTING = {"quota": "set the quota of", "password": "set the password of"}
+"""What is done to a user, where its name is no verb."""
+
+
 @define(eq=False)
 class Local:
     """The daemon on this machine, as its administrator sees it."""
@@ -174,7 +178,7 @@ class Local:
 
     def change_user(self, address: str, act: str, **given: str | int | None) -> dict[str, Any]:
         """Set a password or a quota, suspend or resume."""
-        return self._post(f"/users/{quote(address, safe='@')}/{act}", given, f"{act} {address}")
+        return self._post(f"/users/{quote(address, safe='@')}/{act}", given, f"{_SETTING.get(act, act)} {address}")
 
     def remove_user(self, address: str) -> None:
         """Forget a user."""

@@ -218,7 +218,8 @@ class CheckCase(MailCase):
         self.servers = {name: Server(*every) for name in ("outbound", "outbound_next", "inbound", "inbound_next")}
         self.milter = Milter()
         self.around = Around(signer=self.milter.name, verifier=self.milter.name)
-        for each in (*self.servers.values(), self.milter):
+        self.addCleanup(self.milter.close)
+        for each in self.servers.values():
             self.addCleanup(each.close)
 
     def believed(self, _: str) -> Mapping[str, Any]:

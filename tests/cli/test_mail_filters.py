@@ -96,6 +96,7 @@ class Check(test_mail.CheckCase):
         self.around = Around(signer=other.name, verifier=deaf.name)
         self.assertIn("something else than a milter", self.errors()["OpenDKIM --verifier"])
         self.around = Around(signer=other.name, verifier=other.name)
+        self.plan.config.unlink()
         settings = parse_settings(self.settings_text(milter=f"tcp:{self.milter.port}:interface=127.0.0.1"))
         postconf = self.postconf({"non_smtpd_milters": f"{{ {self.milter.name}, timeout=3s }} unix:spam/none"})
         for given in (None, postconf):

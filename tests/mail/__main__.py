@@ -3,6 +3,7 @@
 All of them run in two halves side by side, each with servers of its own: most of the time everybody waits for somebody.
 """
 
+import argparse
 import json
 import os
 import re
@@ -30,11 +31,29 @@ LARGE = "large"
 _CLOSING = re.compile(r"^(?:PASSED|FAILED)(?: \((.*)\))?$", re.MULTILINE)
 
 
+def suites_of(arguments: Sequence[str]) -> list[str]:
+    """The suites that are named, as `crashes` or `crashes.Crashes.test_this`; ends the program where there is no such
+    one, or help is asked for."""
+    known = sorted(name for half in HALVES for name in half)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mail",
+        description="Real mail servers with rrsd between them, on loopback; then what was shown. "
+        "RRSD_MAIL_SIZE=200MiB makes the large attachment smaller, TMPDIR names the disk.",
+    )
+    parser.add_argument("suite", nargs="*", help=f"{', '.join(known)}; or one of their tests; without any, all of them")
+    names: list[str] = parser.parse_args(arguments).suite
+    for name in names:
+        if name.partition(".")[0] not in known:
+            parser.error(f"there is no suite {name!r}: say one of {', '.join(known)}")
+    return names
+
+
 def main() -> int:
     """Run every suite, or those named; trial's exit status, or 69 where there is no room for the large attachment."""
-    parts = [sys.argv[1:]] if sys.argv[1:] else HALVES
+    named = suites_of(sys.argv[1:])
+    parts = [named] if named else HALVES
     try:
-        amount = amount_here() if any(LARGE in each for part in parts for each in part) else None
+        amount = amount_here() if any(each.partition(".")[0] == LARGE for part in parts for each in part) else None
     except (Malformed, AssertionError) as problem:
         print(f"== LARGE ATTACHMENT: {problem}", file=sys.stderr)
         return 69

@@ -1,5 +1,6 @@
 """`python -m tests.maildemo [--if-installed]`: show it, in $DEMO_DIR/mail or a folder that goes afterwards."""
 
+import argparse
 import os
 import shutil
 import signal
@@ -24,13 +25,20 @@ _COPIES = 9
 
 def main(arguments: list[str]) -> int:
     """The exit status: 0 when everything arrived as it was sent."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.maildemo",
+        description="Two domains with real mail servers, and a large file from one to the other, as people see it. "
+        f"DEMO_SIZE={USUAL} is how large; DEMO_DIR is where the logs stay; DEMO_KEEP=1 lets the servers run.",
+    )
+    parser.add_argument("--if-installed", action="store_true", help="no failure where mail servers are not installed")
+    given = parser.parse_args(arguments)
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)  # so that the servers are stopped then too
     screen = Screen(sys.stdout, time.monotonic, is_live(sys.stdout, os.environ))
     why = missing()
     if why:
         screen.plain(f"\nMail is not shown: {why}\n    then: make demo-mail")
-        return 0 if "--if-installed" in arguments else 69
+        return 0 if given.if_installed else 69
     for each in optional():
         screen.quiet(each)
     number, kept = parse_size(os.environ.get("DEMO_SIZE", "") or USUAL), os.environ.get("DEMO_DIR", "")

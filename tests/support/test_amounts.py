@@ -25,6 +25,13 @@ class Amounts(SynchronousTestCase):
         for each in ("ONLY 5.0 GiB, NOT 5.0 GiB", "27.0 GiB free in /tmp", "27.0 GiB needed", "TMPDIR"):
             self.assertIn(each, found.told)
 
+    def test_ci_passed_with_less_than_the_issue_asks_for(self) -> None:
+        """There it is a failure that says what to do, unless somebody asked for it."""
+        with self.assertRaisesRegex(AssertionError, "ONLY .* NOT 5.0 GiB: .*RRSD_MAIL_SIZE=200MiB"):
+            amount(ENOUGH - 1, "", "/tmp", is_ci=True)
+        self.assertEqual(amount(ENOUGH - 1, "200MiB", "/tmp", is_ci=True).octets, 200 << 20)
+        self.assertEqual(amount(ENOUGH, "", "/tmp", is_ci=True).octets, WANTED)
+
     def test_hardly_any(self) -> None:
         """Nothing is shown by a few octets."""
         for free in (0, RESERVE, RESERVE + COPIES * (16 << 20) - 1):

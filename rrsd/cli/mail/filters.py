@@ -21,9 +21,10 @@ def spoken_with(settings: Settings, around: Around, postconf: Postconf | None) -
     """One finding for each place: ours, OpenDKIM's, and those that main.cf names beside them."""
     queue = " ".join(postconf.words("queue_directory")) if postconf is not None else ""
     for place, about in _places(settings, around, postconf).items():
-        where = place.path or place.nexthop
+        reached = _reached(place, queue or _QUEUE)
+        where = reached.path or reached.nexthop
         try:
-            version = negotiated(_reached(place, queue or _QUEUE))
+            version = negotiated(reached)
         except Forbidden as refusal:
             yield Finding("note", about, f"{where}: not looked at: {refusal.detail}: say it as root")
         except Unavailable as refusal:

@@ -34,4 +34,6 @@ def pulls() -> None:
 
 
 for _command in (*looking.COMMANDS, *acting.COMMANDS, *governing.COMMANDS, *stocktaking.COMMANDS, *moving.COMMANDS):
+    # Its first sentence, whole: cut short it says nothing.
+    _command.short_help = " ".join((_command.help or "").partition("\n\n")[0].split()).partition(". ")[0]
     pulls.add_command(_command)

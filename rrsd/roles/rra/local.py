@@ -199,10 +199,10 @@ class Operator:
             order = Order(
                 verb, wanted_of(body, self.operations.timers.now()), given_of(body), whole(body.get("age"), name="age")
             )
-            token = text_of(body.get("token"), "token")
+            token, after = text_of(body.get("token"), "token"), whole(body.get("after"), name="after")
             if not token:
                 return answer(request, asked_document(await bulk.ask(order)))
-            step = await bulk.carry_out(order, token, whole(body.get("after"), name="after"), operator_of(request))
+            step = await bulk.carry_out(order, token, after, operator_of(request))
         return answer(request, {"changed": step.changed, "unchanged": step.unchanged, "next": step.next})
 
     @routes.route("/delegations", methods=["POST"])
