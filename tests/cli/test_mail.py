@@ -18,6 +18,7 @@ from rrsd.cli.mail.places import Place, is_exposed, listener, server
 from rrsd.cli.mail.postconf import Postconf, compared, fits, routed
 from rrsd.cli.main import run
 from rrsd.config.settings import parse_settings
+from rrsd.core.proof.dkim import ADDRESSED, COVERED
 from rrsd.core.refusals import Malformed, Unavailable
 from rrsd.core.values.addresses import parse_domain
 from rrsd.core.values.instants import instant
@@ -114,6 +115,13 @@ class Setup(MailCase):
         self.assertEqual([name for name, line in lines.items() if not line["why"]], [])
         signed = set(lines["SignHeaders"]["value"].split(","))
         self.assertLessEqual(set(lines["OversignHeaders"]["value"].split(",")), signed)
+
+    def test_all_that_is_demanded_is_signed(self) -> None:
+        """A message with a Sender lost its attachment: the signature that we ask for did not cover that field."""
+        document = self.rrsctl("--json", "mail", "setup", outbound=OUT, inbound=IN)[1]
+        lines = {line["name"]: line["value"].lower().split(",") for line in document.document["lines"]}
+        for name in ("SignHeaders", "OversignHeaders"):
+            self.assertEqual([each for each in (*COVERED, *ADDRESSED) if each not in lines[name]], [])
 
     def test_script(self) -> None:
         """Services come before their parameters."""

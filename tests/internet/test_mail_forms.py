@@ -16,7 +16,7 @@ from rrsd.roles.mail.settings import TooLarge
 from rrsd.roles.rra.mailbox import Wish
 from tests.drivers.store.bytes_contract import joined
 from tests.support.mailservers import Way, start_mail
-from tests.support.outgoing import FILM, HEADER, OUT, PART, OutCase, envelope_of, message, stuffed
+from tests.support.outgoing import FILM, HEADER, OUT, PART, OutCase, encoded, envelope_of, message, stuffed
 
 
 class Round(OutCase):
@@ -37,8 +37,30 @@ class Round(OutCase):
         (mail,) = self.world.result(self.bar.whole.retrieving.reader.messages(self.bar.address("bob"), None, 10))
         restored = self.world.result(self.bar.whole.retrieving.reader.raw(Wish(mail.recipient, mail.message, 0, "")))
         whole = self.world.result(joined(restored.blocks))
-        self.assertEqual(sorted(parts_of(whole)), sorted(parts_of(raw)))
-        self.assertEqual(whole[: whole.index(PART[:20])], raw[: raw.index(PART[:20])])
+        self.assertEqual(parts_of(whole), parts_of(raw))
+        self.assertEqual((restored.size, whole), (len(raw), raw))
+
+    def test_parts_of_any_shape(self) -> None:
+        """Lines of another length, empty lines behind, the encoding's field in any place and spelling: to the byte."""
+        field = b"Content-Transfer-Encoding: base64\r\n"
+        shapes = [
+            PART, PART.replace(field, b"")[:-2] + field + b"\r\n", field + PART.replace(field, b""),
+            PART.replace(field, field.lower()), PART.replace(field, b"Content-Transfer-Encoding :BASE64 \r\n"),
+        ]  # fmt: skip
+        raw = message().removesuffix(b"--b--\r\n")
+        for number, part in enumerate(shapes):
+            for line, tail in ((76, b""), (72, b"\r\n"), (64, b"\r\n" * 40)):
+                raw += b"--b\r\n" + part + encoded(FILM[number:], line) + tail
+        raw += b"--b--\r\nbehind\r\n"
+        self.assertEqual(self.send(raw, "bob@bar.test"), 250)
+        sent = self.kept()[1]
+        self.assertEqual(len(parse_placeholder(sent).attachments), 15)
+        self.bar.deliver(sent, "bob@bar.test")
+        self.world.advance(5)
+        (mail,) = self.world.result(self.bar.whole.retrieving.reader.messages(self.bar.address("bob"), None, 10))
+        restored = self.world.result(self.bar.whole.retrieving.reader.raw(Wish(mail.recipient, mail.message, 0, "")))
+        self.assertEqual(self.world.result(joined(restored.blocks)), raw)
+        self.assertEqual(restored.size, len(raw))
 
     def test_what_is_kept(self) -> None:
         """But for the parts that were taken and the notice at the end, the placeholder is the message to the byte."""
@@ -142,6 +164,16 @@ class Recipients(OutCase):
         self.assertEqual({line["evidence"] for line in self.foo.trail.of("send")}, {"unchanged, 1 recipients"})
         self.assertEqual(self.grants(), [])
 
+    def test_sender_of_another_domain(self) -> None:
+        """Its placeholder would be proved by nobody, and its attachment lost: it goes out whole."""
+        for sender in (b"eve@evil.test", b"nobody at all"):
+            raw = message(FILM, header=b"Sender: " + sender + b"\r\n" + HEADER)
+            self.assertEqual(self.send(raw, "bob@bar.test"), 250)
+            self.assertEqual((self.kept()[1], self.grants()), (raw, []))
+        ours = message(FILM, header=b"Sender: carol@foo.test\r\n" + HEADER)
+        self.assertEqual(self.send(ours, "bob@bar.test"), 250)
+        self.assertEqual(len(parse_placeholder(self.kept()[1]).attachments), 1)
+
     def test_unreadable_rest(self) -> None:
         """A message with a NUL or an endless line goes out whole."""
         for text in (b"\x00", b"x" * 999):
@@ -206,6 +238,12 @@ class TooMuch(OutCase):
         self.assertEqual(self.send(message(FILM[:2000]), "dave@plain.test"), 250)
         self.assertEqual(self.kept()[1], message(FILM[:2000]))
 
+    def test_sender_of_another_domain(self) -> None:
+        """What no mail can carry has a link then, for whom collects too: nobody would prove its author."""
+        raw = message(FILM, header=b"Sender: eve@evil.test\r\n" + HEADER)
+        self.assertEqual(self.send(raw, "bob@bar.test"), 250)
+        self.assertIn(b"https://foo.test/rrs/links/", self.kept()[1])
+
     def test_links_are_personal(self) -> None:
         """Each recipient gets a message with a link of their own, and whom it was for is in the ledger at once."""
         found = {}
@@ -250,11 +288,46 @@ class TooMuch(OutCase):
         return self.world.result(engine.read(lambda each: each.execute("SELECT key FROM links").fetchall()))
 
     def test_no_place_for_a_link(self) -> None:
-        """A message that breaks off before its end goes out as it is."""
+        """A message that is no multipart/mixed, breaks off before its end, or has nothing that could be taken, cannot
+        have one: its sender hears of it, and nobody gets it."""
         cut = message(FILM).removesuffix(b"--b--\r\n") + b"--b\r\n\r\nmore\r\n"
-        for to in (("dave@plain.test",), ("dave@plain.test", "bob@bar.test", "postmaster")):
-            self.assertEqual(self.send(cut, *to), 250)
-            self.assertEqual(self.kept()[1], cut)
+        related = message(FILM, header=HEADER.replace(b"/mixed", b"/related"))
+        odd = message(FILM).replace(b"--b--", b"x\r\n--b--")
+        for number, raw in enumerate((cut, related, odd)):
+            for to in (("dave@plain.test",), ("dave@plain.test", "bob@bar.test", "postmaster")):
+                self.assertEqual(self.send(raw, *to, ident=str(number)), 552)
+        self.assertEqual((self.next.kept, self.grants()), ([], []))
+        said = {(line["outcome"], line["refusal"]) for line in self.foo.trail.of("send")}
+        self.assertEqual(said, {("refused", "too_large")})
+        self.assertEqual(self.send(related, "bob@bar.test"), 250)
+        self.assertEqual(len(parse_placeholder(self.kept()[1]).attachments), 1)
+        self.told(too_large=TooLarge.FULL)
+        self.assertEqual((self.send(related, "dave@plain.test"), self.kept()[1]), (250, related))
+
+    def test_no_place_for_a_link_after_a_wait(self) -> None:
+        """While it is open whether somebody needs one, nobody has the message."""
+        self.domain("torn.test")
+        self.publish("torn.test")
+        self.go_down("torn.test")
+        raw, to = message(FILM, header=HEADER.replace(b"/mixed", b"/related")), ("bob@bar.test", "dave@torn.test")
+        self.assertEqual((self.later(raw, *to), self.next.kept), (451, []))
+        self.world.advance(301)
+        self.assertEqual((self.later(raw, *to), self.next.kept, self.grants()), (552, [], []))
+
+    def test_one_file_without_a_multipart(self) -> None:
+        """It cannot be taken out: for whom collects nothing it is refused, unless mail carries it."""
+        one = HEADER.replace(b'multipart/mixed; boundary="b"', b"application/pdf")
+        one += b"Content-Transfer-Encoding: base64\r\n\r\n"
+        large, small = one + encoded(FILM), one + encoded(FILM[:2000])
+        for raw, to, code in (
+            (large, "dave@plain.test", 552), (small, "dave@plain.test", 250), (large, "bob@bar.test", 250),
+        ):  # fmt: skip
+            self.assertEqual(self.send(raw, to), code)
+        self.assertEqual([raw for _, raw in self.next.kept], [small, large])
+        text = HEADER.replace(b'multipart/mixed; boundary="b"', b"text/plain") + b"\r\n" + b"x\r\n" * 3000
+        self.assertEqual((self.send(text, "dave@plain.test"), self.kept()[1]), (250, text))
+        self.told(too_large=TooLarge.FULL)
+        self.assertEqual((self.send(large, "dave@plain.test"), self.kept()[1]), (250, large))
 
     def test_without_links(self) -> None:
         """Where the owner wants none, the sender hears that it is too large."""

@@ -121,6 +121,12 @@ class AtOnce(PrequeueCase):
         self.assertEqual((self.places(), self.queue.kept[0][1] == raw), ((0, 1, 1), True))
         self.assertEqual(self.foo.store._files._open, {})  # type: ignore[attr-defined]
 
+    def test_sender_of_another_domain(self) -> None:
+        """Nobody would prove the author of its placeholder: it goes on whole."""
+        raw = b"Sender: eve@evil.test\r\n" + message(FILM * 300)
+        self.assertEqual(self.hand_in(raw, BOB, more=f" SIZE={len(raw)}"), 250)
+        self.assertEqual((self.places(), self.plain.kept[0][1] == raw), ((0, 1, 0), True))
+
     def test_envelope(self) -> None:
         """DSN parameters, and who sent it first, travel along; the size is that of what is sent."""
         for raw, post in ((message(FILM), self.next), (TEXT, self.plain)):

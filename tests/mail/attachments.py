@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from tests.mail.case import ALICE, BOB, CAROL, LATE, OLD, MailCase
-from tests.mail.letters import Attachment, after, digest_of, with_attachments
+from tests.mail.letters import Attachment, after, digest_of, lines_of, with_attachments
 from tests.processes.houses import trail_of
 from tests.support.mailhosts import MailHost
 from tests.support.mailprograms import Mailbox, submit
@@ -64,6 +64,35 @@ class Attachments(AttachmentCase):
         self.post(head, files)
         self.settle()
         self.count("three attachments, one below the threshold", 1, self.require_whole(BOB, head, files))
+
+    def test_parts_of_any_shape(self) -> None:
+        """Lines of another length, an empty line behind, the encoding's field in any place and spelling: what arrives
+        is what was sent, to the byte."""
+        field, rest = "Content-Transfer-Encoding: base64\r\n", 'Content-Type: video/mp4; name="film.mp4"\r\n'
+        parts = [
+            f"{field}{rest}\r\n".encode() + lines_of(2 * MIB, 20),
+            f"{rest}{field}X-Attachment-Id: f_1\r\n\r\n".encode() + lines_of(2 * MIB, 21, 72) + b"\r\n",
+            f"{rest}{field.lower()}\r\n".encode() + lines_of(2 * MIB, 22, 64) + b"\r\n\r\n",
+        ]
+        body = b"--s\r\n\r\n" + TEXT + b"".join(b"--s\r\n" + part for part in parts) + b"--s--\r\n"
+        message = self.message(body, more="MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=s\r\n")
+        self.send(message)
+        self.require_arrived({BOB: [message]}, "three attachments that were written in unusual ways")
+        self.assertLess(self.wire(self.bar), 64 << 10)
+
+    def test_sender(self) -> None:
+        """A Sender of the author's domain is signed, and the placeholder proved; with one of another domain no
+        placeholder would be, and the message goes out whole."""
+        kind = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=s\r\n"
+        part = b"Content-Type: video/mp4; name=a.mp4\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        body = b"--s\r\n" + part + lines_of(2 * MIB, 23) + b"--s--\r\n"
+        messages = []
+        for sender in ("bob@foo.test", "eve@evil.test"):
+            messages.append(self.message(body, more=f"Sender: {sender}\r\n{kind}"))
+            self.send(messages[-1])
+            self.settle()
+            (self.assertLess if len(messages) == 1 else self.assertGreater)(self.wire(self.bar), 2 * MIB)
+        self.require_arrived({BOB: messages}, "a Sender of the author's domain, and one of another")
 
     def test_two_domains(self) -> None:
         """bar.test collects attachments, old.test gets them by mail, and at once; a blind copy is nobody's business."""

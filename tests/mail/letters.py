@@ -62,6 +62,12 @@ def with_attachments(head: bytes, text: bytes, *attachments: Attachment) -> Iter
     yield b"--=_mail--\r\nThis is an epilogue.\r\n"
 
 
+def lines_of(size: int, seed: int, line: int = LINE) -> bytes:
+    """A small file in lines of base64, which may be of another length."""
+    text = base64.b64encode(b"".join(Attachment("", size, seed).blocks()))
+    return b"".join(text[at : at + line] + b"\r\n" for at in range(0, len(text), line))
+
+
 def digest_of(blocks: Iterable[bytes]) -> tuple[str, int]:
     """SHA-256 in hexadecimal, and the number of octets."""
     digest, size = hashlib.sha256(), 0

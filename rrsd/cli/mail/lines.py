@@ -13,11 +13,12 @@ from rrsd.roles.mail.offering import FIELD
 MAIN, MASTER, DOVECOT, DKIM = "main.cf", "master.cf", "dovecot.conf", "opendkim.conf"
 SIEVE, INI, DNS = "rrsd.sieve", "rrsd.ini", "DNS"
 OUT, IN, LARGE = "rrsdout/unix", "rrsdin/unix", "rrsdlarge/unix"
-SIGNED = (
-    "From", "To", "Cc", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
-    "Reply-To", "In-Reply-To", "References",
+OVERSIGNED = (
+    "From", "Sender", "To", "Cc", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type",
+    "Content-Transfer-Encoding", "X-Origin-Mailbox-Service-URL", "Reply-To",
 )  # fmt: skip
-OVERSIGNED = SIGNED[:10]
+"""Everything that `rrsd.core.proof.dkim` wants signed where it is there, and more."""
+SIGNED = (*OVERSIGNED, "In-Reply-To", "References")
 _MARGIN = 60
 _FILTERED = "What our users send goes through rrsd once it is queued; what comes from outside does not."
 _QUEUED = "What cannot be done at once: from here it is queued and goes through the filter, which can wait."

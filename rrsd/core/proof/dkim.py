@@ -67,6 +67,16 @@ class _Unasked(Exception):
     """The engine asks for a name that was not looked up before."""
 
 
+def may_be_proved(header: bytes) -> bool:
+    """Whether a signature could prove the author of a message with this header section, whoever signs it."""
+    try:
+        fields, _ = parse_fields(header, 0, len(header))
+        _author(fields)
+    except (Malformed, TooLarge, Unproven):
+        return False
+    return True
+
+
 def key_names(raw: bytes, now: Instant, policy: Policy) -> tuple[str, ...]:
     """The names of the TXT records that `prove_author` needs, at most `MOST_TRIED`.
 

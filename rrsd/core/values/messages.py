@@ -11,6 +11,17 @@ from rrsd.core.values.peers import Origin
 
 
 @frozen
+class Shape:
+    """How a part's base64 is written: characters of a full `line`, `empty` lines behind the last one, and the field
+    that names the transfer `encoding`, which has so many fields `before` it, or None for all."""
+
+    line: int = 76
+    empty: int = 0
+    before: int | None = None
+    encoding: str = "Content-Transfer-Encoding: base64"
+
+
+@frozen
 class Attachment:
     """One external body of a placeholder: where the resource is, what it must be, and the headers that it gets back.
 
@@ -25,6 +36,7 @@ class Attachment:
     media_type: str
     filename: str
     headers: bytes
+    shape: Shape = field(factory=Shape)
 
 
 @frozen
@@ -37,7 +49,7 @@ class Verbatim:
 
 @frozen
 class Restored:
-    """The place where attachment number `index` goes, base64 in lines of 76, headers before it."""
+    """The place where attachment number `index` goes, base64 in its shape, headers before it."""
 
     index: int
 

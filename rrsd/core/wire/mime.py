@@ -106,13 +106,17 @@ def _is_notice(part: Part) -> bool:
 
 def attachment_head(attachment: Attachment) -> bytes:
     """What stands before the base64 lines of a restored part: its header and the empty line."""
-    return attachment.headers + b"Content-Transfer-Encoding: base64\r\n\r\n"
+    headers, shape = attachment.headers, attachment.shape
+    fields, end = parse_fields(headers, 0, len(headers))
+    starts = [*(each.start for each in fields), end]
+    at = end if shape.before is None else starts[min(shape.before, len(fields))]
+    return headers[:at] + shape.encoding.encode("ascii") + b"\r\n" + headers[at:] + b"\r\n"
 
 
-def encoded_size(size: int) -> int:
-    """How long `size` bytes are in base64 lines of 76, each ended by CRLF (RFC 2045 6.8)."""
+def encoded_size(size: int, line: int = LINE) -> int:
+    """How long `size` bytes are in base64 lines of `line` characters, each ended by CRLF (RFC 2045 6.8)."""
     characters = (size + 2) // 3 * 4
-    return characters + (characters + LINE - 1) // LINE * 2
+    return characters + (characters + line - 1) // line * 2
 
 
 def restored_size(placeholder: Placeholder, raw_size: int) -> int:
@@ -125,7 +129,8 @@ def restored_size(placeholder: Placeholder, raw_size: int) -> int:
     for step in placeholder.plan:
         if isinstance(step, Restored):
             attachment = placeholder.attachments[step.index]
-            total += len(attachment_head(attachment)) + encoded_size(attachment.size)
+            shape = attachment.shape
+            total += len(attachment_head(attachment)) + encoded_size(attachment.size, shape.line) + shape.empty * 2
         elif step.end > raw_size:
             raise Damaged("placeholder is shorter than its plan")
         else:

@@ -21,6 +21,7 @@ from rrsd.core.wire.mime_fields import (
     safe_filename,
 )
 from rrsd.core.wire.mime_parts import Part, has_identity_encoding
+from rrsd.core.wire.mime_shape import parse_shape
 
 EXTERNAL = "message/external-body"
 SERVICE_FIELD = "x-origin-mailbox-service-url"
@@ -66,8 +67,9 @@ def _by_url(raw: bytes, part: Part, media: Typed) -> Attachment:
     if url.query:
         raise Malformed("external body URL has a query")
     digest = parse_ni_path(url.path)
+    expires = parse_date(media.parameters.get("expiration", ""))
     return Attachment(
-        digest, _size(media), url.origin, parse_date(media.parameters.get("expiration", "")), *_restored(raw, phantom)
+        digest, _size(media), url.origin, expires, *_restored(raw, phantom), parse_shape(media.parameters)
     )
 
 
@@ -86,7 +88,7 @@ def _size(media: Typed) -> int:
 
 
 def _restored(raw: bytes, fields: Sequence[Field]) -> tuple[str, str, bytes]:
-    """Media type, file name and raw header of the part that comes back; its transfer encoding will be ours."""
+    """Media type, file name and raw header of the part that comes back; its transfer encoding is said elsewhere."""
     texts = named(fields, "content-type")
     media = parse_media(texts[0].text) if texts else Typed("text/plain")
     if media is None or len(texts) > 1 or media.value.startswith(("multipart/", "message/")):

@@ -18,6 +18,7 @@ from rrsd.core.wire.mime_fields import (
     require_shown,
     safe_filename,
 )
+from rrsd.core.wire.mime_shape import render_shape
 
 _MESSAGE_ID = re.compile(r"[!-;=?-~]{1,900}")
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=?-]{1,70}")
@@ -119,8 +120,9 @@ def render_external(attachment: Attachment) -> bytes:
     """
     url = f"{attachment.origin}{ni_path(attachment.digest)}"
     expiration = [f'expiration="{render_date(attachment.expires)}"'] if attachment.expires else []
-    given = [f"size={attachment.size}", *expiration]
-    head = render_field("Content-Type", "message/external-body; access-type=URL;", f'URL="{url}";', "; ".join(given))
+    given, shape = "; ".join([f"size={attachment.size}", *expiration]), render_shape(attachment.shape)
+    last = [f"{given};", shape] if shape else [given]
+    head = render_field("Content-Type", "message/external-body; access-type=URL;", f'URL="{url}";', *last)
     _require_header(attachment.headers)
     return head + b"\r\n" + attachment.headers
 

@@ -76,9 +76,13 @@ Step: TypeAlias = Keep | Begin | Some | End | GiveBack | Close
 
 @define(eq=False)
 class Taker:
-    """Takes parts of more than `threshold` encoded bytes."""
+    """Takes parts of more than `threshold` encoded bytes.
+
+    A message that `is_one_file` has no parts: its own header is that of a file in base64, which is not taken.
+    """
 
     threshold: int
+    is_one_file: bool = field(default=False, init=False)
     _splitter: Splitter = field(factory=Splitter, init=False)
     _steps: list[Step] = field(factory=list, init=False)
     _parts: int = field(default=0, init=False)
@@ -112,6 +116,7 @@ class Taker:
         if self._first:
             text = first_text(header.fields, "content-type").lower()
             self._is_mixed = header.is_multipart and text.startswith("multipart/mixed")
+            self.is_one_file = not header.is_multipart and _part_of(header, self.threshold) is not None
         elif not header.is_multipart and self._parts < MOST_PARTS:
             self._parts += 1
             self._part = _part_of(header, self.threshold)

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from attrs import define, field, frozen
 
+from rrsd.core.proof.dkim import may_be_proved
 from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unavailable, Unknown
 from rrsd.core.values.addresses import Address, Domain, parse_address
 from rrsd.core.values.digests import Digest, digest_of
@@ -17,6 +18,7 @@ from rrsd.core.values.peers import Introduction, Origin
 from rrsd.core.values.resources import Grant
 from rrsd.core.wire.mime import parse_author
 from rrsd.core.wire.mime_render import MOST_LINE, kept_headers, render_external, render_notice
+from rrsd.core.wire.mime_shape import shape_of
 from rrsd.core.wire.mime_split import MOST_HEADER
 from rrsd.core.wire.mime_take import Begin
 from rrsd.roles.mail.settings import Settings
@@ -33,11 +35,13 @@ _END_OF_HEADER = re.compile(rb"\A\r\n|\r\n\r\n")
 @frozen
 class Header:
     """What the header of a message of ours says. `end` is where the empty line begins that ends it; `message_id` has
-    no brackets and is "" where there is none."""
+    no brackets and is "" where there is none. Unless it `is_provable` no signature makes anybody fetch what a
+    placeholder with it stands for."""
 
     author: Address
     message_id: str
     end: int
+    is_provable: bool = True
 
 
 def header_of(raw: bytes) -> bytes | None:
@@ -58,7 +62,7 @@ def read_header(raw: bytes, ours: Domain) -> Header | None:
         author, message_id = parse_author(raw)
     except (Malformed, TooLarge):
         return None
-    return Header(author, message_id, len(raw)) if author.domain == ours else None
+    return Header(author, message_id, len(raw), may_be_proved(raw)) if author.domain == ours else None
 
 
 # --- recipients and their domains
@@ -101,6 +105,11 @@ def standing_of(answer: Introduction | Refusal, collected: bool) -> Standing:
     return Standing.DOES_NOT
 
 
+def nobody_collects(domains: Iterable[Domain]) -> dict[Domain, Standing]:
+    """What is true of everybody where a message is concerned whose author cannot be proved."""
+    return dict.fromkeys(domains, Standing.DOES_NOT)
+
+
 class Form(StrEnum):
     """What a recipient gets."""
 
@@ -139,9 +148,11 @@ class Forms:
             return Form.WHOLE if plain is Form.LINK else plain
         return form_for(self.standings[address.domain], size, waited, self.settings)
 
-    def may_be_refused(self, size: int) -> bool:
-        """Whether who cannot be asked now may turn out to be somebody for whom a message of `size` bytes is refused."""
-        return form_for(Standing.DOES_NOT, size, 0.0, self.settings) is Form.REFUSED
+    def may_be_refused(self, size: int, *, has_place: bool) -> bool:
+        """Whether who cannot be asked now may turn out to be somebody for whom a message of `size` bytes is refused,
+        which is also so where a link is wanted and it `has_place` for none."""
+        form = form_for(Standing.DOES_NOT, size, 0.0, self.settings)
+        return form is Form.REFUSED or (form is Form.LINK and not has_place)
 
     def grouped(self, recipients: Sequence[ForwardPath], size: int, waited: float) -> dict[Form, list[ForwardPath]]:
         """The recipients by form, in the order in which the forms are dealt with."""
@@ -200,10 +211,13 @@ def headers_to_keep(begin: Begin, taken: int) -> bytes | None:
 def attachments_of(pieces: Iterable[Piece], origin: Origin, expires: Instant) -> list[Attachment]:
     """What the placeholder promises."""
     return [
-        Attachment(each.digest, each.size, origin, expires, each.media_type, each.filename, each.headers)
+        Attachment(
+            each.digest, each.size, origin, expires, each.media_type, each.filename, each.headers,
+            shape_of(each.header, each.line, each.tail),
+        )
         for each in pieces
         if isinstance(each, Taken)
-    ]
+    ]  # fmt: skip
 
 
 def placeholder_of(

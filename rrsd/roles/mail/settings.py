@@ -86,7 +86,7 @@ class Settings:
     most_mail: Size = key("The largest message that mail servers elsewhere are believed to take.", Size(25 * 2**20))
     too_large: TooLarge = key(
         "What becomes of a larger one where nobody collects attachments: link (they stay here, and the message says "
-        "where; with links = no it is refused), full (it is sent all the same) or refuse.",
+        "where; with links = no, or with no place to say it, it is refused), full (it is sent all the same) or refuse.",
         TooLarge.LINK,
     )
     discovery_wait: timedelta = key(

@@ -67,10 +67,10 @@ class Restorer:
 
     async def _encoded(self, attachment: Attachment) -> AsyncIterator[bytes]:
         yield attachment_head(attachment)
-        encoder = Base64Lines()
+        encoder = Base64Lines(attachment.shape.line)
         async for block in self.blobs.read(attachment.digest, 0, attachment.size):
             yield encoder.feed(block)
-        yield encoder.finish()
+        yield encoder.finish() + b"\r\n" * attachment.shape.empty
 
 
 def _require_arrived(message: Message, placeholder: Placeholder) -> None:

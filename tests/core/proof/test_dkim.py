@@ -6,7 +6,7 @@ from time import process_time
 from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.proof import dkim
-from rrsd.core.proof.dkim import Policy, key_names, prove_author
+from rrsd.core.proof.dkim import Policy, key_names, may_be_proved, prove_author
 from rrsd.core.refusals import Malformed, Refusal, TooLarge, Unavailable, Unproven
 from rrsd.core.values.authors import VerifiedAuthor
 from rrsd.core.values.instants import instant
@@ -167,6 +167,16 @@ class Bad(Case):
         good = self.signer.sign(sender, include_headers=[*SIGNED, b"sender"])
         self.assertEqual(str(self.prove(good).address), "alice@foo.test")
         self.assertIn("another domain", self.refused(self.signer.sign(b"Sender: eve@evil.test\r\n" + RAW)))
+
+    def test_may_be_proved(self) -> None:
+        """Whether it is worth while to sign at all can be seen in the header."""
+        author = b"From: alice@foo.test\r\n"
+        for more, can in (
+            (b"", True), (b"Sender: carol@foo.test\r\n", True), (b"Sender: eve@evil.test\r\n", False),
+            (b"Sender: a@foo.test, b@foo.test\r\n", False), (b"Subject: a\r\n" * 2, False), (b"no field\r\n", False),
+            (b"A: b\r\n" * 1000, False),
+        ):  # fmt: skip
+            self.assertIs(may_be_proved(author + more), can, more[:40])
 
     def test_e10_algorithms(self) -> None:
         """SHA-1 proves nothing, and a key is for its own algorithm (E-10)."""

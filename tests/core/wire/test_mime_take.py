@@ -92,6 +92,15 @@ class Taking(SynchronousTestCase):
         self.assertEqual([step.tail for step in steps if isinstance(step, End)], [b"", b"\r\n"])
         self.assertEqual(steps[-2:], [Close(b"b"), Keep(b"--b--\r\n")])
 
+    def test_one_file(self) -> None:
+        """A message that is a file in base64 and nothing else is known for one, and stays."""
+        for raw, is_one in (
+            (FILE + encoded(DATA), True), (message(FILE + encoded(DATA)), False), (b"A: b\r\n\r\nhello\r\n", False),
+        ):  # fmt: skip
+            taker = Taker(1000)
+            steps = taker.feed(raw) + taker.finish()
+            self.assertEqual((taker.is_one_file, put_back(steps)[0]), (is_one, raw))
+
     def test_last_lines(self) -> None:
         """Full, short, padded in every way, and followed by empty lines."""
         for size in (1710, 1711, 1712, 1713, 1766, 1767, 1768):

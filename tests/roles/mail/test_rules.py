@@ -25,6 +25,7 @@ FOO, BAR_TEST, PLAIN = Domain("foo.test"), Domain("bar.test"), Domain("plain.tes
 BOB, DAVE, NOBODY = ForwardPath("Bob@bar.test"), ForwardPath("dave@plain.test"), ForwardPath('"d d"@plain.test')
 SETTINGS = Settings()
 MORE = SETTINGS.most_mail + 1
+TAKEN = b"Content-Type: a/b\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 
 
 class Headers(SynchronousTestCase):
@@ -49,6 +50,15 @@ class Headers(SynchronousTestCase):
             b"From: alice@foo.test\r\n" + b"X: y\r\n" * 1000, b"From: a@foo.test\r\nMessage-ID: x\r\n",
         ):  # fmt: skip
             self.assertIsNone(rules.read_header(text, FOO), text)
+
+    def test_sender_that_nobody_proves(self) -> None:
+        """Nobody would believe a placeholder with it, whatever signs it."""
+        for sender, is_provable in (
+            (b"Sender: carol@foo.test\r\n", True), (b"Sender: eve@evil.test\r\n", False), (b"Sender: x\r\n", False),
+            (b"X-Origin-Mailbox-Service-URL: a\r\n" * 2, False),
+        ):  # fmt: skip
+            header = rules.read_header(b"From: <alice@foo.test>\r\n" + sender, FOO)
+            self.assertEqual(header and header.is_provable, is_provable, sender)
 
 
 class Recipients(SynchronousTestCase):
@@ -115,12 +125,24 @@ class Recipients(SynchronousTestCase):
         strict = evolve(forms, settings=evolve(SETTINGS, too_large=TooLarge.REFUSE))
         self.assertEqual(strict.grouped((NOBODY,), MORE, 0), {Form.REFUSED: [NOBODY]})
 
+    def test_may_be_refused(self) -> None:
+        """Who cannot be asked may collect nothing, and a link needs its place."""
+        forms = Forms({}, SETTINGS)
+        self.assertFalse(forms.may_be_refused(MORE, has_place=True))
+        self.assertTrue(forms.may_be_refused(MORE, has_place=False))
+        self.assertFalse(forms.may_be_refused(MORE - 1, has_place=False))
+        self.assertTrue(evolve(forms, settings=evolve(SETTINGS, links=False)).may_be_refused(MORE, has_place=True))
+
+    def test_nobody_collects(self) -> None:
+        """Each of them."""
+        self.assertEqual(rules.nobody_collects((BAR_TEST,)), {BAR_TEST: Standing.DOES_NOT})
+
 
 class Writing(SynchronousTestCase):
     """The placeholder in pieces."""
 
     header = Header(ALICE, "", 10)
-    taken = Taken(b"h\r\n\r\n", b"Content-Type: a/b\r\n", "a/b", "c", digest_of(b"c"), 1, 76, b"")
+    taken = Taken(TAKEN, b"Content-Type: a/b\r\n", "a/b", "c", digest_of(b"c"), 1, 76, b"")
 
     def attachments(self, taken: Taken | None = None) -> list[Attachment]:
         """What is promised."""

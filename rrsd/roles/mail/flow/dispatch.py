@@ -10,7 +10,7 @@ from rrsd.core.values.calls import Event
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.envelopes import Envelope, ForwardPath, Reply
 from rrsd.roles.mail.flow.ledger import DONE, Ledger, Rest
-from rrsd.roles.mail.flow.lines import form_line, line_of
+from rrsd.roles.mail.flow.lines import form_line, line_of, turned_away
 from rrsd.roles.mail.flow.parcel import Parcel
 from rrsd.roles.mail.flow.writing import Replacement, Writer
 from rrsd.roles.mail.ports import Audit, Grants, Links, Passages, Timers
@@ -26,6 +26,9 @@ from rrsd.roles.mail.rules import (
 )
 
 WAIT = Reply(451, "4.4.3", ("a recipient's domain cannot be asked now, come again",))
+NO_PLACE = Reply(
+    552, "5.3.4", ("too big for mail, and no place for a link: write a text and attach the files (multipart/mixed)",)
+)
 SMALL = 1 << 20
 """Bytes of a message that is handed on in a moment."""
 
@@ -78,6 +81,8 @@ class Dispatch:
         placeholder = await self.writer.replacement(mail.parcel, mail.header, key, rest.first)
         waited = (self.timers.now() - rest.first).total_seconds()
         groups = self._groups(mail, rest.recipients, waited, placeholder is not None)
+        if Form.REFUSED in groups:
+            return self._refuse(mail, groups[Form.REFUSED])
         if Form.LATER in groups:
             line = line_of("held", mail.envelope, groups[Form.LATER], mail.header)
             self.audit.record(evolve(line, refusal=Unavailable.reason, evidence=WAIT.lines[0]))
@@ -99,16 +104,19 @@ class Dispatch:
         groups = mail.forms.grouped(recipients, mail.parcel.size, waited)
         if Form.REFUSED in groups:
             raise TooLarge("no mail can carry this")
-        if Form.LATER in groups and mail.forms.may_be_refused(mail.parcel.size):
+        has_place = has_placeholder and any(isinstance(piece, Closing) for piece in mail.parcel.pieces)
+        if Form.LINK in groups and not has_place:
+            return {Form.REFUSED: recipients}
+        if Form.LATER in groups and mail.forms.may_be_refused(mail.parcel.size, has_place=has_place):
             # Nobody has it yet when it is refused: there is one reply, and one report, for all of them.
             return {Form.LATER: recipients}
-        if not has_placeholder:
-            return {Form.WHOLE: recipients}
-        if not any(isinstance(piece, Closing) for piece in mail.parcel.pieces):
-            # There is no place where a link could stand.
-            whole = [*groups.pop(Form.LINK, ()), *groups.pop(Form.WHOLE, ())]
-            return {**groups, Form.WHOLE: whole} if whole else groups
-        return groups
+        return groups if has_placeholder else {Form.WHOLE: recipients}
+
+    def _refuse(self, mail: Mail, recipients: Sequence[ForwardPath]) -> Reply:
+        """No mail can carry it, and there is no place where a link could stand."""
+        line = line_of("refused", mail.envelope, recipients, mail.header)
+        self.audit.record(turned_away(line, NO_PLACE, TooLarge("no mail can carry this, no place for a link")))
+        return NO_PLACE
 
     async def _send_links(
         self, mail: Mail, key: Digest, recipients: Sequence[ForwardPath], placeholder: Replacement

@@ -16,7 +16,7 @@ from rrsd.roles.mail.flow.parcel import Parcel
 from rrsd.roles.mail.offering import passing_key
 from rrsd.roles.mail.ports import Audit, Blobs, Deposits, Domains, Spools
 from rrsd.roles.mail.replies import joined
-from rrsd.roles.mail.rules import Form, Forms, Header, domains_of, read_header, threshold_of
+from rrsd.roles.mail.rules import Form, Forms, Header, domains_of, nobody_collects, read_header, threshold_of
 from rrsd.roles.mail.settings import Settings
 
 
@@ -26,19 +26,28 @@ class _Question:
 
     domains: Domains
     settings: Settings
+    header: Header
     recipients: Sequence[ForwardPath]
     size: int | None
     forms: Forms | None = field(default=None, init=False)
 
     async def may_take(self) -> bool:
         """Ask; refuses with TooLarge when the message cannot go out at all."""
-        if self.forms is None:
-            self.forms = Forms(await self.domains.standings(domains_of(self.recipients)), self.settings)
+        known = await self.ask()
         size = self.settings.most_mail + 1 if self.size is None else self.size
-        forms = set(self.forms.grouped(self.recipients, size, 0.0))
+        forms = set(known.grouped(self.recipients, size, 0.0))
         if Form.REFUSED in forms and self.size is not None:
             raise TooLarge("no mail can carry this")
         return bool(forms & {Form.PLACEHOLDER, Form.LINK, Form.LATER})
+
+    async def ask(self) -> Forms:
+        """What is known of everybody's domain, which does not matter where nobody can prove the author."""
+        if self.forms is None:
+            asked = domains_of(self.recipients)
+            is_provable = self.header.is_provable
+            standings = await self.domains.standings(asked) if is_provable else nobody_collects(asked)
+            self.forms = Forms(standings, self.settings)
+        return self.forms
 
 
 @define(eq=False, kw_only=True)
@@ -89,11 +98,13 @@ class Outbound:
 
     async def _take(self, envelope: Envelope, header: Header, message: AsyncIterator[bytes]) -> Reply:
         recipients, settings = envelope.recipients, self.settings
-        question = _Question(self.domains, settings, recipients, envelope.sender.size)
+        question = _Question(self.domains, settings, header, recipients, envelope.sender.size)
         threshold = threshold_of(header.author, domains_of(recipients), settings)
         parcel = Parcel(threshold, self.spools.begin(), self.deposits, self.blobs, question.may_take)
         try:
             await parcel.fill(message)
+            if parcel.is_one_file and parcel.size > max(threshold, settings.most_mail):
+                await question.ask()
             return await self.dispatch.send(Mail(envelope, header, parcel, question.forms))
         finally:
             await parcel.close()

@@ -33,7 +33,7 @@ class _Part:
 @define(eq=False)
 class Parcel:
     """What stays is in the spool, what was taken in the store. `may_take` is asked once, when there is something to
-    take: whether anybody would get a placeholder."""
+    take: whether anybody would get a placeholder. A message that `is_one_file` has no place for one."""
 
     threshold: int
     spool: Spool
@@ -43,6 +43,7 @@ class Parcel:
     pieces: list[Piece] = field(factory=list, init=False)
     size: int = field(default=0, init=False)
     taken: int = field(default=0, init=False)
+    is_one_file: bool = field(default=False, init=False)
     _part: _Part | None = field(default=None, init=False)
     _fingerprint: "hashlib._Hash" = field(factory=hashlib.sha256, init=False)
 
@@ -55,6 +56,7 @@ class Parcel:
                 await self._take(step)
         for step in taker.finish():
             await self._take(step)
+        self.is_one_file = taker.is_one_file
 
     @property
     def fingerprint(self) -> bytes:

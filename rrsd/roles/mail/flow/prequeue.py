@@ -27,6 +27,7 @@ from rrsd.roles.mail.rules import (
     address_of,
     domains_of,
     message_key,
+    nobody_collects,
     read_header,
     threshold_of,
 )
@@ -101,7 +102,7 @@ class Prequeue:
             held.append(block)
             size += len(block)
         blocks = joined_blocks(held, letter.client)
-        forms = await self._forms(letter.envelope)
+        forms = await self._forms(letter)
         form = None if forms is None else self._one_form(forms, letter.envelope, letter.envelope.sender.size)
         if form is Form.PLACEHOLDER:
             return await self._take(letter, threshold, blocks)
@@ -109,12 +110,15 @@ class Prequeue:
             return await self._hold(letter, key, forms, blocks)
         return await self._queue(letter.envelope, key, blocks, letter.client)
 
-    async def _forms(self, envelope: Envelope) -> Forms | None:
+    async def _forms(self, letter: _Letter) -> Forms | None:
         """What is known at once of everybody's domain; None when that is not all, or when there is no room here."""
+        envelope = letter.envelope
         if not all(map(self._is_outside, envelope.recipients)):
             return None
         with suppress(Refusal):
             await self.deposits.require_room(envelope.sender.size or 0)
+            if not letter.header.is_provable:
+                return Forms(nobody_collects(domains_of(envelope.recipients)), self.settings)
             asked = self.domains.standings(domains_of(envelope.recipients))
             late = lambda: Unavailable("not known yet")  # noqa: E731
             return Forms(await self.timers.within(self.settings.prequeue_wait, asked, late), self.settings)
