@@ -4,6 +4,7 @@ A new parser comes in with one entry of `TABLE`; `tests.architecture.test_fuzz` 
 """
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -32,6 +33,7 @@ from rrsd.core.wire import (
     mime_external,
     mime_fields,
     mime_parts,
+    mime_shape,
     oauth,
     postfix,
     receipts,
@@ -125,6 +127,11 @@ def _header_of(raw: bytes) -> Any:
 def _parts_of(raw: bytes) -> Any:
     header, body = _header_of(raw)
     return mime_parts.parse_parts(raw, header, body, 1000)
+
+
+def _parameters_of(text: str) -> Mapping[str, str]:
+    media = mime_fields.parse_media(f"message/external-body; {text}")
+    return {} if media is None else media.parameters
 
 
 def _external_of(raw: bytes) -> Any:
@@ -266,6 +273,12 @@ TABLE = (
         again=mime_fields.render_date,
     ),
     _octets(mime_parts.parse_parts, *_MESSAGES, most=DOCUMENT, call=_parts_of),
+    _text(
+        mime_shape.parse_shape,
+        'rrs-line=72; rrs-empty=2; rrs-before=0; rrs-encoding="content-transfer-encoding:BASE64"',
+        call=lambda given: mime_shape.parse_shape(_parameters_of(given)),
+        again=mime_shape.render_shape,
+    ),
     _octets(
         oauth.parse_form,
         urlencode(_FORM).encode(),
