@@ -26,12 +26,13 @@ class Audit(Protocol):
 
 
 @contextmanager
-def reading(audit: Audit, what: str, request: IRequest) -> Iterator[None]:
-    """While a request is read for the decision `what`: a refusal here is that decision, and is written down."""
+def reading(audit: Audit, what: str, request: IRequest, who: str = "") -> Iterator[None]:
+    """While a request is read for the decision `what`: a refusal here is that decision, and is written down, with who
+    asked where that is known."""
     try:
         yield
     except Refusal as refusal:
-        note(audit, what, request, refusal)
+        note(audit, what, request, refusal, who)
         raise
 
 

@@ -82,6 +82,41 @@ class Pulls(Case):
         said = [json.loads(asked.body) for asked in self.table.asked]
         self.assertEqual([each for each in said if each], [{"for": 3 * 86400}, {"priority": "bulk"}])
 
+    def test_what_changed_nothing_is_not_called_done(self) -> None:
+        """It is no error either."""
+        needed = {"extend": ["--for", "3d"], "set-priority": ["--to", "bulk"]}
+        said = {
+            "hold": "is held already", "release": "is not held", "cancel": "was cancelled already",
+            "expire-now": "has expired already", "extend": "has more time than that already, and keeps it",
+            "set-priority": "has that class already", "requeue-fresh": "went on already as pull 18",
+            "quarantine-release": "went on already as pull 18", "retry-now": "will be tried now",
+        }  # fmt: skip
+        self.assertEqual(said.keys(), OF_A_JOB.keys())
+        for verb, text in said.items():
+            job = JOB | {"job": 18} if "18" in text else JOB
+            self.table.on("POST", f"/pulls/17/{verb}", reply({"job": job, "changed": False, "waits_for": []}))
+            status, made = self.rrsctl("pulls", verb, "17", *needed.get(verb, []))
+            self.assertEqual((status, made.out.getvalue()), (0, f"pull 17 {text}\n"))
+
+    def test_what_cannot_be_tried_is_not_called_tried(self) -> None:
+        """Paused or drained: it says what has to be taken back, to a program as well."""
+        foo = "https://foo.test"
+        waits = {"waits_for": ["drained", "paused"]}
+        why = (
+            "the daemon is drained (rrsctl pulls undrain) and https://foo.test is paused"
+            " (rrsctl pulls resume https://foo.test)\n"
+        )
+        self.table.on("POST", "/pulls/17/retry-now", reply({"job": JOB, "changed": True, **waits}))
+        self.table.on("POST", "/destinations/retry", reply({"woken": 0, "wait": 0, **waits}))
+        self.table.on("POST", "/pulls/retry-now", reply({"changed": 3, "unchanged": 1, "next": None, **waits}))
+        many = ("--all", "--yes", "t", "--destination", foo)
+        for words, text in ((("17",), f"pull 17 waits: {why}"), (("--destination", foo), f"nothing is tried: {why}"),
+                            (many, f"3 pulls wait: {why[:-1]}, 1 did not allow or need it\n")):  # fmt: skip
+            status, made = self.rrsctl("pulls", "retry-now", *words)
+            self.assertEqual((status, made.out.getvalue()), (os.EX_TEMPFAIL, text))
+        status, made = self.rrsctl("pulls", "retry-now", *many, is_json=True)
+        self.assertEqual((status, made.document), (os.EX_TEMPFAIL, {"changed": 3, "unchanged": 1, **waits}))
+
     def test_many(self) -> None:
         """A bulk verb says which and that all are meant."""
         counted = reply({"jobs": 3, "token": "t", "seconds": 300})

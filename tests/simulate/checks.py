@@ -17,6 +17,7 @@ from tests.crash.disk import State
 from tests.crash.files import Broken
 from tests.simulate.letters import DEAD, FORBIDDEN, GOOD, LYING, MISSING, REFUSED, Item, Letter
 from tests.simulate.machine import Machine
+from tests.simulate.operators import Orders
 from tests.simulate.scale import BLOCK, CHUNK
 
 _JOBS = """
@@ -175,6 +176,7 @@ class Witness:
     """By recipient and digest, when it was said that it is stored."""
     over: dict[tuple[str, int], str] = field(factory=dict)
     effort: Effort = field(factory=Effort)
+    orders: Orders = field(factory=Orders)
 
     def look(self, machines: Mapping[str, Machine], receiver: Machine) -> None:
         """Hold what can be held at any moment. Raises Broken."""
@@ -182,6 +184,7 @@ class Witness:
         self._accepted(mine)
         self._stored(mine)
         self._over(mine)
+        self._told(mine)
         for name, machine in machines.items():
             if machine is not receiver:
                 self._sender(name, machine, durable(machine), mine)
@@ -202,6 +205,11 @@ class Witness:
             if job.state in TERMINAL:
                 before = self.over.setdefault(("receiver", job.job), job.state)
                 _require("R8", before == job.state, f"pull {job.job} was {before} and is {job.state}")
+
+    def _told(self, mine: Durable) -> None:
+        for job in mine.jobs:
+            told = self.orders.told.get(job.job, job.state)
+            _require("R8", told == job.state, f"pull {job.job} was said to be {told} and is {job.state}")
 
     def require_prompt(self, letter: Letter) -> None:
         """Nothing kept the letter's pulls waiting. Raises Broken."""

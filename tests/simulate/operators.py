@@ -1,8 +1,11 @@
 """What operators do at random to a running queue, and how everything that they laid down is taken back."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
+
+from attrs import define, field
 
 from rrsd.core.refusals import Refusal
 from rrsd.core.values.jobs import Priority
@@ -22,6 +25,32 @@ OF_MANY = tuple(verb + ALL for verb in ("cancel", "expire-now", "extend", "hold"
 """Verbs that are said of all pulls from one destination, and confirmed."""
 VERBS = (*sorted(OF_A_JOB), "retry-now", "hold", "hold", "release", *GOVERNING, *OF_MANY)
 _GIVEN = {"extend": Given(within=timedelta(hours=1)), "set-priority": Given(priority=Priority.BULK)}
+
+
+TOLD = {"hold": "held", "cancel": "cancelled", "expire-now": "expired"}
+"""What a pull is once such a verb was said of it and acknowledged, until somebody says another one."""
+
+
+@define(eq=False)
+class Orders:
+    """What operators were told of pulls: whatever crashes, that is so as long as nobody says anything else of them."""
+
+    told: dict[int, str] = field(factory=dict)
+    _begun: Counter[int] = field(factory=Counter, init=False)
+    _ended: Counter[int] = field(factory=Counter, init=False)
+
+    def begin(self, jobs: Iterable[int]) -> None:
+        """Something is said of these."""
+        for job in jobs:
+            self.told.pop(job, None)
+            self._begun[job] += 1
+
+    def end(self, jobs: Iterable[int], verb: str, refused: str) -> None:
+        """It was answered. Where two spoke at the same time nobody knows whose word was the last."""
+        for job in jobs:
+            self._ended[job] += 1
+            if verb in TOLD and not refused and self._begun[job] == self._ended[job]:
+                self.told[job] = TOLD[verb]
 
 
 def verb_of(details: Mapping[str, Any]) -> str:

@@ -363,10 +363,13 @@ class World:
         if not jobs:
             return
         job, verb = jobs[int(details["pick"] * len(jobs))], verb_of(details)
+        meant = [each for each in jobs if each is job or (verb.endswith(ALL) and each.origin == job.origin)]
         if verb.removesuffix(ALL) not in HARMLESS:
-            meant = [each for each in jobs if each is job or (verb.endswith(ALL) and each.origin == job.origin)]
             self.touched.update((each.recipient, each.digest) for each in meant)
+        numbers, orders = [each.job for each in meant], self.witness.orders
+        orders.begin(numbers)
         said = await operate(process.whole.retrieving.operations, verb, job.job, job.origin)
+        orders.end(numbers, verb, said)
         self.story.say(RECEIVER, f"operator: {verb} {job.job}: {said or 'done'}")
 
     def withdraw(self, incident: Incident) -> None:
@@ -394,6 +397,7 @@ class World:
             self.clock.callLater(AGAIN, self._release)
             return
         held = [job.job for job in durable(self.receiver).jobs if job.state == "held"]
+        self.witness.orders.begin(held)
         deferred_of(take_back(process.whole.retrieving.operations, held)).addErrback(self._unexpected)
 
 

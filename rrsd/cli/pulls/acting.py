@@ -1,14 +1,16 @@
 """The verbs that change pulls: one by its number, or many, which the daemon counts before anything happens."""
 
+import os
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
+from rrsd.cli.exits import EXITS
 from rrsd.cli.pulls.choosing import chosen, seconds_of, wanted_of, words_of
 from rrsd.cli.session import Session, pass_session
-from rrsd.core.refusals import Malformed
+from rrsd.core.refusals import Malformed, Unavailable
 from rrsd.core.values.jobs import Priority
 from rrsd.roles.rra.verbs import BY_NAME
 
@@ -23,6 +25,24 @@ _DONE = {
     "requeue-fresh": "queued anew",
     "quarantine-release": "queued anew",
 }
+
+_ALREADY = {
+    "hold": "is held already",
+    "release": "is not held",
+    "cancel": "was cancelled already",
+    "expire-now": "has expired already",
+    "extend": "has more time than that already, and keeps it",
+    "set-priority": "has that class already",
+    "requeue-fresh": "went on already",
+    "quarantine-release": "went on already",
+}
+"""Of a verb that finds its work done."""
+
+_TAKEN_BACK = {
+    "drained": "the daemon is drained (rrsctl pulls undrain)",
+    "paused": "{origin} is paused (rrsctl pulls resume {origin})",
+}
+"""What has to be taken back before anything is tried."""
 
 _MORE = {
     "retry-now": "With --destination and without --all the resource server is probed and whatever waits for it runs; "
@@ -49,43 +69,63 @@ def _command(name: str, *options: Any) -> click.Command:
     @click.option("--all", "is_all", is_flag=True, help="More than one pull is meant.")
     @chosen
     @pass_session
-    def command(session: Session, /, job: int | None, is_all: bool, yes: str, **given: Any) -> None:
+    def command(session: Session, /, job: int | None, is_all: bool, yes: str, **given: Any) -> int:
         needed, is_issuer = _needed(name, given), bool(given.pop("issuer", False))
         wanted = wanted_of(**given)
-        if job is None and not is_all and _is_special(session, name, wanted, is_issuer):
-            return
+        if job is None and not is_all and (status := _special(session, name, wanted, is_issuer)) is not None:
+            return status
         if is_issuer or (job is None) != is_all or (job is not None and (wanted or yes)):
             raise Malformed(f"say which: rrsctl pulls {name} NUMBER, or rrsctl pulls {name} --all [--state …]")
         if job is not None:
-            document = session.local().act(job, name, needed)
-            session.console.result(document, _one_text(name, job, document))
-        else:
-            _many(session, name, {**wanted, **needed, "all": True}, yes)
+            return _one(session, name, job, needed)
+        return _many(session, name, {**wanted, **needed, "all": True}, yes)
 
     for option in options:
         command = option(command)
     return click.command(name, help="\n\n".join(filter(None, (verb.does, _MORE.get(name), _CHOSEN))))(command)
 
 
+def _one(session: Session, name: str, job: int, needed: dict[str, Any]) -> int:
+    document = session.local().act(job, name, needed)
+    origin = str((document.get("job") or {}).get("origin", ""))
+    session.console.result(document, _one_text(name, job, document) + _waits(document, origin))
+    return _status(document)
+
+
 def _one_text(name: str, job: int, document: Mapping[str, Any]) -> str:
     after = (document.get("job") or {}).get("job")
-    return f"pull {job} {_DONE[name]}" + (f" as pull {after}" if after not in (None, job) else "")
+    is_done = document.get("changed", True) or name not in _ALREADY
+    said = "waits" if document.get("waits_for") else _DONE[name] if is_done else _ALREADY[name]
+    return f"pull {job} {said}" + (f" as pull {after}" if after not in (None, job) else "")
 
 
-def _is_special(session: Session, name: str, wanted: dict[str, Any], is_issuer: bool) -> bool:
-    """Whether it was about a destination or the issuer as such, and not about pulls."""
+def _waits(document: Mapping[str, Any], origin: str) -> str:
+    """What keeps it from being tried, if an operator has laid that down."""
+    named = [_TAKEN_BACK[each].format(origin=origin) for each in document.get("waits_for", ()) if each in _TAKEN_BACK]
+    return f": {' and '.join(named)}" if named else ""
+
+
+def _status(document: Mapping[str, Any]) -> int:
+    """EX_TEMPFAIL for what cannot be tried before something is taken back."""
+    return EXITS[Unavailable] if document.get("waits_for") else os.EX_OK
+
+
+def _special(session: Session, name: str, wanted: dict[str, Any], is_issuer: bool) -> int | None:
+    """The exit status if it was about a destination or the issuer as such; None if it is about pulls."""
     if is_issuer and not wanted:
         document = session.local().govern("retry-issuer", {})
         said = "is asked now" if document.get("asked") else "answers, or was asked a moment ago"
         session.console.result(document, f"our token service {said}")
-        return True
+        return os.EX_OK
     if name == "retry-now" and not is_issuer and set(wanted) == {"origin"}:
         document = session.local().govern("retry", {"name": wanted["origin"]})
         wait = document.get("wait")
         said = f"{document.get('woken', 0)} pulls run now; a closed one is probed"
-        session.console.result(document, f"it was asked a moment ago: say it again in {wait} s" if wait else said)
-        return True
-    return False
+        said = f"it was asked a moment ago: say it again in {wait} s" if wait else said
+        waits = _waits(document, wanted["origin"])
+        session.console.result(document, f"nothing is tried{waits}" if waits else said)
+        return _status(document)
+    return None
 
 
 def _needed(name: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +139,7 @@ def _needed(name: str, given: dict[str, Any]) -> dict[str, Any]:
     return needed
 
 
-def _many(session: Session, name: str, order: dict[str, Any], token: str) -> None:
+def _many(session: Session, name: str, order: dict[str, Any], token: str) -> int:
     local = session.local()
     if not token:
         asked = local.act_all(name, order)
@@ -107,10 +147,10 @@ def _many(session: Session, name: str, order: dict[str, Any], token: str) -> Non
         again = shlex.join([*_called(session), name, "--all", *words_of(order), "--yes", token])
         if session.console.is_json:
             session.console.document(asked)
-            return
+            return os.EX_OK
         if not count:
             session.console.result(asked, "no pull is meant")
-            return
+            return os.EX_OK
         session.console.note(f"`{name}` would change {count} pulls; for 5 minutes also: {again}")
         session.confirm("Go on?")
     changed = unchanged = after = 0
@@ -121,8 +161,12 @@ def _many(session: Session, name: str, order: dict[str, Any], token: str) -> Non
         if not after:
             break
         session.console.note(f"{changed} done, going on after pull {after}")
-    text = f"{changed} pulls {_DONE[name]}" + (f", {unchanged} did not allow or need it" if unchanged else "")
-    session.console.result({"changed": changed, "unchanged": unchanged}, text)
+    waits, waits_for = _waits(step, str(order.get("origin", ""))), step.get("waits_for")
+    text = f"{changed} pulls {'wait' if waits else _DONE[name]}{waits}"
+    text += f", {unchanged} did not allow or need it" if unchanged else ""
+    more = {"waits_for": waits_for} if waits_for else {}
+    session.console.result({"changed": changed, "unchanged": unchanged, **more}, text)
+    return _status(step)
 
 
 def _called(session: Session) -> list[str]:
@@ -133,9 +177,8 @@ def _called(session: Session) -> list[str]:
 def _quarantine_release() -> click.Command:
     @click.argument("job", type=click.IntRange(1))
     @pass_session
-    def command(session: Session, job: int) -> None:
-        document = session.local().act(job, "quarantine-release", {})
-        session.console.result(document, _one_text("quarantine-release", job, document))
+    def command(session: Session, job: int) -> int:
+        return _one(session, "quarantine-release", job, {})
 
     words = f"{BY_NAME['quarantine-release'].does}\n\n{_MORE['quarantine-release']}"
     return click.command("quarantine-release", help=words)(command)

@@ -1,5 +1,6 @@
 """The verbs that change one job. Each is idempotent: said again, it finds its work done. Each leaves one line."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -32,6 +33,14 @@ class Given:
     priority: Priority | None = None
 
 
+@frozen
+class Acted:
+    """The job after a verb, or the one that took its place; `is_changed` is False if the verb found its work done."""
+
+    job: Job
+    is_changed: bool = True
+
+
 @define(eq=False, kw_only=True)
 class Acts:
     """Moves jobs by hand."""
@@ -51,8 +60,12 @@ class Acts:
         return await self.queue.find(number)
 
     async def act(self, verb: str, number: int, who: str = OPERATOR, given: Given | None = None) -> Job:
-        """The job after the verb, or the one that took its place; a job that the verb would not change stays as it is.
-        One that is being pulled is still LEASED here: it changes when its attempt has ended.
+        """The job of `acted`, which raises the same."""
+        return (await self.acted(verb, number, who, given)).job
+
+    async def acted(self, verb: str, number: int, who: str = OPERATOR, given: Given | None = None) -> Acted:
+        """What the verb came to; a job that it would not change stays as it is, and leaves its line all the same.
+        It is durable. The attempt of one that was being pulled is cut after that, and cannot take it back.
 
         Raises:
             Unknown: there is no such job.
@@ -64,22 +77,23 @@ class Acts:
         for tried in range(TRIES):
             job = await self.find(number)
             done = await self._done(verb, job, said)
-            if done is not None:
-                return done
-            require_possible(verb, job)
+            if done is None:
+                require_possible(verb, job)
             if not tried:
-                self._record(verb, job, who, said)
+                self._record(verb, job, who, [*_words(verb, said), *(["(nothing to do)"] if done is not None else [])])
+            if done is not None:
+                return Acted(done, is_changed=False)
             moved = await self._move(verb, job, said)
             if moved is not None:
                 self.bell.ring()
-                return moved
+                return Acted(moved)
         raise Conflict("the job changes all the time: say it again")
 
     async def _done(self, verb: str, job: Job, given: Given) -> Job | None:
         """The job, if the verb finds its work done."""
         event = OF_A_JOB[verb]
         if event == "requeued":
-            return await self._successor(job)
+            return await self._successor(job) if _may_requeue(verb, job) else None
         if event == "extended" and given.within is not None:
             return job if job.deadline >= self.timers.now() + given.within and _is_open(job) else None
         if event == "ranked":
@@ -102,9 +116,10 @@ class Acts:
             return await self.requeue(job)
         if event in ("extended", "ranked"):
             return await self._amend(job, event, given)
-        if job.state is not State.LEASED:
-            return await self.change(job, event, job.priority)
-        return job if await self.scheduler.wishes.interrupt(job, event) else None
+        changed = await self.change(job, event, job.priority)
+        if changed is not None and job.state is State.LEASED:
+            await self.scheduler.wishes.let_go(job)
+        return changed
 
     async def _retry(self, job: Job) -> Job | None:
         """As "woken", for one that is READY too: it may be due later, or its destination left alone. A receipt that was
@@ -168,7 +183,7 @@ class Acts:
         self.feed.changed(found)
         return found
 
-    def _record(self, verb: str, job: Job, who: str, given: Given) -> None:
+    def _record(self, verb: str, job: Job, who: str, words: Sequence[str]) -> None:
         self.audit.record(
             Event(
                 "operate",
@@ -177,7 +192,7 @@ class Acts:
                 subject=str(job.recipient),
                 peer=str(job.origin),
                 resource=f"pull {job.job}",
-                evidence=" ".join([verb, *_words(verb, given)]),
+                evidence=" ".join([verb, *words]),
             )
         )
 
@@ -191,6 +206,10 @@ def _words(verb: str, given: Given) -> list[str]:
 
 def _is_open(job: Job) -> bool:
     return job.state in rules.UNFINISHED
+
+
+def _may_requeue(verb: str, job: Job) -> bool:
+    return verb != "quarantine-release" or job.state is State.QUARANTINED
 
 
 def _require_given(verb: str, given: Given) -> None:
@@ -222,7 +241,7 @@ def require_possible(verb: str, job: Job) -> None:
         return
     if (job.state, event) in _ADVICE:
         raise Conflict(f"pull {job.job} is {job.state}: {_ADVICE[job.state, event]}")
-    if verb == "quarantine-release" and job.state is not State.QUARANTINED:
+    if not _may_requeue(verb, job):
         raise Conflict(f"pull {job.job} is {job.state}, not quarantined: requeue-fresh is for all that have ended")
     is_over = event != "requeued" and job.state in rules.TERMINAL
     if is_over and not (job.state is State.CANCELLED and event == "cancelled"):

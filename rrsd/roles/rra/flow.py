@@ -72,6 +72,7 @@ class _Attempt:
         return self.lease.job
 
     async def run(self) -> Result:
+        self.transfer.require_wanted()
         if self.job.size > self.puller.settings.most_resource:
             return Result(Outcome.REFUSED, f"{self.job.size} bytes are more than the policy allows")
         introduction = await self.puller.trust.introduce(self.job.sender)
@@ -190,6 +191,7 @@ class _Attempt:
         self.transfer.require_wanted()
         self.transfer.phase = Phase.AUTH
         delegation = await self.puller.delegations.of(self.job.subject, self.job.origin)
+        self.transfer.require_wanted()
         self.transfer.phase, self.transfer.authorized = Phase.CONNECT, True
         return Call(peer, method, fields.ni_path(asked.digest), request_headers(asked, delegation))
 

@@ -11,6 +11,7 @@ from rrsd.core.values.operations import Kind, Ruling
 from rrsd.core.values.peers import Origin
 from rrsd.roles.rra.acting import OPERATOR
 from rrsd.roles.rra.books import Books
+from rrsd.roles.rra.explain import Obstacle
 from rrsd.roles.rra.ports import Audit, Bell, Queue, Timers
 from rrsd.roles.rra.scheduler import Scheduler
 
@@ -41,6 +42,14 @@ class Governing:
         kinds = Counter(each.kind for each in self.rulings)
         counted = (f"{kinds[kind]} resource servers {said}" for kind, said in _SAID.items() if kinds[kind])
         return (*([f"drained since {drained.at:%Y-%m-%d %H:%M} UTC: no pull starts"] if drained else []), *counted)
+
+    def waits_for(self, origin: Origin | None = None) -> tuple[str, ...]:
+        """What operators have laid down that has to be taken back before anything starts from there, as `explain`
+        names it; of None, before anything starts at all."""
+        rulings = self.scheduler.health.rulings
+        paused = rulings.paused(origin) if origin is not None else None
+        kept = ((rulings.drained, Obstacle.DRAINED), (paused, Obstacle.PAUSED))
+        return tuple(name.value for ruling, name in kept if ruling is not None)
 
     async def drain(self, reason: str = "", who: str = OPERATOR) -> None:
         """Nothing new starts, after a restart either; what runs goes on to its end. Messages are accepted all the
@@ -95,8 +104,10 @@ class Governing:
     async def _rule(self, verb: str, kind: Kind, name: str, reason: str, who: str, most: int = 0) -> None:
         if len(reason) > MOST_REASON:
             raise Malformed(f"a reason has at most {MOST_REASON} characters")
-        self._write_down(f"{verb} {most}" if most else verb, name, who)
-        ruling = Ruling(kind, name, self.timers.now(), who, " ".join(reason.split()), most)
+        why = " ".join(reason.split())
+        words = (verb, str(most) if most else "", f"({why})" if why else "")
+        self._write_down(" ".join(filter(None, words)), name, who)
+        ruling = Ruling(kind, name, self.timers.now(), who, why, most)
         await self.books.rule(ruling)
         self.scheduler.health.rulings.put(ruling)
         self.bell.ring()

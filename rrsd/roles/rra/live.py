@@ -8,8 +8,11 @@ from rrsd.core.refusals import Unavailable
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Job, Lease, Phase
 from rrsd.roles.rra.ports import Partial, Reply, Timers
+from rrsd.runtime.expiring import Expiring
 
 LOOK_AGAIN = timedelta(milliseconds=50)
+MOST_UNWANTED = 10_000
+UNWANTED_FOR = timedelta(hours=1)
 
 
 @define(eq=False, kw_only=True)
@@ -77,11 +80,13 @@ class Transfers:
 
     timers: Timers
     _by_job: dict[int, Transfer] = field(factory=dict, init=False)
-    _wishes: dict[int, str] = field(factory=dict, init=False)
+    _unwanted: Expiring[tuple[int, int], bool] = field(factory=lambda: Expiring(MOST_UNWANTED), init=False)
 
     def begin(self, lease: Lease) -> Transfer:
-        """The transfer of a lease that starts now."""
+        """The transfer of a lease that starts now, interrupted where it was cut before."""
         transfer = Transfer(lease=lease, started=self.timers.now(), timers=self.timers)
+        key = (lease.job.job, lease.job.epoch)
+        transfer.interrupted = self._unwanted.get(key, self.timers.monotonic()) is not None
         self._by_job[lease.job.job] = transfer
         return transfer
 
@@ -98,18 +103,16 @@ class Transfers:
         same = (each for each in self._by_job.values() if _same(each.lease.job, job))
         return next(same, None)
 
-    async def interrupt(self, job: int, event: str) -> None:
-        """End the job's attempt; `event` happens to the job then, unless its bytes arrive all the same."""
-        self._wishes[job] = event
-        transfer = self._by_job.get(job)
-        if transfer is not None:
-            transfer.interrupted = True
-            if transfer.reply is not None:
-                await transfer.reply.abort()
-
-    def take_wish(self, job: int) -> str | None:
-        """What shall happen to the job as soon as its attempt has ended; it is said once."""
-        return self._wishes.pop(job, None)
+    async def cut(self, job: Job) -> None:
+        """End the attempt that the job was leased for, under its epoch. One that has not begun yet asks nobody."""
+        transfer = self._by_job.get(job.job)
+        if transfer is None or transfer.lease.job.epoch != job.epoch:
+            until = self.timers.monotonic() + UNWANTED_FOR.total_seconds()
+            self._unwanted.put((job.job, job.epoch), True, until)
+            return
+        transfer.interrupted = True
+        if transfer.reply is not None:
+            await transfer.reply.abort()
 
     def all(self) -> tuple[Transfer, ...]:
         """Every transfer, in order of start."""

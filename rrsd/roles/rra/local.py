@@ -1,6 +1,7 @@
 """The operator's routes about pulls, and the delivery of messages by the local MTA; on the local endpoint only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 from attrs import frozen
@@ -8,6 +9,7 @@ from twisted.web.iweb import IRequest
 
 from rrsd.core.refusals import Malformed, Unknown
 from rrsd.core.values.addresses import parse_address
+from rrsd.core.values.jobs import State
 from rrsd.core.values.messages import Message
 from rrsd.core.values.peers import parse_origin
 from rrsd.roles.rra.acceptance import Acceptance
@@ -60,6 +62,13 @@ class Operator:
     moving: Moving
     most_message: int
 
+    @contextmanager
+    def _said(self, request: IRequest) -> Iterator[str]:
+        """Who says it; a refusal leaves its line, with the same name."""
+        who = operator_of(request)
+        with reading(self.operations.audit, "operate", request, who):
+            yield who
+
     @routes.route("/queue", methods=["GET"])
     async def queue(self, request: IRequest) -> bytes:
         """The queue in numbers, and what operators have laid down."""
@@ -70,38 +79,38 @@ class Operator:
     @routes.route("/queue/drain", methods=["POST"])
     async def drain(self, request: IRequest) -> bytes:
         """Start nothing new."""
-        with reading(self.operations.audit, "operate", request):
-            await self.operations.governing.drain(text_of(_body(request).get("reason"), "reason"), operator_of(request))
+        with self._said(request) as who:
+            await self.operations.governing.drain(text_of(_body(request).get("reason"), "reason"), who)
         return self._rulings(request)
 
     @routes.route("/queue/undrain", methods=["POST"])
     async def undrain(self, request: IRequest) -> bytes:
         """Undo it."""
-        await self.operations.governing.undrain(operator_of(request))
+        with self._said(request) as who:
+            await self.operations.governing.undrain(who)
         return self._rulings(request)
 
     @routes.route("/queue/export", methods=["POST"])
     async def export(self, request: IRequest) -> bytes:
         """Messages of which something has not arrived, a page of them."""
-        with reading(self.operations.audit, "operate", request):
-            after = whole(_body(request).get("after"), name="after")
-        page = await self.moving.export(after, operator_of(request))
+        with self._said(request) as who:
+            page = await self.moving.export(whole(_body(request).get("after"), name="after"), who)
         lines, left_out = list(page.lines), list(page.left_out)
         return answer(request, {"header": HEADER, "lines": lines, "left_out": left_out, "next": page.next})
 
     @routes.route("/queue/import", methods=["POST"])
     async def take(self, request: IRequest) -> bytes:
         """Take up one of them."""
-        with reading(self.operations.audit, "operate", request):
-            line = bodies.read_object(request, 2 * self.most_message)
-        return answer(request, {"pulls": await self.moving.take(line, operator_of(request))})
+        with self._said(request) as who:
+            pulls = await self.moving.take(bodies.read_object(request, 2 * self.most_message), who)
+        return answer(request, {"pulls": pulls})
 
     @routes.route("/store/verify", methods=["POST"])
     def verify(self, request: IRequest) -> bytes:
         """Hash again everything that is stored, in the background."""
-        with reading(self.operations.audit, "operate", request):
+        with self._said(request) as who:
             rate = whole(_body(request).get("rate"), RATE, "rate")
-            return answer(request, stock_document(self.stock.verify(rate, operator_of(request))), 202)
+            return answer(request, stock_document(self.stock.verify(rate, who)), 202)
 
     @routes.route("/store/verify", methods=["GET"])
     def verifying(self, request: IRequest) -> bytes:
@@ -147,15 +156,16 @@ class Operator:
     @routes.route("/destinations/<verb>", methods=["POST"])
     async def govern(self, request: IRequest, verb: str) -> bytes:
         """Pause, resume, limit or probe a destination; or ask our token service at once."""
-        with reading(self.operations.audit, "operate", request):
-            body, who, governing = _body(request), operator_of(request), self.operations.governing
+        with self._said(request) as who:
+            body, governing = _body(request), self.operations.governing
             if verb == "retry-issuer":
                 return answer(request, {"asked": await governing.retry_issuer(who)})
             origin, reason = needed_origin(body.get("name")), text_of(body.get("reason"), "reason")
             match verb:
                 case "retry":
-                    wait = governing.wait(origin)
-                    return answer(request, {"woken": await governing.retry(origin, who), "wait": wait})
+                    wait, waits_for = governing.wait(origin), list(governing.waits_for(origin))
+                    woken = await governing.retry(origin, who)
+                    return answer(request, {"woken": woken, "wait": wait, "waits_for": waits_for})
                 case "pause":
                     await governing.pause(origin, reason, who)
                 case "resume":
@@ -182,16 +192,20 @@ class Operator:
     @routes.route("/pulls/<int:number>/<verb>", methods=["POST"])
     async def act(self, request: IRequest, number: int, verb: str) -> bytes:
         """Change one job."""
-        with reading(self.operations.audit, "operate", request):
+        with self._said(request) as who:
             given = given_of(_body(request))
-            job = await self.operations.acts.act(verb_of(verb), number, operator_of(request), given)
-        return answer(request, {"job": job_document(job, await self.operations.done(job))})
+            acted = await self.operations.acts.acted(verb_of(verb), number, who, given)
+        job = acted.job
+        begins = verb == "retry-now" and job.state in (State.NEW, State.READY)
+        waits_for = list(self.operations.governing.waits_for(job.origin)) if begins else []
+        document = {"job": job_document(job, await self.operations.done(job)), "changed": acted.is_changed}
+        return answer(request, {**document, "waits_for": waits_for})
 
     @routes.route("/pulls/<verb>", methods=["POST"])
     async def act_on_all(self, request: IRequest, verb: str) -> bytes:
         """Change every job that the body chooses. It says "all" so that nobody does it by mistake; without a token it
         is told how many that are, and the token that confirms it."""
-        with reading(self.operations.audit, "operate", request):
+        with self._said(request) as who:
             body, bulk = bodies.read_object(request), self.operations.bulk
             if body.get("all") is not True or not BY_NAME[verb_of(verb)].is_bulk:
                 raise Malformed("a bulk verb needs all: true, and is none of those that are for one pull only")
@@ -202,16 +216,18 @@ class Operator:
             token, after = text_of(body.get("token"), "token"), whole(body.get("after"), name="after")
             if not token:
                 return answer(request, asked_document(await bulk.ask(order)))
-            step = await bulk.carry_out(order, token, after, operator_of(request))
-        return answer(request, {"changed": step.changed, "unchanged": step.unchanged, "next": step.next})
+            step = await bulk.carry_out(order, token, after, who)
+        waits_for = self.operations.governing.waits_for(order.wanted.origin) if verb == "retry-now" else ()
+        counted = {"changed": step.changed, "unchanged": step.unchanged, "next": step.next}
+        return answer(request, {**counted, "waits_for": list(waits_for)} if waits_for else counted)
 
     @routes.route("/delegations", methods=["POST"])
     async def delegate(self, request: IRequest) -> bytes:
         """A delegation for a user at a resource server; the answer holds it, so that nobody may keep a copy."""
-        with reading(self.operations.audit, "operate", request):
+        with self._said(request) as who:
             given = bodies.read_object(request)
             user, origin = parse_address(text_of(given.get("user"))), parse_origin(text_of(given.get("resource")))
-        text = await self.operations.delegate(user, origin)
+        text = await self.operations.delegate(user, origin, who)
         return answer(request, {"user": str(user), "resource": str(origin), "delegation": text}, no_store=True)
 
     @routes.route("/deliver", methods=["POST"])

@@ -123,7 +123,7 @@ class Operations:
             return transfer.done
         return (await self.queue.fetch(job.origin, job.digest)).offset
 
-    async def delegate(self, user: Address, origin: Origin) -> str:
+    async def delegate(self, user: Address, origin: Origin, who: str = OPERATOR) -> str:
         """A delegation for the user at any resource server, bound to the agent's certificate.
 
         Raises:
@@ -132,7 +132,7 @@ class Operations:
             Unavailable, TooMany: it cannot answer now.
         """
         asked = Event(
-            "operate", "granted", who="operator", subject=str(user), resource=str(origin), evidence="delegate"
+            "operate", "granted", who=who, subject=str(user), resource=str(origin), evidence="delegate"
         )  # fmt: skip
         try:
             await self._require_ours(user)

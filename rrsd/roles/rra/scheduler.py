@@ -267,7 +267,6 @@ class Scheduler:
             self._probing -= probes
             del self._seats[lease.job.job]
             lane.held.pop(lease.job.digest, None)
-            self.puller.transfers.take_wish(lease.job.job)
 
     async def _attempt(self, lease: Lease, lane: Lane) -> None:
         result = Result(Outcome.OURSELVES, "an unexpected failure; the log has it under this job")

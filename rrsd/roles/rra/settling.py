@@ -83,27 +83,16 @@ class Settling:
             self.health.pause()  # it is looked at and put off again
 
     async def _write(self, leased: Job, result: Result, now: Instant) -> Job | None:
-        """The job after its attempt and after what somebody wished meanwhile; None when it was fenced off."""
+        """The job after its attempt; None when it was fenced off: an operator has moved it meanwhile."""
         leased = self._as_amended(leased)
         not_before = self.health.not_before(leased, result.outcome)
         leased = await self._with_its_end(leased) if now >= leased.deadline else leased
         ends = not self.endings.grace()
         planned = rules.plan(leased, result, now, self.health.chance(), not_before, ends)
-        job = planned.job
-        stored = job.state is State.STORED
-        changes = [
-            Change(job, planned.event, now, State.LEASED, job.evidence, receipt=stored, forget=planned.forget),
-        ]
-        while True:
-            wished = self._wished(job, now)
-            if wished is not None:
-                changes.append(wished)
-                job = wished.job
-            if not changes:
-                break
-            if not await self.commit(changes):
-                return None
-            changes = []
+        job, stored = planned.job, planned.job.state is State.STORED
+        change = Change(job, planned.event, now, State.LEASED, job.evidence, receipt=stored, forget=planned.forget)
+        if not await self.commit([change]):
+            return None
         if stored:
             self.outbox.ring()
         return job
@@ -115,12 +104,6 @@ class Settling:
         except Refusal:
             return leased
         return evolve(leased, deadline=found.deadline, not_after=found.not_after, at_risk=found.at_risk)
-
-    def _wished(self, job: Job, now: Instant) -> Change | None:
-        event = self.transfers.take_wish(job.job)
-        if event is None or (job.state, event) not in rules.TABLE:
-            return None
-        return Change(rules.moved(job, event, now), event, now, job.state)
 
     async def commit(self, changes: Sequence[Change]) -> bool:
         """Until it is written; False when a job was fenced off, or the daemon stops and the next start recovers."""

@@ -7,7 +7,6 @@ from attrs import define, evolve, field
 
 from rrsd.core.values.jobs import Change, Job, State
 from rrsd.core.values.peers import Origin
-from rrsd.roles.rra import rules
 from rrsd.roles.rra.house import House, Seat
 from rrsd.roles.rra.lanes import Lane
 from rrsd.roles.rra.pace import Pace
@@ -28,23 +27,18 @@ class Wishes:
     _pace: Pace = field(factory=Pace, init=False)
     _orphans: dict[int, int] = field(factory=dict, init=False)
 
-    async def interrupt(self, job: Job, event: str) -> bool:
-        """Let `event` happen to a leased job: at once if it only waits here, with its attempt's end if it runs; False
-        if it is not here any more."""
+    async def let_go(self, job: Job) -> None:
+        """The job was LEASED, and it is written that it is so no more: it leaves its lane, or its attempt is cut.
+
+        What that attempt has made durable is kept. What it says of the job at its end is fenced off; until then no
+        other attempt at the same resource begins.
+        """
         lane = self.lanes.get(job.origin)
-        if lane is None or lane.held.get(job.digest) != job.job:
-            return False
-        lease = lane.take(job.job)
-        if lease is None:
-            await self.settling.transfers.interrupt(job.job, event)
-            return True
-        del lane.held[job.digest]
-        now = self.settling.timers.now()
-        after = rules.moved(lease.job, event, now)
-        written = await self.settling.commit([Change(after, event, now, State.LEASED)])
-        if written:
-            self.settling.feed.changed(after)
-        return written
+        if lane is not None and lane.next(lambda each: (each.job, each.epoch) == (job.job, job.epoch)) is not None:
+            del lane.held[job.digest]
+            self.settling.amend_no_more(job.job)
+        else:
+            await self.settling.transfers.cut(job)
 
     def overtake(self, job: Job) -> None:
         """Somebody waits for the job: it goes before what its destination's runners would take next."""
@@ -60,7 +54,8 @@ class Wishes:
     async def slow_down(self) -> None:
         """Let transfers that drip go on beside the others, two of each destination; those beyond that go back into the
         queue with what they have."""
-        done = {each.lease.job.job: each.done for each in self.settling.transfers.all()}
+        running = {each.lease.job.job: each for each in self.settling.transfers.all()}
+        done = {job: each.done for job, each in running.items()}
         for job in self._pace.slow(done, self.settling.timers.monotonic()):
             lane, seat = self.seats.get(job, (None, None))
             if lane is None or seat is None or seat.is_slow:
@@ -70,7 +65,7 @@ class Wishes:
                 self.settling.bell.ring()
             else:
                 self.cut.add(job)
-                await self.settling.transfers.interrupt(job, "cut")
+                await self.settling.transfers.cut(running[job].lease.job)
 
     async def reclaim(self) -> int:
         """Give back leases that nobody here works on, found in two looks in a row; how many (promise R7)."""

@@ -1,5 +1,6 @@
 """What operators lay down about destinations, the issuer and the daemon lasts until they take it back."""
 
+from datetime import timedelta
 from typing import Any
 
 from rrsd.core.refusals import Malformed, Unavailable
@@ -136,7 +137,35 @@ class Governed(Case):
             said = self.call("POST", "/destinations/retry", {"name": str(RS)})
             self.desk.advance(0.05)
         self.assertLessEqual(len(self.peers.to("GET", RS)) - before, 1)
-        self.assertEqual(said, {"woken": 0, "wait": 6})  # five seconds after the first
+        self.assertEqual(said, {"woken": 0, "wait": 6, "waits_for": []})  # five seconds after the first
+
+    def test_retry_now_promised_an_attempt_that_nobody_would_make(self) -> None:
+        """Paused or drained, it says what has to be taken back first; of one pull, of a destination, and of many."""
+        self.desk.accept(b"one", due=self.desk.timers.now() + timedelta(days=1))
+        order = {"all": True, "origin": str(RS)}
+        for lay_down, waits_for in (
+            (self.governing.pause(RS), ["paused"]),
+            (self.governing.drain(), ["drained", "paused"]),
+        ):
+            self.desk.result(lay_down)
+            self.assertEqual(self.call("POST", "/pulls/1/retry-now")["waits_for"], waits_for)
+            self.assertEqual(self.call("POST", "/destinations/retry", {"name": str(RS)})["waits_for"], waits_for)
+            token = self.call("POST", "/pulls/retry-now", order)["token"]
+            said = self.call("POST", "/pulls/retry-now", {**order, "token": token})
+            self.assertEqual((said["changed"], said["waits_for"]), (1, waits_for))
+        self.assertEqual(self.call("POST", "/pulls/1/hold")["waits_for"], [])
+        self.desk.result(self.governing.undrain())
+        self.desk.result(self.governing.resume(RS))
+        self.call("POST", "/pulls/1/release")
+        self.assertEqual(self.call("POST", "/pulls/1/retry-now")["waits_for"], [])
+
+    def test_the_reason_was_not_in_the_trail(self) -> None:
+        """Why somebody laid something down is read where it is read who did."""
+        self.desk.result(self.governing.pause(RS, "asked  for"))
+        self.desk.result(self.governing.limit(RS, 2, "by its postmaster"))
+        self.desk.result(self.governing.drain())
+        lines = [line.evidence for line in self.desk.trail.of("operate")]
+        self.assertEqual(lines, ["pause (asked for)", "limit 2 (by its postmaster)", "drain"])
 
     def test_the_issuer_is_asked_at_once(self) -> None:
         """Where it failed; and not again within ten seconds."""

@@ -17,17 +17,17 @@ from rrsd.roles.rra.feed import Feed
 from rrsd.roles.rra.verbs import OF_A_JOB
 from rrsd.runtime.awaits import deferred_of
 from tests.roles.rra.agents import Desk
-from tests.roles.rra.peers import OTHER, STS, said, served
+from tests.roles.rra.peers import OTHER, STS, Body, issued, said, served
 from tests.roles.rra.samples import RS
 from tests.roles.rra.scheduling import ARRIVED, Gate, files
 
 EXPECTED = {
     "retry-now": {state: State.READY for state in (State.DEFERRED, State.NEEDS_AUTH, State.NO_SPACE)}
     | {State.READY: State.READY, State.NEW: State.NEW, State.LEASED: State.LEASED},
-    "hold": {state: State.HELD for state in rules.UNFINISHED if state is not State.LEASED},
+    "hold": {state: State.HELD for state in rules.UNFINISHED},
     "release": {State.HELD: State.READY, State.READY: State.READY, State.NEW: State.NEW, State.LEASED: State.LEASED},
-    "cancel": {state: State.CANCELLED for state in (*rules.UNFINISHED, State.CANCELLED) if state is not State.LEASED},
-    "expire-now": {state: State.EXPIRED for state in (*rules.UNFINISHED, State.EXPIRED) if state is not State.LEASED},
+    "cancel": {state: State.CANCELLED for state in (*rules.UNFINISHED, State.CANCELLED)},
+    "expire-now": {state: State.EXPIRED for state in (*rules.UNFINISHED, State.EXPIRED)},
     "extend": {state: state for state in rules.UNFINISHED},
     "set-priority": {state: state for state in rules.UNFINISHED},
     "requeue-fresh": {state: State.NEW for state in rules.TERMINAL - rules.ARRIVED},
@@ -63,7 +63,7 @@ class Verbs(OperateCase):
     """Each verb in each state."""
 
     def test_every_verb_in_every_state(self) -> None:
-        """It leads where the table says, or is refused and changes nothing; a lease that is lost is a Conflict."""
+        """It leads where the table says, or is refused and changes nothing; so does a lease that nobody works on."""
         for verb, event in OF_A_JOB.items():
             for number, state in enumerate(State, 1):
                 with self.subTest(verb=verb, state=state):
@@ -187,9 +187,10 @@ class Interruptions(OperateCase):
     def test_cancel_cuts_a_running_transfer(self) -> None:
         """The connection is closed, the job is cancelled, and no destination is blamed."""
         self.begin()
-        self.assertEqual(self.act("cancel"), State.LEASED)
-        self.desk.advance(0.1)
+        self.assertEqual(self.act("cancel"), State.CANCELLED)
         self.assertEqual((self.desk.state(1), self.body.aborted), (State.CANCELLED, True))
+        self.desk.advance(60)
+        self.assertEqual((self.desk.state(1), len(self.peers.to("GET", RS))), (State.CANCELLED, 1))
         self.assertEqual((self.desk.health.all(), self.desk.job(1).blame), ((), Blame.NOBODY))
 
     def test_hold_and_release_continue_where_it_was(self) -> None:
@@ -213,30 +214,86 @@ class Interruptions(OperateCase):
         self.desk.advance(1)
         self.assertIn(self.desk.state(1), ARRIVED)
 
-    def test_what_arrives_all_the_same_is_kept(self) -> None:
-        """The bytes are there and verified before the wish is heard."""
+    def freeze(self) -> None:
+        """The transfer does not end although it is cut: its sender, or this host, stands still."""
+
+        async def stay(body: Body) -> None:
+            body.aborted = True
+
+        self.patch(Body, "abort", stay)
+
+    def test_an_acknowledged_cancel_was_lost_by_kill_9(self) -> None:
+        """What was said of a pull at work is durable before it is said: no attempt takes it back after a crash."""
+        for number, (verb, state) in enumerate(
+            (("cancel", State.CANCELLED), ("hold", State.HELD), ("expire-now", State.EXPIRED))
+        ):
+            with self.subTest(verb=verb):
+                self.setUp()
+                self.begin(2_000_000 + number)
+                self.freeze()
+                self.assertEqual((self.act(verb), self.desk.state(1)), (state, state))
+                self.desk.crash()
+                self.peers.rules.clear()
+                before = len(self.peers.calls)
+                self.desk.start()
+                self.desk.advance(120, 5)
+                self.assertEqual((self.desk.state(1), self.peers.calls[before:]), (state, []))
+
+    def test_a_pull_that_was_held_and_released_stayed_held(self) -> None:
+        """While its attempt has not ended yet: it is ready at once, runs when that has, and its bytes come once."""
+        self.begin()
+        self.freeze()
+        self.assertEqual((self.act("hold"), self.act("release")), (State.HELD, State.READY))
+        self.desk.advance(5)
+        self.assertEqual((self.desk.state(1), len(self.peers.to("GET", RS))), (State.READY, 1))
+        self.body.go_on()
+        self.desk.advance(1)
+        self.assertIn(self.desk.state(1), ARRIVED)
+        self.assertEqual(len(self.peers.to("GET", RS)), 1)
+
+    def test_a_cancel_was_undone_by_a_hold(self) -> None:
+        """Cancelled is over, whatever is said while the attempt unwinds."""
+        self.begin()
+        self.freeze()
+        self.act("cancel")
+        with self.assertRaises(Conflict) as caught:
+            self.act("hold")
+        self.assertIn("final", caught.exception.detail)
+        self.body.go_on()
+        self.desk.advance(1)
+        self.assertEqual((self.desk.state(1), self.peers.to("POST", RS)), (State.CANCELLED, []))
+
+    def test_what_arrives_before_is_kept(self) -> None:
+        """The bytes are there and verified, and that is written, when somebody cancels."""
         self.begin()
         gate: Deferred[None] = Deferred()
         self.desk.queue.gates["change"] = gate
-        leased = self.desk.job(1)
         self.body.go_on()
-        self.assertTrue(self.desk.result(self.desk.scheduler.wishes.interrupt(leased, "cancelled")))
+        with self.assertRaises(Conflict):
+            self.act("cancel")
         gate.callback(None)
         self.desk.advance(1)
         self.assertIn(self.desk.state(1), ARRIVED)
 
-    def test_a_wish_that_comes_while_the_end_is_written_is_heard(self) -> None:
-        """A job that was just deferred is held after all."""
-        self.begin()
+    def test_what_is_leased_and_has_no_attempt_yet(self) -> None:
+        """It is cancelled while the lease is on its way to its lane: nobody is asked for anything."""
         gate: Deferred[None] = Deferred()
-        self.desk.queue.gates["change"] = gate
-        self.body._stands.errback(Unavailable("reset"))  # type: ignore[union-attr]
-        del self.desk.queue.gates["change"]
-        held = deferred_of(self.desk.scheduler.wishes.interrupt(self.desk.job(1), "held"))
-        self.assertTrue(self.successResultOf(held))
+        self.desk.queue.gates["take"] = gate
+        self.desk.accept(b"one")
+        self.desk.start()
+        self.assertEqual((self.desk.state(1), self.act("cancel")), (State.LEASED, State.CANCELLED))
         gate.callback(None)
-        self.desk.advance(0.1)
-        self.assertEqual(self.desk.state(1), State.HELD)
+        self.desk.advance(60)
+        self.assertEqual((self.desk.state(1), self.peers.calls), (State.CANCELLED, []))
+
+    def test_more_time_for_what_is_leased_ahead_and_then_held(self) -> None:
+        """Nothing is left over that the next attempt would write."""
+        self.peers.rule("GET", RS, Gate(self.desk))
+        self.desk.accept(*files(10))
+        self.desk.start()
+        self.act("extend", 10)
+        self.act("hold", 10)
+        self.assertEqual(self.desk.scheduler.settling._amended, {})
 
     def test_an_interruption_before_the_answer_counts(self) -> None:
         """While it is connecting nothing can be cut; the answer is given up when it comes."""
@@ -260,6 +317,17 @@ class Interruptions(OperateCase):
         gate.errback(Unavailable("sts"))
         self.desk.advance(0.1)
         self.assertEqual((self.desk.state(1), self.desk.health.all()), (State.HELD, ()))
+
+    def test_a_request_went_out_for_what_was_cancelled_during_the_exchange(self) -> None:
+        """The delegation comes; nobody needs it any more."""
+        gate: Deferred[Answer] = Deferred()
+        self.peers.rule("POST", STS, lambda _: gate)
+        self.desk.accept(b"one")
+        self.desk.start()
+        self.act("cancel")
+        gate.callback(issued())
+        self.desk.advance(5)
+        self.assertEqual((self.desk.state(1), self.peers.to("GET", RS)), (State.CANCELLED, []))
 
     def test_what_is_leased_ahead_is_held_at_once(self) -> None:
         """It has no attempt to wait for."""

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -218,11 +219,15 @@ class Following(SynchronousTestCase):
         (again,) = self.desk.result(self.desk.store.queue.lease(RS, 1, self.desk.timers.now(), frozenset()))
         self.assertEqual(self.desk.transfers.begin(again).done, again.fetch.offset)
 
-    def test_interrupting_nothing(self) -> None:
-        """A wish for a job without a transfer waits for its lane."""
-        self.desk.result(self.desk.transfers.interrupt(99, "held"))
-        self.assertEqual(self.desk.transfers.take_wish(99), "held")
-        self.assertIsNone(self.desk.transfers.take_wish(99))
+    def test_an_attempt_that_is_cut_before_it_begins(self) -> None:
+        """Under its own epoch alone; the one that runs under another goes on."""
+        lease = self.transfer.lease
+        later = evolve(lease.job, epoch=lease.job.epoch + 1)
+        self.desk.result(self.desk.transfers.cut(later))
+        self.assertFalse(self.transfer.interrupted)
+        self.assertTrue(self.desk.transfers.begin(evolve(lease, job=later)).interrupted)
+        last = evolve(lease.job, epoch=lease.job.epoch + 2)
+        self.assertFalse(self.desk.transfers.begin(evolve(lease, job=last)).interrupted)
         self.transfer.interrupted = True
         self.assertRaises(Unavailable, self.transfer.require_wanted)
 

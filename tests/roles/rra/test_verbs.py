@@ -133,6 +133,27 @@ class OfAJob(Case):
             self.act("extend", within=timedelta(days=20))
         self.assertEqual(self.desk.scheduler.settling._amended, {})
 
+    def test_less_time_than_there_is_was_called_extended(self) -> None:
+        """What finds its work done says so, as every verb does, and leaves its line all the same."""
+        self.desk.accept(b"one", due=self.desk.timers.now() + timedelta(days=1))
+        said = [self.call("POST", "/pulls/1/extend", {"for": days * 86400})["changed"] for days in (3, 30)]
+        said += [self.call("POST", "/pulls/1/hold")["changed"] for _ in range(2)]
+        self.assertEqual(said, [False, True, True, False])
+        self.assertEqual(
+            [line.evidence for line in self.desk.trail.of("operate")],
+            ["extend 259200 s (nothing to do)", "extend 2592000 s", "hold", "hold (nothing to do)"],
+        )
+
+    def test_who_was_refused_was_not_in_the_trail(self) -> None:
+        """A refused order names who gave it, as one that is granted does."""
+        self.desk.accept(b"one")
+        self.call("POST", "/pulls/1/requeue-fresh", None, 409)
+        self.call("POST", "/pulls/hold", {"all": True, "token": "x"}, 409)
+        self.call("POST", "/destinations/pause", {"name": "nowhere"}, 400)
+        self.call("POST", "/queue/drain", {"reason": "x" * 501}, 400)
+        lines = [(line.outcome, line.who) for line in self.desk.trail.of("operate")]
+        self.assertEqual(lines, [("refused", "operator")] * 4)
+
     def test_what_a_verb_needs(self) -> None:
         """Without it, or with nonsense, 400 with what it needs; nothing is written down as done."""
         self.desk.accept(b"one")
@@ -150,7 +171,7 @@ class OfAJob(Case):
         self.desk.accept(*files(2))
         self.desk.rewrite(2, state=State.HELD, due=None)
         self.desk.start()
-        self.assertEqual((self.act("expire-now", 1).state, self.act("expire-now", 2).state), ("leased", "expired"))
+        self.assertEqual((self.act("expire-now", 1).state, self.act("expire-now", 2).state), ("expired", "expired"))
 
     def test_requeue_fresh_makes_a_new_job_that_the_message_shows(self) -> None:
         """The old one stays as it ended; said again it is the same new one; when that has ended too, another."""
@@ -239,6 +260,18 @@ class OfAJob(Case):
         with self.assertRaises(Conflict) as caught:
             self.act("quarantine-release")
         self.assertIn("requeue-fresh", caught.exception.detail)
+        fresh = self.call("POST", "/pulls/1/requeue-fresh")
+        again = self.call("POST", "/pulls/1/requeue-fresh")
+        self.assertEqual((fresh["changed"], again["changed"], again["job"]["job"]), (True, False, fresh["job"]["job"]))
+
+    def test_quarantine_release_of_what_went_on_as_another_said_queued_anew(self) -> None:
+        """It is not the quarantined one's verb because somebody has begun that one again."""
+        self.desk.accept(b"one")
+        self.desk.rewrite(1, state=State.CANCELLED, due=None)
+        self.act("requeue-fresh")
+        with self.assertRaises(Conflict) as caught:
+            self.act("quarantine-release")
+        self.assertIn("not quarantined", caught.exception.detail)
 
 
 def _circle(connection: Any) -> None:
