@@ -75,7 +75,7 @@ def _resource_metadata(settings: Settings) -> str:
     return f"{settings.rs.origin}/.well-known/oauth-protected-resource"
 
 
-QUEUE_PATHS = ("/queue", "/pulls", "/shape", "/destinations", "/store", "/deliver", "/delegations")
+QUEUE_PATHS = ("/openapi.json", "/queue", "/pulls", "/shape", "/destinations", "/store", "/deliver", "/delegations")
 STRANGERS_PATHS = ("/.well-known/ni/sha-256", "/rrs/chunks/sha-256", "/rrs/receipts", "/rrs/renewals", "/rrs/contacts")
 
 

@@ -6,6 +6,7 @@ otherwise; instants are ISO 8601 in UTC; a refusal is {"error", "reason"} with t
 ==========================================  =========================================================================
 GET /health, GET /ready                     200 {"status": "ok"} or 503
 GET /metrics                                Prometheus text
+GET /openapi.json                           what is below about pulls, queue, store and destinations, as OpenAPI 3.1
 GET /queue                                  {"by_state": {state: number}, "bytes_waiting": number, "rulings": [ruling]}
 POST /queue/drain, /queue/undrain           body {"reason"} -> {"rulings": [ruling]}
 POST /queue/export                          body {"after": number} -> {"header", "lines": [line], "left_out": [number],

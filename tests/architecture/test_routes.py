@@ -70,6 +70,7 @@ socket      GET     /clients
 socket      GET     /clients/<name>
 socket      GET     /destinations
 socket      GET     /keys
+socket      GET     /openapi.json
 socket      GET     /pulls
 socket      GET     /pulls/<int:number>
 socket      GET     /pulls/<int:number>/explain

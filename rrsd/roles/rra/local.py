@@ -27,6 +27,7 @@ from rrsd.roles.rra.documents import (
     stock_document,
 )
 from rrsd.roles.rra.moving import HEADER, Moving
+from rrsd.roles.rra.openapi_verbs import PATH, verbs_document
 from rrsd.roles.rra.operate import AGES, Operations
 from rrsd.roles.rra.questions import (
     FILTERS,
@@ -75,6 +76,11 @@ class Operator:
         counts = counts_document(await self.operations.counts())
         rulings = [ruling_document(each) for each in self.operations.governing.rulings]
         return answer(request, {**counts, "rulings": rulings})
+
+    @routes.route(PATH, methods=["GET"])
+    def described(self, request: IRequest) -> bytes:
+        """All of it in the words of OpenAPI."""
+        return answer(request, verbs_document())
 
     @routes.route("/queue/drain", methods=["POST"])
     async def drain(self, request: IRequest) -> bytes:
