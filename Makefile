@@ -8,7 +8,7 @@ NPM := tests/interop/npm
 PEERS := $(VENV)/.interop $(NPM)/node_modules/.package-lock.json
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 TESTS ?= tests
-CORED := rrsd/core/*,rrsd/roles/*/rules.py,rrsd/roles/*/flow.py,rrsd/roles/*/flow/*,rrsd/roles/rra/breakers.py,rrsd/roles/rra/damage.py,rrsd/roles/rra/deadlines.py,rrsd/roles/rra/explain.py,rrsd/roles/rra/fairness.py,rrsd/roles/rra/house.py,rrsd/roles/rra/letters.py,rrsd/roles/rra/mending.py,rrsd/roles/rra/outbox.py,rrsd/roles/rra/pace.py,rrsd/roles/rra/room.py,rrsd/roles/rra/rulings.py,rrsd/roles/rra/slots.py,rrsd/roles/rra/telling.py,rrsd/roles/rra/verbs.py
+CORED := rrsd/core/*,rrsd/roles/*/rules.py,rrsd/roles/*/flow.py,rrsd/roles/*/flow/*,rrsd/roles/rra/breakers.py,rrsd/roles/rra/contradictions.py,rrsd/roles/rra/damage.py,rrsd/roles/rra/deadlines.py,rrsd/roles/rra/explain.py,rrsd/roles/rra/fairness.py,rrsd/roles/rra/house.py,rrsd/roles/rra/letters.py,rrsd/roles/rra/mending.py,rrsd/roles/rra/outbox.py,rrsd/roles/rra/pace.py,rrsd/roles/rra/room.py,rrsd/roles/rra/rulings.py,rrsd/roles/rra/slots.py,rrsd/roles/rra/standing.py,rrsd/roles/rra/telling.py,rrsd/roles/rra/verbs.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help dev peers lint format types contracts test secrets cover demo demo-mail mail crash simulate bench docs diagrams reference config clean check interop news package

@@ -9,6 +9,7 @@ from rrsd.app.people import People
 from rrsd.app.telling import notifier_of, waits_of
 from rrsd.core.values.networks import network_of
 from rrsd.roles.rra.acceptance import Acceptance
+from rrsd.roles.rra.circumstances import Circumstances
 from rrsd.roles.rra.contacts import BURST, REFILL, Contacts, Waker
 from rrsd.roles.rra.delegations import Delegations
 from rrsd.roles.rra.feed import Feed
@@ -285,7 +286,9 @@ class _Parts:
             spawn=work.spawn,
         )
 
-    def agent(self, scheduler: Scheduler, receipts: Receipts, notifier: Notifier, work: Nursery) -> Agent:
+    def agent(
+        self, scheduler: Scheduler, receipts: Receipts, notifier: Notifier, circumstances: Circumstances, work: Nursery
+    ) -> Agent:
         return Agent(
             scheduler=scheduler,
             receipts=receipts,
@@ -299,6 +302,7 @@ class _Parts:
                 scheduler=scheduler,
                 timers=self.means.effects.timers,
                 audit=self.means.audit,
+                circumstances=circumstances,
             ),
             transfers=scheduler.puller.transfers,
             feed=scheduler.feed,
@@ -315,7 +319,7 @@ def build_retrieving(means: Means, people: People, contacts: Contacts, notices: 
     outbox, work = Bell(effects.reactor), Nursery()
     feed = Feed(lambda: Bell(effects.reactor))
     delegations = parts.delegations()
-    puller = parts.puller(delegations, Transfers(effects.timers))
+    puller = parts.puller(delegations, Transfers(effects.timers, means.settings.fetch.idle))
     scheduler = parts.scheduler(puller, outbox, feed, work)
     acceptance, operations = parts.acceptance(scheduler), parts.operations(scheduler, delegations)
     notifier = notifier_of(means, scheduler.health, notices)
@@ -328,5 +332,11 @@ def build_retrieving(means: Means, people: People, contacts: Contacts, notices: 
         parts.reader(operations),
         Posting(acceptance),
         feed,
-        parts.agent(scheduler, parts.receipts(delegations, outbox, scheduler.is_busy), notifier, work),
+        parts.agent(
+            scheduler,
+            parts.receipts(delegations, outbox, scheduler.is_busy),
+            notifier,
+            operations.circumstances,
+            work,
+        ),
     )

@@ -64,6 +64,14 @@ def when(text: object) -> str:
         return clean(text)
 
 
+def is_past(text: object, now: float) -> bool:
+    """Whether the ISO 8601 instant is not after `now`, in seconds of the epoch; what cannot be read is not."""
+    try:
+        return datetime.fromisoformat(str(text)).timestamp() <= now
+    except ValueError:
+        return False
+
+
 @define(eq=False)
 class Console:
     """Where a command writes: results to `out`, everything else to `err`.

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from rrsd.roles.rra.explain import Obstacle
+from rrsd.roles.rra.standing import Obstacle
 from rrsd.roles.rra.verbs import as_table
 from tests.architecture.tree import ROOT
 

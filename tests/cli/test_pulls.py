@@ -58,7 +58,41 @@ class Pulls(Case):
     def test_no_destination(self) -> None:
         """Those that are well are not listed, and that is a sentence."""
         self.table.on("GET", "/destinations", reply({"destinations": [], "changes": []}))
-        self.assertEqual(self.rrsctl("pulls", "destinations")[1].out.getvalue(), "nothing is known\n")
+        self.assertIn("nothing speaks against any", self.rrsctl("pulls", "destinations")[1].out.getvalue())
+        change = {"at": ROW["at"], "event": "recovered", "before": 1, "after": 2, "reason": "answers again"}
+        self.table.on("GET", "/destinations", reply({"destinations": [], "changes": [change]}))
+        text = self.rrsctl("pulls", "destinations", "https://foo.test")[1].out.getvalue()
+        self.assertIn("nothing speaks against https://foo.test\n", text)
+        self.assertIn("recovered", text)
+
+    def test_a_time_that_is_over_was_called_the_next_one(self) -> None:
+        """Of a pull that is due and may not run it is said why, of another that it is due; of one to come, when."""
+        due = JOB | {"state": "ready", "due": ROW["at"], "condition": ""}
+        pause = {"kind": "pause", "name": "https://foo.test", "at": ROW["at"], "who": "operator"}
+        drain = pause | {"kind": "drain", "name": ""}
+        for rulings, said in (([], "due"), ([pause], "paused"), ([pause, drain], "drained")):
+            self.table.on("GET", "/pulls", reply({"pulls": [due], "next": None, "rulings": rulings}))
+            row = self.rrsctl("pulls", "list")[1].out.getvalue().splitlines()[1]
+            self.assertEqual(row.split()[-1], said)
+        later = due | {"due": "2999-01-01T00:00:00+00:00"}
+        self.table.on(
+            "GET", "/pulls", reply({"pulls": [later, due | {"due": "soon"}], "next": None, "rulings": [pause]})
+        )
+        self.assertIn("2999-01-01 00:00:00", self.rrsctl("pulls", "list")[1].out.getvalue())
+
+    def test_a_paused_server_is_no_closed_breaker(self) -> None:
+        """Its state is the operator's."""
+        known = {"name": "https://foo.test", "limit": 1, "opened": None, "until": None, "reason": ""}
+        pause = {"kind": "pause", "name": "https://foo.test", "at": ROW["at"], "who": "operator"}
+        self.table.on("GET", "/destinations", reply({"destinations": [known], "changes": [], "rulings": [pause]}))
+        self.assertIn("https://foo.test  paused", self.rrsctl("pulls", "destinations")[1].out.getvalue())
+
+    def test_an_expired_pull_showed_the_bytes_of_its_successor(self) -> None:
+        """What is durable of the resource is none of its own."""
+        fetch = {"origin": "https://foo.test", "digest": "x", "epoch": 2, "validator": "", "offset": 500}
+        over = JOB | {"state": "expired", "done": 0}
+        self.table.on("GET", "/pulls/17", reply({"job": over, "history": [], "fetch": fetch}))
+        self.assertIn(" 0 B of 1000 B", self.rrsctl("pulls", "show", "17")[1].out.getvalue())
 
     def test_show(self) -> None:
         """A pull is shown with its durable bytes and its history."""

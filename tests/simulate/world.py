@@ -12,7 +12,6 @@ from twisted.python.failure import Failure
 from rrsd.core.refusals import Refusal
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.instants import instant
-from rrsd.core.values.jobs import State
 from rrsd.roles.idp.ports import User
 from rrsd.roles.rra.rules import TERMINAL
 from rrsd.runtime.awaits import deferred_of
@@ -44,8 +43,6 @@ TO_BE_SAID = 660.0
 has come, which nobody rings for."""
 EXPLAINED = 5
 """Live pulls that are explained at each look."""
-MOVING = frozenset({State.NEW, State.READY, State.LEASED, State.STORED})
-"""States in which nothing has to be waited for but a turn."""
 LOOK_EVERY = 1800.0
 MOST_STEPS = 20_000
 LEAST_TIME = 5.0
@@ -185,9 +182,9 @@ class World:
 
     def _explained(self, process: Process) -> None:
         for job in [each for each in durable(self.receiver).jobs if each.state not in TERMINAL][:EXPLAINED]:
-            told = self._now(process.whole.retrieving.operations.explain(job.job))
-            if not told.sentence or told.state != job.state or not (told.next or told.remedy or told.state in MOVING):
-                raise Broken("R7", f"pull {job.job}, {job.state}, is not explained: {told}")
+            wrong = self._now(process.whole.retrieving.operations.circumstances.check(job.job))
+            if wrong:
+                raise Broken("R7", f"pull {job.job}, {job.state}, is not explained: {wrong}")
 
     @staticmethod
     def _now(work: Awaitable[T]) -> T:

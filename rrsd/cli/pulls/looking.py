@@ -1,14 +1,17 @@
 """What is being pulled, and why it waits."""
 
+from collections.abc import Container
 from typing import Any
 
 import click
 
-from rrsd.cli.output import bar, clean, facts, size, table, when
+from rrsd.cli.output import bar, clean, facts, is_past, size, table, when
 from rrsd.cli.pulls.choosing import chosen, wanted_of
 from rrsd.cli.session import Session, pass_session
+from rrsd.core.values.jobs import ENDED
 
 _PAGE = 500
+_NOTHING = "nothing speaks against any, and none has earned more than the others"
 
 
 @click.command("list")
@@ -35,7 +38,7 @@ def list_pulls(session: Session, /, most: int, after: int, **given: Any) -> None
             break
     for each in rulings:
         session.console.note(ruling_text(each))
-    rows = [_row(job) for job in jobs]
+    rows = [_row(job, rulings, session.now()) for job in jobs]
     columns = ("PULL", "STATE", "FROM", "FOR", "SIZE", "HERE", "NEXT (UTC)")
     session.console.rows({"pulls": jobs, "next": after or None, "rulings": rulings}, columns, rows, "nothing to pull")
     if after and jobs:
@@ -53,11 +56,21 @@ def ruling_text(each: dict[str, Any]) -> str:
     return clean(f"{what}, since {when(each.get('at'))} UTC by {each.get('who')}{why}")
 
 
-def _row(job: dict[str, Any]) -> tuple[object, ...]:
+def _row(job: dict[str, Any], rulings: list[dict[str, Any]], now: float) -> tuple[object, ...]:
     total = int(job.get("size", 0))
     share = f"{done_of(job) * 100 // total}%" if total else "-"
-    following = when(job.get("due")) if job.get("due") else job.get("condition") or "-"
+    following = _following(job, rulings, now)
     return job.get("job", 0), job.get("state"), job.get("origin"), job.get("recipient"), size(total), share, following
+
+
+def _following(job: dict[str, Any], rulings: list[dict[str, Any]], now: float) -> object:
+    """Its next time or its condition; what an operator laid down, for one that is due and may not run."""
+    if not job.get("due"):
+        return job.get("condition") or "-"
+    if not is_past(job["due"], now):
+        return when(job["due"])
+    kinds = {each.get("kind") for each in rulings if each.get("name") in ("", job.get("origin"))}
+    return "drained" if "drain" in kinds else "paused" if "pause" in kinds else "due"
 
 
 def done_of(job: dict[str, Any]) -> int:
@@ -72,8 +85,9 @@ def destinations(session: Session, origin: str) -> None:
     """How many pulls each resource server may have at once, and why.
 
     Four at first; one more for as many good pulls in a row as it has, one less at once when it pushes back or fails.
-    One that does not answer is left alone (OPEN) and probed ever more rarely. Those of which nothing is known are not
-    listed. `sts` is the token service of our own domain. With ORIGIN its latest changes are shown, newest first.
+    One that does not answer is left alone (OPEN) and probed ever more rarely. Those that nothing speaks against, and
+    that have earned nothing, are not listed. `sts` is the token service of our own domain. With ORIGIN its latest
+    changes are shown, newest first.
 
     \b
       rrsctl pulls destinations
@@ -83,16 +97,19 @@ def destinations(session: Session, origin: str) -> None:
     document = session.local().destinations(origin)
     for each in document.get("rulings") or []:
         session.console.note(ruling_text(each))
-    rows = [_destination(each) for each in document.get("destinations", [])]
-    text = table(("DESTINATION", "STATE", "AT ONCE", "ASKED AGAIN (UTC)", "WHY"), rows) if rows else "nothing is known"
+    paused = {each.get("name") for each in document.get("rulings") or [] if each.get("kind") == "pause"}
+    rows = [_destination(each, paused) for each in document.get("destinations", [])]
+    text = table(("DESTINATION", "STATE", "AT ONCE", "ASKED AGAIN (UTC)", "WHY"), rows) if rows else _NOTHING
     if origin:
+        text = text if rows else f"nothing speaks against {origin}"
         changes = [_change(each) for each in document.get("changes", [])]
         text += "\n\n" + table(("AT (UTC)", "EVENT", "AT ONCE", "WHY"), changes) if changes else ""
     session.console.result(document, text)
 
 
-def _destination(each: dict[str, Any]) -> tuple[object, ...]:
+def _destination(each: dict[str, Any], paused: Container[Any]) -> tuple[object, ...]:
     state = "open" if each.get("opened") else "asked to wait" if each.get("until") else "closed"
+    state = "paused" if each.get("name") in paused else state
     return each.get("name"), state, each.get("limit"), when(each.get("until")) or "-", each.get("reason") or "-"
 
 
@@ -113,7 +130,8 @@ def show(session: Session, job: int) -> None:
 def pull_text(document: dict[str, Any]) -> str:
     """A pull as a person reads it."""
     job, fetch = document.get("job", {}), document.get("fetch") or {}
-    total, done = int(job.get("size", 0)), max(done_of(job), int(fetch.get("offset") or 0))
+    total, durable = int(job.get("size", 0)), int(fetch.get("offset") or 0)
+    done = done_of(job) if job.get("state") in ENDED else max(done_of(job), durable)
     text = facts(
         (
             ("pull", job.get("job")),

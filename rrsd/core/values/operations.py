@@ -79,7 +79,8 @@ class ShapeRow:
 
 class Fault(StrEnum):
     """What the self-check finds: a row that cannot be read, a job that waits for nothing, one that is in no state, one
-    that arrived and whose receipt nobody owes, and jobs whose turn or destination would be looked at too late."""
+    that arrived and whose receipt nobody owes, jobs whose turn or destination would be looked at too late, and one of
+    which something is said that is not so."""
 
     DAMAGED = "damaged"
     LOST = "lost"
@@ -87,6 +88,7 @@ class Fault(StrEnum):
     RECEIPT = "receipt"
     TURN = "turn"
     DESTINATION = "destination"
+    EXPLANATION = "explanation"
 
 
 @frozen

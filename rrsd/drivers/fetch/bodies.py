@@ -104,6 +104,11 @@ class Pouring(StreamProtocol):
         self._finished: Failure | None = None
         self._over = False
 
+    @property
+    def held(self) -> int:
+        """Bytes that have come and were not handed on yet."""
+        return self._held
+
     def give_up(self) -> None:
         """Nobody wants the rest; `ended` refuses with Unavailable."""
         self._fail(Failure(Unavailable("given up")))

@@ -223,6 +223,11 @@ class PendingReply:
         self._patience = patience
         self._pouring: Pouring | None = None
 
+    @property
+    def held(self) -> int:
+        """How many bytes of the body have come and were not given to its sink yet."""
+        return self._pouring.held if self._pouring is not None else 0
+
     async def pour(self, sink: Sink, most: int) -> int:
         """Send the body into `sink`; how many bytes.
 

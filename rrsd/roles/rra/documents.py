@@ -84,12 +84,15 @@ def explanation_document(explanation: Explanation) -> Document:
     return {"text": explanation.sentence, "facts": dict(facts)}
 
 
-def breaker_document(breaker: Breaker, now: Instant) -> Document:
-    """A destination or an issuer: how many at once, and when it is asked again if it is left alone."""
+def breaker_document(breaker: Breaker, now: Instant, ruled: Ruling | None = None) -> Document:
+    """A destination or an issuer: how many at once, and when it is asked again if it is left alone; `ruled` is the
+    operator's limit. `earned` is what it would have without that."""
+    most = ruled.most if ruled is not None else breaker.limit
     opens = breaker.not_before is not None and breaker.not_before > now
     return {
         "name": breaker.name,
-        "limit": breaker.limit,
+        "limit": min(breaker.limit, most),
+        "earned": breaker.limit,
         "opened": _plain(breaker.opened),
         "until": _plain(breaker.not_before) if opens else None,
         "failures": breaker.failures,

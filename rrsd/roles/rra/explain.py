@@ -1,155 +1,42 @@
 """Why a job is where it is and what would move it, in words and as data (pure). One text for user, operator and
 notice.
 
-Two tables make it total. `STANDING` has a sentence and a remedy for every state and condition that the life of a job
-leads to; `OBSTACLES` has them for everything outside the job that keeps it from running now. A job that is not over has
-a time for its next step, or an obstacle with a name: `is_sound` says so, and the self-check asks it (promise R7).
+The tables in `standing` make it total. A job that is not over has a time for its next step, or an obstacle with a name:
+`is_sound` says so, and the self-check asks it (promise R7). `contradictions` compares what is said here with the facts.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from enum import StrEnum
 
-from attrs import field, frozen
+from attrs import frozen
 
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Blame, Breaker, HistoryRow, Job, State
 from rrsd.core.values.operations import Ruling
 from rrsd.roles.rra import rules
-
-
-@frozen
-class Said:
-    """A sentence, and what somebody could do about it."""
-
-    sentence: str
-    remedy: str = ""
-
-
-_AGAIN = "Ask the sender to send it again; `rrsctl pulls requeue-fresh` pulls it once more with a fresh lifetime."
-_RELEASE = "Release it (`rrsctl pulls release`) once its reason is settled."
-_ASK = "Ask the sender whether the message was meant for this address; `retry-now` asks again at once."
-_WAIT = "Nothing need be done; `retry-now` tries at once."
-_SPACE = "Free disk space; the pull goes on by itself within minutes."
-_ARRIVED = "It has arrived, was verified and is kept here; "
-
-STANDING: Mapping[tuple[State, str], Said] = {
-    (State.NEW, ""): Said("It was accepted and waits for its first attempt.", _WAIT),
-    (State.READY, ""): Said("It may run and waits for a free slot.", _WAIT),
-    (State.READY, "issuer"): Said("It may run as soon as the token service of our own domain answers.", _WAIT),
-    (State.LEASED, ""): Said("It is being pulled now.", "Nothing need be done."),
-    (State.STORED, ""): Said(_ARRIVED + "the receipt is on its way to the sender's domain."),
-    (State.STORED, "receipt"): Said(
-        _ARRIVED + "the sender's domain did not take the receipt and is not told any more.",
-        "`retry-now` tells it again.",
-    ),
-    (State.RECEIPTED, ""): Said(_ARRIVED + "the sender's domain knows."),
-    (State.DEFERRED, ""): Said("An attempt failed; it is tried again by itself.", _WAIT),
-    (State.DEFERRED, "destination"): Said("The sender's resource server could not give it; it is tried again.", _WAIT),
-    (State.NEEDS_AUTH, ""): Said("The proof of who asks was not taken.", _ASK),
-    (State.NEEDS_AUTH, "authorization"): Said(
-        "The sender's domain does not let this recipient have it, or took no proof of who asks.", _ASK
-    ),
-    (State.NO_SPACE, ""): Said("This host had no space for it.", _SPACE),
-    (State.NO_SPACE, "space"): Said("This host had no space for it.", _SPACE),
-    (State.NO_SPACE, "quota"): Said(
-        "The recipient's share of this host is full.",
-        "What the recipient lets go of makes room at once; an administrator can give more (`rrsctl users set-quota`).",
-    ),
-    (State.HELD, ""): Said("It is held until somebody releases it.", _RELEASE),
-    (State.HELD, "operator"): Said("It is held by an operator until somebody releases it.", _RELEASE),
-    (State.HELD, "policy"): Said(
-        "It is held: who the sender's domain is could not be proved, or may not be trusted.",
-        "Look at `rrsctl identity verify`, then release it (`rrsctl pulls release`).",
-    ),
-    (State.FAILED, ""): Said("The sender's domain said for good that it cannot be had.", _AGAIN),
-    (State.EXPIRED, ""): Said("It could not be fetched before its time was over.", _AGAIN),
-    (State.CANCELLED, ""): Said("Somebody cancelled it.", _AGAIN),
-    (State.QUARANTINED, ""): Said(
-        "The bytes that came, twice, were not the ones that the message promised; none of them were kept.",
-        "Tell the sender's postmaster; `rrsctl pulls quarantine-release` pulls it once more, the digest is still"
-        " checked.",
-    ),
-}
-"""Of a state and of the condition that the job waits for. A condition that has no words of its own is named."""
-
-NEXT_IN_LINE = Said("It is one of the next at its resource server.", "Nothing need be done.")
-"""Of one that is leased ahead, so that nobody waits for it to be when its turn comes: nothing of it is pulled yet."""
+from rrsd.roles.rra.standing import (
+    BLAMED,
+    EARLY,
+    GATES,
+    NEXT_IN_LINE,
+    OBSTACLES,
+    TO_BLAME,
+    Obstacle,
+    Said,
+    standing_of,
+    typed,
+    words,
+)
 
 LONGEST_ETA = 365 * 86400.0
 """Seconds; what would take longer is no guess worth making."""
+STALLED = 10.0
+"""Seconds without a byte after which that is said."""
 
-
-class Obstacle(StrEnum):
-    """What keeps a job from running now: the named conditions of promise R7."""
-
-    DRAINED = "drained"
-    PAUSED = "paused"
-    HOST = "host"
-    ISSUER = "issuer"
-    PUSHED_BACK = "pushed back"
-    OUTAGE = "outage"
-    PROBE = "probe"
-    TIME = "time"
-    CONDITION = "condition"
-    SLOT = "slot"
-    NOTHING = "nothing"
-
-
-OBSTACLES: Mapping[Obstacle, Said] = {
-    Obstacle.DRAINED: Said("The whole daemon starts nothing new: an operator said so.", "`rrsctl pulls undrain`."),
-    Obstacle.PAUSED: Said("An operator paused this resource server.", "`rrsctl pulls resume ORIGIN`."),
-    Obstacle.HOST: Said("This host could not store a moment ago, and begins nothing new.", "Look at disk and log."),
-    Obstacle.ISSUER: Said(
-        "The token service of our own domain does not answer, and nothing is asked of anybody meanwhile.",
-        "Look at the token service; `rrsctl pulls retry-now --issuer` asks it at once.",
-    ),
-    Obstacle.PUSHED_BACK: Said("The resource server asked to come back later.", "Nothing need be done."),
-    Obstacle.OUTAGE: Said(
-        "The resource server does not answer and is left alone until its next probe.",
-        "Nothing need be done; `rrsctl pulls retry-now --destination ORIGIN` probes it at once.",
-    ),
-    Obstacle.PROBE: Said("One pull at a time shows whether the resource server answers again.", ""),
-    Obstacle.TIME: Said("", ""),
-    Obstacle.CONDITION: Said("", ""),
-    Obstacle.SLOT: Said("", ""),
-    Obstacle.NOTHING: Said(
-        "It waits for nothing at all, which must not be: the self-check mends that within the hour.",
-        "`retry-now` mends it at once.",
-    ),
-}
-"""Total over `Obstacle`; an empty one adds nothing to what the state says."""
-
-GATES: Mapping[str, str] = {
-    "": "It is in line.",
-    "house": "All slots of this host are taken.",
-    "destination": "Its resource server has all the transfers that it may have now.",
-    "recipient": "Its recipient has all the transfers that one recipient may have.",
-    "large": "The slots for large resources are taken; a quarter is kept for small ones.",
-    "interactive": "The slots for those who wait at a screen are taken.",
-    "unproved": "The slots for resource servers that have not delivered anything of late are taken.",
-}
-"""Which share is used up while it waits for a slot."""
-
-_TO_BLAME: Mapping[Obstacle, Blame] = {
-    Obstacle.DRAINED: Blame.OURSELVES,
-    Obstacle.PAUSED: Blame.OURSELVES,
-    Obstacle.HOST: Blame.OURSELVES,
-    Obstacle.ISSUER: Blame.ISSUER,
-    Obstacle.PUSHED_BACK: Blame.DESTINATION,
-    Obstacle.OUTAGE: Blame.DESTINATION,
-    Obstacle.PROBE: Blame.DESTINATION,
-    Obstacle.NOTHING: Blame.OURSELVES,
-}
-"""Whose doing it is; the others leave it with the last attempt."""
-
-_BLAMED = {
-    Blame.NOBODY: "nobody",
-    Blame.JOB: "this resource",
-    Blame.DESTINATION: "the sender's resource server",
-    Blame.ISSUER: "the token service of our own domain",
-    Blame.OURSELVES: "this host",
-}
+_SPEAKING = frozenset(
+    {State.DEFERRED, State.NEEDS_AUTH, State.NO_SPACE, State.FAILED, State.EXPIRED, State.QUARANTINED}
+)
+"""States that an attempt, or the want of room, has led to: their blame and evidence are of the present."""
 
 
 @frozen
@@ -157,21 +44,29 @@ class Around:
     """What is known beside the job, as far as it is: a notice knows none of it.
 
     `issuer` is the token service's breaker while that keeps everybody back. `held_back` is until when this host begins
-    nothing because it could not store. `gate` is a key of `GATES`. `ahead` is how many jobs are before it at its
-    destination, `is_leased_ahead` whether it is leased and waits for one of them. `done` bytes of the one that is being
-    pulled are here, `rate` of them come in a second. `successor` is the job that took its place.
+    nothing because it could not store. `limited` is the operator's limit that keeps it back. `gate` is a key of
+    `GATES`, "" for none. `ahead` is how many jobs are before it at its destination, `is_leased_ahead` whether it is
+    leased and waits for one of them. `done` bytes of the one that is being pulled are here, all of them if `is_whole`;
+    `rate` of them come in a second, none for `quiet` seconds, and at `ends` its attempt ends if that stays so.
+    `attempts` is None where nobody looked for them. `act` is the transition that led to its state. `successor` is the
+    job that took its place.
     """
 
     issuer: Breaker | None = None
     held_back: Instant | None = None
     drained: Ruling | None = None
     paused: Ruling | None = None
+    limited: Ruling | None = None
     gate: str = ""
     ahead: int | None = None
     is_leased_ahead: bool = False
     done: int = 0
     rate: float = 0.0
-    attempts: Sequence[HistoryRow] = field(factory=tuple)
+    quiet: float = 0.0
+    ends: Instant | None = None
+    is_whole: bool = False
+    attempts: Sequence[HistoryRow] | None = None
+    act: HistoryRow | None = None
     successor: int = 0
 
 
@@ -215,45 +110,66 @@ class Explanation:
 def explain(job: Job, breaker: Breaker | None, now: Instant, around: Around | None = None) -> Explanation:
     """Why `job` is where it is; `breaker` is its destination's when that is not in perfect health."""
     around = around or Around()
-    standing = NEXT_IN_LINE if _is_next(job, around) else standing_of(job)
+    standing = _standing(job, around, now)
     waits = tuple(_waits(job, breaker, around, now))
     moves = _moves(job, waits, now)
     remedies = [each.said.remedy for each in waits if each.said.remedy] or [standing.remedy]
-    remedy = f"It went on as pull {around.successor}." if around.successor else remedies[0]
+    remedy = f"It went on as pull {around.successor}." if around.successor else typed(remedies[0], job)
     eta, is_at_risk = _eta(job, around, now), job.at_risk is not None and job.state in rules.UNFINISHED
+    past, is_present = _past(job, around, now), _is_present(job, around, now)
     sentences = [
         standing.sentence,
         *(each.said.sentence for each in waits),
-        _last_attempt(job),
+        past,
         "Its time will hardly do, as things are." if is_at_risk else "",
-        f"The next attempt is in {_words(moves - now)}." if moves is not None and moves > now else "",
-        f"It will be here in {_words(eta - now)}." if eta is not None else "",
+        f"The next attempt is in {words(moves - now)}." if moves is not None and moves > now else "",
+        f"It will be here in {words(eta - now)}." if eta is not None else "",
         remedy,
     ]
-    blame = next((_TO_BLAME[each.name] for each in waits if each.name in _TO_BLAME), job.blame)
+    blame = next((TO_BLAME[each.name] for each in waits if each.name in TO_BLAME), None)
     return Explanation(
         sentence=" ".join(each for each in sentences if each),
         state=job.state,
-        blame=_BLAMED[blame],
-        evidence=job.evidence,
+        blame=BLAMED[blame or (job.blame if is_present else Blame.NOBODY)],
+        evidence=job.evidence if past or job.state in rules.ARRIVED else "",
         next=moves,
         remedy=remedy,
-        waits_for=tuple(_named(job, each) for each in waits) or _own(job),
+        waits_for=_names(job, waits),
         ahead=around.ahead,
         eta=eta,
-        attempts=tuple(around.attempts),
+        attempts=tuple(around.attempts or ()),
         successor=around.successor,
         at_risk=job.at_risk if is_at_risk else None,
     )
 
 
-def standing_of(job: Job) -> Said:
-    """What is said of the job's state and condition."""
-    exact = STANDING.get((job.state, job.condition))
-    if exact is not None:
-        return exact
-    said = STANDING[job.state, ""]
-    return Said(f"{said.sentence} It waits for: {job.condition}.", said.remedy)
+# --- what it is
+
+
+def _standing(job: Job, around: Around, now: Instant) -> Said:
+    if _is_next(job, around):
+        return NEXT_IN_LINE
+    said = standing_of(job, _condition(job, around, now))
+    if job.state is State.LEASED and around.is_whole:
+        return Said(f"{said.sentence} All of it has come, and is being checked.", said.remedy)
+    at = around.act.at if around.act is not None else job.held
+    if not _is_by_hand(job, around, now) or at is None:
+        return said
+    who = (around.act.evidence if around.act is not None else "") or "operator"
+    return Said(f"{said.sentence} ({who}, {at:%Y-%m-%d %H:%M} UTC.)", said.remedy)
+
+
+def _condition(job: Job, around: Around, now: Instant) -> str:
+    """What it waits for; of one that has expired whether that was early: nothing but an operator's word ends a pull
+    before its deadline."""
+    at = around.act.at if around.act is not None else now
+    return EARLY if job.state is State.EXPIRED and at < job.deadline else job.condition
+
+
+def _is_by_hand(job: Job, around: Around, now: Instant) -> bool:
+    """Whether an operator's verb led to its state."""
+    is_held = job.state is State.HELD and job.condition != "policy"
+    return is_held or job.state is State.CANCELLED or _condition(job, around, now) == EARLY
 
 
 def _is_next(job: Job, around: Around) -> bool:
@@ -266,35 +182,69 @@ def _own(job: Job) -> tuple[str, ...]:
     return (names[job.state],) if job.state in names else ()
 
 
+def _names(job: Job, waits: Sequence[Wait]) -> tuple[str, ...]:
+    found = tuple(_named(job, each) for each in waits)
+    return found if found and Obstacle.STALL not in found else (*_own(job), *found)
+
+
 def _named(job: Job, wait: Wait) -> str:
     is_own = wait.name in (Obstacle.CONDITION, Obstacle.TIME)
     return job.condition if is_own and job.condition else str(wait.name)
 
 
+# --- what keeps it
+
+
 def _waits(job: Job, breaker: Breaker | None, around: Around, now: Instant) -> Iterator[Wait]:
     """Everything that keeps the job from running now, the outermost first."""
     if _is_next(job, around):
+        yield from _limited(around, now)
         yield Wait(Obstacle.SLOT, now, Said(GATES.get(around.gate, GATES[""])))
+    elif job.state is State.LEASED and around.quiet >= STALLED and not around.is_whole:
+        yield Wait(Obstacle.STALL, around.ends, _stalled(around, now))
     if job.state in rules.TERMINAL or job.state in rules.ARRIVED or job.state in (State.HELD, State.LEASED):
         return
-    yield from _ruled(around)
-    if around.held_back is not None and around.held_back > now:
-        yield Wait(Obstacle.HOST, around.held_back, OBSTACLES[Obstacle.HOST])
-    if around.issuer is not None and around.issuer.not_before is not None and around.issuer.not_before > now:
-        yield Wait(Obstacle.ISSUER, around.issuer.not_before, OBSTACLES[Obstacle.ISSUER])
-    yield from _closed(breaker, now)
-    yield from _in_line(job, around, now)
+    outer = (*_ruled(around), *_closed_here(around, now), *_closed(breaker, now))
+    yield from outer
+    yield from _in_line(job, around, now, is_free=not outer)
+
+
+def _stalled(around: Around, now: Instant) -> Said:
+    if around.ends is not None and around.ends > now:
+        end = f"; if it stays so, this attempt ends in {words(around.ends - now)}, and another is made later."
+    else:
+        end = "."
+    quiet = words(timedelta(seconds=around.quiet))
+    return Said(f"Nothing has come for {quiet}{end}", OBSTACLES[Obstacle.STALL].remedy)
 
 
 def _ruled(around: Around) -> Iterator[Wait]:
     for ruling, name in ((around.drained, Obstacle.DRAINED), (around.paused, Obstacle.PAUSED)):
         if ruling is not None:
-            said = OBSTACLES[name]
-            why = f" Reason: {ruling.reason}." if ruling.reason else ""
-            remedy = said.remedy.replace("ORIGIN", ruling.name)
-            yield Wait(
-                name, None, Said(f"{said.sentence} ({ruling.who}, {ruling.at:%Y-%m-%d %H:%M} UTC.){why}", remedy)
-            )
+            yield Wait(name, None, _laid_down(ruling, OBSTACLES[name]))
+
+
+def _limited(around: Around, now: Instant) -> Iterator[Wait]:
+    if around.limited is not None:
+        yield Wait(Obstacle.LIMITED, now, _laid_down(around.limited, OBSTACLES[Obstacle.LIMITED]))
+
+
+def _laid_down(ruling: Ruling, said: Said) -> Said:
+    """With who laid it down, when and why."""
+    why = f" Reason: {ruling.reason}." if ruling.reason else ""
+    sentence = said.sentence.replace("MOST", str(ruling.most))
+    return Said(
+        f"{sentence} ({ruling.who}, {ruling.at:%Y-%m-%d %H:%M} UTC.){why}",
+        said.remedy.replace("ORIGIN", ruling.name),
+    )
+
+
+def _closed_here(around: Around, now: Instant) -> Iterator[Wait]:
+    """What this host and our own domain keep back."""
+    if around.held_back is not None and around.held_back > now:
+        yield Wait(Obstacle.HOST, around.held_back, OBSTACLES[Obstacle.HOST])
+    if around.issuer is not None and around.issuer.not_before is not None and around.issuer.not_before > now:
+        yield Wait(Obstacle.ISSUER, around.issuer.not_before, OBSTACLES[Obstacle.ISSUER])
 
 
 def _closed(breaker: Breaker | None, now: Instant) -> Iterator[Wait]:
@@ -308,8 +258,8 @@ def _closed(breaker: Breaker | None, now: Instant) -> Iterator[Wait]:
         yield Wait(Obstacle.PROBE, now, OBSTACLES[Obstacle.PROBE])
 
 
-def _in_line(job: Job, around: Around, now: Instant) -> Iterator[Wait]:
-    """What the job itself waits for."""
+def _in_line(job: Job, around: Around, now: Instant, is_free: bool) -> Iterator[Wait]:
+    """What the job itself waits for; `is_free` is whether nothing outside keeps it back."""
     if job.due is None:
         name = Obstacle.CONDITION if job.condition else Obstacle.NOTHING
         yield Wait(name, None, OBSTACLES[name])
@@ -318,8 +268,15 @@ def _in_line(job: Job, around: Around, now: Instant) -> Iterator[Wait]:
     elif job.due > now:
         yield Wait(Obstacle.TIME, job.due, OBSTACLES[Obstacle.TIME])
     else:
+        yield from _limited(around, now)
         before = f" {around.ahead} are before it at its resource server." if around.ahead else ""
-        yield Wait(Obstacle.SLOT, now, Said(GATES.get(around.gate, GATES[""]) + before))
+        if around.gate:
+            yield Wait(Obstacle.SLOT, now, Said(GATES.get(around.gate, GATES[""]) + before))
+        elif is_free:
+            yield Wait(Obstacle.TURN, now, Said(OBSTACLES[Obstacle.TURN].sentence + before))
+
+
+# --- when it moves, and what was before
 
 
 def _moves(job: Job, waits: Sequence[Wait], now: Instant) -> Instant | None:
@@ -330,24 +287,38 @@ def _moves(job: Job, waits: Sequence[Wait], now: Instant) -> Instant | None:
     return max(times) if times and len(times) == len(waits) else None
 
 
-def _last_attempt(job: Job) -> str:
+def _is_present(job: Job, around: Around, now: Instant) -> bool:
+    """Whether what its row says of blame and evidence is why it is where it is; else it is history."""
+    if job.state is State.EXPIRED:
+        return _condition(job, around, now) != EARLY
+    return job.state in _SPEAKING or (job.state in (State.HELD, State.READY) and job.condition in ("policy", "issuer"))
+
+
+def _past(job: Job, around: Around, now: Instant) -> str:
+    """What is known of the attempt before; a condition that has passed, and that cost no attempt, is not told."""
     if not job.evidence or job.state in rules.ARRIVED:
         return ""
-    if rules.is_without_room(job):
-        return f"{job.evidence[:1].upper()}{job.evidence[1:]}."
-    return f"The last attempt was charged to {_BLAMED[job.blame]}: {job.evidence}."
+    if not _is_of_attempt(job, around):
+        return f"{job.evidence[:1].upper()}{job.evidence[1:]}." if _is_present(job, around, now) else ""
+    which = "The attempt before" if job.state is State.LEASED else "The last attempt"
+    if job.blame is Blame.NOBODY:
+        return f"{which} ended: {job.evidence}."
+    return f"{which} was charged to {BLAMED[job.blame]}: {job.evidence}."
+
+
+def _is_of_attempt(job: Job, around: Around) -> bool:
+    """Whether its evidence is that of an attempt."""
+    if around.attempts is not None:
+        return any(row.evidence == job.evidence for row in around.attempts)
+    is_ours = job.blame is Blame.OURSELVES and job.state not in _SPEAKING
+    return not is_ours and job.state is not State.NO_SPACE and job.attempts > (job.state is State.LEASED)
 
 
 def _eta(job: Job, around: Around, now: Instant) -> Instant | None:
+    """When it will be here at the pace of this moment; None where that is no more than a guess."""
+    if job.state is not State.LEASED or around.is_leased_ahead or around.is_whole or around.quiet >= STALLED:
+        return None
     left = max(0, job.size - around.done)
-    if job.state is not State.LEASED or around.rate <= 0 or left / around.rate > LONGEST_ETA:
+    if around.rate <= 0 or left / around.rate > LONGEST_ETA:
         return None
     return now + timedelta(seconds=left / around.rate)
-
-
-def _words(wait: timedelta) -> str:
-    seconds = int(wait.total_seconds())
-    for size, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {name}"
-    return f"{seconds} seconds"

@@ -1,5 +1,6 @@
 """What is being pulled this moment, for those who wait for it and those who watch."""
 
+from collections import deque
 from datetime import timedelta
 
 from attrs import define, field
@@ -13,6 +14,10 @@ from rrsd.runtime.expiring import Expiring
 LOOK_AGAIN = timedelta(milliseconds=50)
 MOST_UNWANTED = 10_000
 UNWANTED_FOR = timedelta(hours=1)
+PACE_OVER = 10.0
+"""Seconds over which the pace of a transfer is taken."""
+IDLE = timedelta(seconds=60)
+"""How long a body may stand still before its attempt ends, unless the settings say otherwise."""
 
 
 @define(eq=False, kw_only=True)
@@ -37,6 +42,44 @@ class Transfer:
     interrupted: bool = False
     stored: bool = False
     ended: bool = False
+    _marks: deque[tuple[float, int]] = field(factory=deque, init=False)
+    _came: float = field(default=0.0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._came = self.timers.monotonic()
+        self._marks.append((self._came, self.lease.fetch.offset))
+
+    def look(self) -> None:
+        """See how far it is: what its pace, and how long nothing came, is known by."""
+        moment, done = self.timers.monotonic(), self._came_so_far()
+        if done != self._marks[-1][1]:
+            self._came = moment
+        if done < self._marks[-1][1]:
+            self._marks.clear()
+        self._marks.append((moment, done))
+        while len(self._marks) > 1 and self._marks[1][0] <= moment - PACE_OVER:
+            self._marks.popleft()
+
+    def _came_so_far(self) -> int:
+        here = self.partial.offset if self.partial is not None else self.lease.fetch.offset
+        return here + (self.reply.held if self.reply is not None else 0)
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second of late."""
+        (began, before), (moment, done) = self._marks[0], self._marks[-1]
+        return (done - before) / (moment - began) if moment > began else 0.0
+
+    @property
+    def quiet(self) -> float:
+        """Seconds for which the resource server has given nothing of what is still to come; 0 before it is asked."""
+        waits = self.phase in (Phase.CONNECT, Phase.BODY) and self._marks[-1][1] < self.size
+        return self._marks[-1][0] - self._came if waits else 0.0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all has come and is being checked."""
+        return self.phase in (Phase.VERIFY, Phase.COMMIT)
 
     @property
     def size(self) -> int:
@@ -79,6 +122,7 @@ class Transfers:
     """The attempts at work, by job."""
 
     timers: Timers
+    idle: timedelta = IDLE
     _by_job: dict[int, Transfer] = field(factory=dict, init=False)
     _unwanted: Expiring[tuple[int, int], bool] = field(factory=lambda: Expiring(MOST_UNWANTED), init=False)
 
@@ -113,6 +157,11 @@ class Transfers:
         transfer.interrupted = True
         if transfer.reply is not None:
             await transfer.reply.abort()
+
+    def look(self) -> None:
+        """See how far each is."""
+        for each in self._by_job.values():
+            each.look()
 
     def all(self) -> tuple[Transfer, ...]:
         """Every transfer, in order of start."""

@@ -11,6 +11,7 @@ from rrsd.core.refusals import Malformed, Unknown
 from rrsd.core.values.addresses import parse_address
 from rrsd.core.values.jobs import State
 from rrsd.core.values.messages import Message
+from rrsd.core.values.operations import Kind
 from rrsd.core.values.peers import parse_origin
 from rrsd.roles.rra.acceptance import Acceptance
 from rrsd.roles.rra.bulk import Order
@@ -154,8 +155,10 @@ class Operator:
         require_asked(request, "name")
         name, now = first(request, b"name"), self.operations.timers.now()
         changes = await self.operations.adjustments(name)
-        known = [breaker_document(each, now) for each in self.operations.destinations(name)]
-        rulings = [ruling_document(each) for each in self.operations.governing.rulings if name in ("", each.name)]
+        ruled = self.operations.governing.rulings
+        limits = {each.name: each for each in ruled if each.kind is Kind.LIMIT}
+        known = [breaker_document(each, now, limits.get(each.name)) for each in self.operations.destinations(name)]
+        rulings = [ruling_document(each) for each in ruled if name in ("", each.name)]
         document = {"destinations": known, "changes": [adjustment_document(each) for each in changes]}
         return answer(request, {**document, "rulings": rulings})
 

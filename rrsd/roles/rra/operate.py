@@ -115,9 +115,10 @@ class Operations:
         return await self.circumstances.explain(await self.find(number))
 
     async def done(self, job: Job) -> int:
-        """How many of the job's bytes are here: all, those in the growing file, or those that are durable."""
-        if job.state in rules.ARRIVED:
-            return job.size
+        """How many of the job's bytes are here: all, those in the growing file, or those that are durable; none of one
+        that has ended without them, whatever another brings."""
+        if job.state in rules.TERMINAL | rules.ARRIVED:
+            return job.size if job.state in rules.ARRIVED else 0
         transfer = self.transfers.of(job)
         if transfer is not None:
             return transfer.done

@@ -110,6 +110,11 @@ class Reply(Protocol):
         """By lower-case name; repeated ones joined by ", "."""
         ...
 
+    @property
+    def held(self) -> int:
+        """How many bytes of the body have come and were not given to its sink yet."""
+        ...
+
     async def pour(self, sink: Sink, most: int) -> int:
         """Send the body into `sink`; how many bytes. Refuses with Unavailable when it stalls (60 s idle), breaks or is
         shorter than announced, TooLarge (connection aborted) past `most`; what the sink refuses passes through."""

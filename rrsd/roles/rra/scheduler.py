@@ -110,6 +110,15 @@ class Scheduler:
         lane = self._lanes.get(origin)
         return lane.running if lane is not None else 0
 
+    def lane(self, origin: Origin) -> Lane | None:
+        """What is leased of the destination."""
+        return self._lanes.get(origin)
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether all wait for the one that shows if the token service answers again."""
+        return self.health.on_probation and self._probing > 0
+
     def is_leased_ahead(self, job: Job) -> bool:
         """Whether the job is leased and waits for one of its destination's runners."""
         lane = self._lanes.get(job.origin)

@@ -1,5 +1,8 @@
 """The promise R7, looked after at start and every hour: every live job has a next time or a named condition, can be
 explained, and is looked at in time. What can be mended is mended; everything that is found is said.
+
+To explain a job takes several looks into the store, so that a sample of them is explained: some of each state and
+condition, others each time.
 """
 
 from collections import Counter
@@ -12,10 +15,11 @@ from twisted.logger import Logger
 from rrsd.core.refusals import Conflict, Damaged, Unknown
 from rrsd.core.values.calls import Event
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Change, State
+from rrsd.core.values.jobs import Change, Job, State
 from rrsd.core.values.operations import Fault, Found
 from rrsd.roles.rra import rules
 from rrsd.roles.rra.books import Checks
+from rrsd.roles.rra.circumstances import Circumstances
 from rrsd.roles.rra.health import Health
 from rrsd.roles.rra.ports import Audit, Queue, Timers
 from rrsd.roles.rra.scheduler import Scheduler
@@ -27,6 +31,10 @@ LOOKED_WITHIN = timedelta(hours=1, minutes=5)
 MOST_SAID = 100
 """Faults of a kind that are said one by one; the others are counted."""
 LIVE = (*rules.UNFINISHED, State.STORED)
+SAMPLE = 500
+"""Jobs of a state among which those to explain are chosen, those after the last ones each time."""
+MOST_EXPLAINED = 10
+"""Of a state and condition each time."""
 
 _SAID = {
     Fault.DAMAGED: "its row cannot be read: put the newest backup in its place, or ask the sender to send it again",
@@ -35,6 +43,7 @@ _SAID = {
     Fault.RECEIPT: "it has arrived and its receipt was forgotten; it is sent now",
     Fault.TURN: "jobs had no turn in time; they have one now",
     Fault.DESTINATION: "a destination would not have been looked at in time; it is now",
+    Fault.EXPLANATION: "what explain says of it is not so: please report that",
 }
 
 
@@ -57,6 +66,8 @@ class SelfCheck:
     scheduler: Scheduler
     timers: Timers
     audit: Audit
+    circumstances: Circumstances
+    _places: dict[State, int] = field(factory=dict, init=False)
     last: Verdict | None = field(default=None, init=False)
 
     @property
@@ -68,7 +79,7 @@ class SelfCheck:
         """One look at everything; what it found."""
         faults: Counter[Fault] = Counter()
         named: set[tuple[Fault, int]] = set()
-        async for found in self._found():
+        async for found in self._all_found():
             if (found.fault, found.job) in named:
                 continue  # several looks meet one row
             if found.job and len(named) < MOST_SAID:
@@ -105,6 +116,30 @@ class SelfCheck:
             await self._breathe(group is not None)
         async for each in self._late():
             yield each
+
+    async def _all_found(self) -> AsyncIterator[Found]:
+        async for each in self._found():
+            yield each
+        for state in LIVE:
+            async for each in self._misread(state):
+                yield each
+
+    async def _misread(self, state: State) -> AsyncIterator[Found]:
+        """Of some jobs of the state, those of which something is said that is not so."""
+        after = self._places.get(state, 0)
+        jobs = await self.queue.jobs(state, None, after, SAMPLE)
+        self._places[state] = jobs[-1].job if len(jobs) == SAMPLE else 0
+        explained: Counter[str] = Counter()
+        for job in jobs:
+            explained[job.condition] += 1
+            if explained[job.condition] > MOST_EXPLAINED or _is_lost(job):
+                continue
+            try:
+                wrong = await self.circumstances.check(job.job)
+            except (Damaged, Unknown, TypeError):
+                continue  # damaged and named already, or gone
+            if wrong:
+                yield Found(Fault.EXPLANATION, job.job, wrong)
 
     async def _breathe(self, is_more: bool) -> None:
         if is_more:
@@ -149,3 +184,9 @@ class SelfCheck:
         self.audit.record(
             Event("check", "failed", who="rrsd", resource=what, evidence=f"{found.fault}: {_SAID[found.fault]}")
         )
+
+
+def _is_lost(job: Job) -> bool:
+    """Whether it waits for nothing, which is found and mended already."""
+    is_waiting = job.state not in (State.LEASED, State.HELD, State.STORED)
+    return is_waiting and job.due is None and not job.condition

@@ -77,6 +77,7 @@ class Agent:
 
     async def _tell(self) -> None:
         while True:
+            self.transfers.look()
             for transfer in self.transfers.all():
                 job = transfer.lease.job
                 if self.feed.listened(job.recipient):

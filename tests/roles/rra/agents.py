@@ -154,8 +154,9 @@ class Desk:
             acts=self.operations.acts, audit=self.trail,
         )  # fmt: skip
         self.self_check = SelfCheck(
-            checks=self.store.checks, queue=self.queue, scheduler=self.scheduler, timers=self.timers, audit=self.trail
-        )
+            checks=self.store.checks, queue=self.queue, scheduler=self.scheduler, timers=self.timers, audit=self.trail,
+            circumstances=self.operations.circumstances,
+        )  # fmt: skip
         self.agent = Agent(
             waker=self.waker, greeter=self.greeter, watch=self.watch, self_check=self.self_check,
             scheduler=self.scheduler, receipts=self.receipts, notifier=self.notifier, transfers=self.transfers,

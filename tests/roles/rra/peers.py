@@ -38,6 +38,7 @@ class Body:
     body: bytes = b""
     still: int | None = None
     aborted: bool = False
+    held: int = 0
     _stands: Deferred[None] | None = None
 
     async def pour(self, sink: Sink, most: int) -> int:

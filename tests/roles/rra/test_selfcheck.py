@@ -7,13 +7,13 @@ from typing import Any
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from rrsd.core.refusals import Conflict
+from rrsd.core.refusals import Conflict, Unknown
 from rrsd.core.values.addresses import Domain
 from rrsd.core.values.jobs import Breaker, State
 from rrsd.core.values.operations import Fault, Found
 from rrsd.drivers.store.sql import checks
 from rrsd.drivers.store.sql.engine import Connection
-from rrsd.roles.rra import selfcheck
+from rrsd.roles.rra import circumstances, selfcheck
 from rrsd.roles.rra.explain import explain
 from rrsd.roles.rra.selfcheck import LIVE, MOST_SAID, Verdict
 from rrsd.runtime.awaits import deferred_of
@@ -218,6 +218,25 @@ class Broken(Case):
         self.assertEqual(self.check(), {Fault.LOST: MOST_SAID + 20})
         self.assertEqual(len(self.desk.trail.of("check")), MOST_SAID)
         self.assert_sound()
+
+    def test_an_explanation_that_is_not_so_was_never_looked_at(self) -> None:
+        """Ten of each state and condition are explained, others the next time; what is wrong is named, job by job."""
+        self.patch(selfcheck, "SAMPLE", 25)
+        self.patch(circumstances, "contradiction", lambda told, job, facts: "it does not wait for slot")
+        self.desk.accept(*files(30))
+        self.assertEqual(self.check(), {Fault.EXPLANATION: 10})
+        (first, *_), said = self.desk.trail.of("check"), len(self.desk.trail.of("check"))
+        self.assertEqual((first.resource, said), ("pull 1", 10))
+        self.assertIn("explain", first.evidence)
+        self.assertEqual(self.check(), {Fault.EXPLANATION: 5})
+        self.assertEqual(self.desk.trail.of("check")[10].resource, "pull 26")
+        self.assertEqual(self.check(), {Fault.EXPLANATION: 10})
+
+    def test_a_pull_that_is_gone_when_it_is_to_be_explained(self) -> None:
+        """Is no fault."""
+        self.desk.accept(b"one")
+        self.desk.queue.trouble["find"] = Unknown("job")
+        self.assertEqual(self.check(), {})
 
     def test_it_goes_step_by_step(self) -> None:
         """A page at a time; what is on the last page is found too, and another's turn behind many jobs of one."""
