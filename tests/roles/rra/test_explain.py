@@ -220,11 +220,12 @@ class Explanations(SynchronousTestCase):
             said = told(job(state=state, **waited), None, Around(attempts=attempts))
             self.assertNotIn("953", said.sentence)
             self.assertEqual((said.blame, said.evidence), ("nobody", ""))
-        short = job(state=State.NO_SPACE, condition="quota", due=None, **waited)
+        short = job(state=State.NO_SPACE, condition="quota", due=job().deadline, **waited)
         for attempts in (None, ()):
             said = told(short, None, Around(attempts=attempts))
             self.assertIn("Its 953 MiB do not fit", said.sentence)
             self.assertEqual((said.blame, "attempt" in said.sentence), ("this host", False))
+            self.assertEqual((said.waits_for, said.next), (("quota",), None))
         failed = job(attempts=2, blame=Blame.DESTINATION, evidence="connect: refused")
         for known in (None, (row(evidence="connect: refused"),)):
             said = told(failed, None, Around(attempts=known))
