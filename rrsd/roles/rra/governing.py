@@ -11,9 +11,9 @@ from rrsd.core.values.operations import Kind, Ruling
 from rrsd.core.values.peers import Origin
 from rrsd.roles.rra.acting import OPERATOR
 from rrsd.roles.rra.books import Books
-from rrsd.roles.rra.explain import Obstacle
 from rrsd.roles.rra.ports import Audit, Bell, Queue, Timers
 from rrsd.roles.rra.scheduler import Scheduler
+from rrsd.roles.rra.standing import Obstacle
 
 MOST_REASON = 500
 MOST_LIMIT = 10_000
