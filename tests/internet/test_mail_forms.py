@@ -12,6 +12,7 @@ from rrsd.core.values.digests import digest_of
 from rrsd.core.values.envelopes import Notify, Reply, Return
 from rrsd.core.values.settings import NamedSize, Size
 from rrsd.core.wire.mime import parse_placeholder
+from rrsd.roles.mail.flow import writing
 from rrsd.roles.mail.settings import TooLarge
 from rrsd.roles.rra.mailbox import Wish
 from tests.drivers.store.bytes_contract import joined
@@ -173,6 +174,14 @@ class Recipients(OutCase):
         ours = message(FILM, header=b"Sender: carol@foo.test\r\n" + HEADER)
         self.assertEqual(self.send(ours, "bob@bar.test"), 250)
         self.assertEqual(len(parse_placeholder(self.kept()[1]).attachments), 1)
+
+    def test_placeholder_too_large_to_be_proved(self) -> None:
+        """So much stays in the message that nobody would verify its signature, and the attachment would be lost."""
+        self.patch(writing, "MOST_PLACEHOLDER", 6000)
+        for text, count in ((b"x\r\n" * 2000, 0), (b"x\r\n" * 1000, 1)):
+            raw = message(FILM).replace(b"Look at this.", text)
+            self.assertEqual(self.send(raw, "bob@bar.test"), 250)
+            self.assertEqual(len(parse_placeholder(self.kept()[1]).attachments), count)
 
     def test_unreadable_rest(self) -> None:
         """A message with a NUL or an endless line goes out whole."""

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from attrs import frozen
 
+from rrsd.core.proof.dkim import MOST_BYTES
 from rrsd.core.refusals import Malformed
 from rrsd.core.values.addresses import Address, Domain
 from rrsd.core.values.digests import Digest
@@ -15,6 +16,9 @@ from rrsd.core.values.peers import Origin
 from rrsd.core.values.resources import Grant
 from rrsd.roles.mail.flow.parcel import Parcel
 from rrsd.roles.mail.rules import Header, Kept, attachments_of, grants_for, new_message_id, placeholder_of
+
+MOST_PLACEHOLDER = MOST_BYTES - (1 << 20)
+"""Bytes; of a larger one nobody would verify the signature. Something is left for what is put on top on its way."""
 
 
 @frozen
@@ -56,4 +60,5 @@ class Writer:
             content = placeholder_of(pieces, attachments, header, message_id)
         except Malformed:
             return None
-        return Replacement(message_id, content, attachments, expires)
+        made = Replacement(message_id, content, attachments, expires)
+        return made if made.size <= MOST_PLACEHOLDER else None
