@@ -24,6 +24,7 @@ from rrsd.drivers.store.sql.facts import Facts
 from rrsd.drivers.store.sql.queue import Queue
 from rrsd.roles.rra import breakers, letters, rules
 from rrsd.roles.rra.acceptance import Acceptance
+from rrsd.roles.rra.circumstances import Circumstances
 from rrsd.roles.rra.fairness import Fair
 from rrsd.roles.rra.flow import _Attempt
 from rrsd.roles.rra.health import Health
@@ -71,6 +72,11 @@ class Planted(SynchronousTestCase):
                 self.flushLoggedErrors()
                 return
         self.fail(f"{MOST_SEEDS} seeds do not see it")
+
+    def test_explanations_name_slots_that_are_free(self) -> None:
+        """Whatever a pull waits for, its resource server is said to have all the transfers that it may have."""
+        self.plant(Circumstances, "_gate", lambda *_: "destination")
+        self.finds("R7")
 
     def test_content_is_not_synced(self) -> None:
         """fsync does nothing."""

@@ -63,8 +63,21 @@ class Circumstances:
             is_out=breaker is not None and breaker.opened is not None,
             most=limited.most if limited is not None else None,
             running=scheduler.running(job.origin),
-            is_crowded=bool(self._gate(job, now)),
+            is_crowded=self._is_crowded(job, now),
             is_leased_ahead=scheduler.is_leased_ahead(job),
+        )
+
+    def _is_crowded(self, job: Job, now: Instant) -> bool:
+        """Whether no slot is free for it, as those count who give them out; not by `_gate`, which it is to check."""
+        scheduler, house, picker = self.scheduler, self.scheduler.house, self.scheduler.picker
+        lane, running = scheduler.lane(job.origin), scheduler.running(job.origin)
+        is_busy = bool(running + house.slow_at(job.origin))
+        return (
+            house.taken >= house.active
+            or (is_busy and running >= picker.limit(job.origin, now))
+            or not house.admits(job, picker.is_unproved(job.origin))
+            or scheduler.is_probing
+            or (lane is not None and lane.held.get(job.digest) not in (None, job.job))
         )
 
     async def around(self, job: Job) -> Around:

@@ -211,7 +211,7 @@ def _waits(job: Job, breaker: Breaker | None, around: Around, now: Instant) -> I
 
 def _stalled(around: Around, now: Instant) -> Said:
     if around.ends is not None and around.ends > now:
-        end = f"; if it stays so, this attempt ends in {words(around.ends - now)}, and another is made later."
+        end = f"; if it stays so, this attempt ends within {words(around.ends - now)}, and another is made later."
     else:
         end = "."
     quiet = words(timedelta(seconds=around.quiet))

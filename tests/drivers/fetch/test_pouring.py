@@ -101,6 +101,16 @@ class Pouring(Case):
         self.world.internet.pump()
         self.assert_unavailable(result, "body broke off")
 
+    def test_what_came_before_a_block_was_full_counted_as_nothing(self) -> None:
+        """Who asks how much has come hears of what the sink has not got yet."""
+        self.serve(saying(HEAD % 1000 + bytes(100)))
+        reply, basket = self.fetch(), Basket()
+        self.assertEqual(reply.held, 0)
+        result = self.world.internet.run(reply.pour(basket, 1000))
+        self.assertEqual((reply.held, basket.data), (100, b""))
+        result.cancel()
+        self.failureResultOf(result, CancelledError)
+
     def test_stands_still(self) -> None:
         """A body that stands still for a minute is given up."""
         made = self.serve(saying(HEAD % 1000 + bytes(100)))

@@ -92,7 +92,9 @@ class Looking(Case):
         self.desk.advance(12)
         said = self.said()
         self.assertEqual((said.waits_for, said.eta), (("attempt", "stall"), None))
-        self.assertRegex(said.sentence, "Nothing has come for 12 seconds; if it stays so, this attempt ends in 4[78]")
+        self.assertRegex(
+            said.sentence, "Nothing has come for 12 seconds; if it stays so, this attempt ends within 4[78]"
+        )
         body.held = 4096
         self.desk.advance(1)
         self.assertEqual((self.said().waits_for, self.said().eta is None), (("attempt",), False))
@@ -162,6 +164,14 @@ class Looking(Case):
         self.assertEqual(self.call("GET", "/pulls/2")["job"]["done"], 1_000_000)
         self.assertEqual(self.call("GET", "/pulls/1")["job"]["done"], 0)
         self.assertEqual(self.said().remedy, "It went on as pull 2.")
+
+    def test_g10_a_false_word_about_slots_is_found(self) -> None:
+        """As the one that was said of every pull behind a pause: the facts do not come from where the word does."""
+        self.desk.accept(b"one")
+        self.patch(circumstances.Circumstances, "_gate", lambda *_: "destination")
+        self.assertEqual(self.desk.result(self.operations.circumstances.check(1)), "it does not wait for slot")
+        self.desk.result(self.governing.drain())
+        self.assertEqual(self.desk.result(self.operations.circumstances.check(1)), "it does not wait for slot")
 
     def test_what_changes_while_it_is_explained_is_no_contradiction(self) -> None:
         """The row has to be the same before and after."""

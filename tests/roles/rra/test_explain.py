@@ -243,7 +243,9 @@ class Explanations(SynchronousTestCase):
         said = told(one, None, Around(done=400, rate=10.0, quiet=12.0, ends=NOW + timedelta(seconds=48)))
         self.assertEqual((said.eta, said.waits_for), (None, ("attempt", "stall")))
         self.assertEqual(said.blame, "the sender's resource server")
-        self.assertIn("Nothing has come for 12 seconds; if it stays so, this attempt ends in 48 seconds", said.sentence)
+        self.assertIn(
+            "Nothing has come for 12 seconds; if it stays so, this attempt ends within 48 seconds", said.sentence
+        )
         self.assertIn("Nothing has come for 12 seconds. ", told(one, None, Around(quiet=12.0)).sentence)
         whole = told(one, None, Around(done=1000, rate=10.0, quiet=12.0, is_whole=True))
         self.assertEqual((whole.waits_for, whole.eta), (("attempt",), None))
