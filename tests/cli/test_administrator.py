@@ -54,6 +54,9 @@ class Users(Case):
             status, made = self.rrsctl("users", "set-quota", "alice@foo.test", word)
             self.assertEqual((status, json.loads(self.table.asked[-1].body)), (0, {"quota": given}))
             self.assertIn(said, made.out.getvalue())
+        self.table.on("POST", "/users/alice@foo.test/quota", refusal("unknown", 404))
+        _, made = self.rrsctl("users", "set-quota", "alice@foo.test", "1GiB")
+        self.assertIn("will not set the quota of alice@foo.test", made.err.getvalue())
         status, made = self.rrsctl("users", "set-quota", "alice@foo.test", "much")
         self.assertEqual((status, "64MiB" in made.err.getvalue()), (os.EX_DATAERR, True))
 
