@@ -154,9 +154,8 @@ class Bulk:
     async def _one(self, order: Order, number: int, who: str) -> bool | Refusal:
         """Whether it was changed; what ends the whole order is not raised before the others have ended."""
         try:
-            await self.acts.act(order.verb, number, who, order.given)
+            return (await self.acts.acted(order.verb, number, who, order.given)).is_changed
         except (Conflict, Unknown, Damaged):
             return False
         except Refusal as refusal:
             return refusal
-        return True

@@ -35,6 +35,7 @@ from rrsd.roles.rra.questions import (
     decoded,
     first,
     given_of,
+    named,
     needed_origin,
     number_of,
     require_asked,
@@ -235,7 +236,8 @@ class Operator:
         """A delegation for a user at a resource server; the answer holds it, so that nobody may keep a copy."""
         with self._said(request) as who:
             given = bodies.read_object(request)
-            user, origin = parse_address(text_of(given.get("user"))), parse_origin(text_of(given.get("resource")))
+            user = named("user", parse_address, text_of(given.get("user"), "user"))
+            origin = named("resource", parse_origin, text_of(given.get("resource"), "resource"))
         text = await self.operations.delegate(user, origin, who)
         return answer(request, {"user": str(user), "resource": str(origin), "delegation": text}, no_store=True)
 
@@ -244,7 +246,9 @@ class Operator:
         """Accept a message for its recipients."""
         with reading(self.acceptance.audit, "accept", request):
             raw = bodies.read(request, self.most_message)
-            recipients = [parse_address(decoded(each)) for each in (request.args or {}).get(b"recipient", ())]
+            recipients = [
+                named("recipient", parse_address, decoded(each)) for each in (request.args or {}).get(b"recipient", ())
+            ]
         accepted = await self.acceptance.accept(raw, recipients)
         return answer(request, {"accepted": accepted_document(accepted)})
 

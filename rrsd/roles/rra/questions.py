@@ -97,15 +97,15 @@ def wanted_of(given: Mapping[str, object], now: Instant) -> Filter:
     return Filter(
         state=_state(texts["state"]),
         origin=origin_of(texts["origin"]),
-        recipient=str(_read("recipient", parse_address, recipient)) if recipient else "",
-        sender=_read("sender", parse_domain, sender).name if sender else "",
+        recipient=str(named("recipient", parse_address, recipient)) if recipient else "",
+        sender=named("sender", parse_domain, sender).name if sender else "",
         condition=condition,
         older=now - timedelta(seconds=age) if age else None,
         at_risk=given.get("at_risk") in (True, 1),
     )
 
 
-def _read(name: str, parse: Callable[[str], T], text: str) -> T:
+def named(name: str, parse: Callable[[str], T], text: str) -> T:
     """The value of the field of that name; refuses with Malformed, and says which it is."""
     try:
         return parse(text)
@@ -160,12 +160,12 @@ def _state(text: str) -> State | None:
 
 def origin_of(text: str) -> Origin | None:
     """The origin, None for ""; refuses with Malformed."""
-    return _read("origin", parse_origin, text) if text else None
+    return named("origin", parse_origin, text) if text else None
 
 
 def needed_origin(text: object) -> Origin:
     """The origin; refuses with Malformed."""
-    return _read("name", parse_origin, text_of(text, "name"))
+    return named("name", parse_origin, text_of(text, "name"))
 
 
 def verb_of(text: str) -> str:

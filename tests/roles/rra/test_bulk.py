@@ -5,6 +5,7 @@ from typing import Any
 from rrsd.core.refusals import Conflict, Unavailable
 from rrsd.core.values.jobs import State
 from rrsd.core.values.operations import Filter
+from rrsd.roles.rra.acting import Acted
 from rrsd.roles.rra.bulk import STEP, Order
 from tests.roles.rra.agents import Desk
 from tests.roles.rra.operators import Case
@@ -49,6 +50,15 @@ class Many(Case):
         asked = self.call("POST", "/pulls/cancel", {"all": True})
         done = self.call("POST", "/pulls/cancel", {"all": True, "token": asked["token"]})
         self.assertEqual((done["changed"], done["unchanged"]), (7, before - 7))
+
+    def test_what_was_so_already_was_counted_as_changed(self) -> None:
+        """A class or an end that a pull has already is no change."""
+        self.desk.accept(*files(2))
+        order = {"all": True, "priority": "bulk"}
+        for changed in (2, 0):
+            asked = self.call("POST", "/pulls/set-priority", order)
+            done = self.call("POST", "/pulls/set-priority", {**order, "token": asked["token"]})
+            self.assertEqual((done["changed"], done["unchanged"]), (changed, 2 - changed))
 
     def test_what_is_misspelt_in_a_query_is_refused(self) -> None:
         """`recipint=bob` listed everything, a condition that there is not nothing; errors name the field."""
@@ -146,9 +156,10 @@ class Slow:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
 
-    async def act(self, *_: object) -> None:
+    async def acted(self, _: str, number: int, *__: object) -> Acted:
         """One job, ten seconds."""
         self.desk.clock.advance(STEP.total_seconds())
+        return Acted(self.desk.job(number))
 
 
 class Pages:

@@ -118,7 +118,15 @@ class Routes(SynchronousTestCase):
         self.assertEqual([len(each["pulls"]) for each in accepted], [2, 2])
         self.assertEqual(self.call("POST", path, RAW).json(), {"accepted": []})
         self.call("POST", "/deliver", RAW, status=400)
+        refused = self.call("POST", "/deliver?recipient=bob", RAW, status=400).json()
+        self.assertIn("recipient: ", str(refused))
         self.call("POST", path, RAW + b"x", status=413)
+
+    def test_a_delegation_for_nobody(self) -> None:
+        """The field that is wrong is named."""
+        for name, body in (("user", {"resource": "https://api.baz.test"}), ("resource", {"user": "bob@bar.test"})):
+            refused = self.call("POST", "/delegations", json.dumps(body).encode(), status=400).json()
+            self.assertIn(f"{name}: ", str(refused))
 
     def test_a_delegation_by_hand(self) -> None:
         """The agent asks its token service as it does for itself; the trail has the operator before it."""
