@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
-from rrsd.core.values.jobs import Candidate
+from rrsd.core.values.jobs import Candidate, Job, Priority
 from rrsd.core.values.notices import Plight, Said
 from rrsd.core.values.peers import parse_origin
 from rrsd.drivers.fetch.bodies import _Watch
@@ -24,6 +24,7 @@ from rrsd.drivers.store.sql.facts import Facts
 from rrsd.drivers.store.sql.queue import Queue
 from rrsd.roles.rra import breakers, letters, rules
 from rrsd.roles.rra.acceptance import Acceptance
+from rrsd.roles.rra.acting import Acts
 from rrsd.roles.rra.circumstances import Circumstances
 from rrsd.roles.rra.fairness import Fair
 from rrsd.roles.rra.flow import _Attempt
@@ -36,6 +37,7 @@ from tests.crash.files import Broken
 from tests.simulate.checks import PROMPT, Witness, require_bytes_once
 from tests.simulate.disk import Files
 from tests.simulate.letters import GOOD, Item
+from tests.simulate.operators import verb_of
 from tests.simulate.plan import CROWDS, NEIGHBOURS, SENDERS, plan_of
 from tests.simulate.runner import simulate
 
@@ -46,6 +48,12 @@ def _damages_bodies(seed: int) -> bool:
     """Whether bytes of resources are likely to be changed on their way."""
     found = [each.details["weather"] for each in plan_of(seed).incidents if each.kind == "weather"]
     return any(each.damaged >= 0.4 and "/.well-known/ni".startswith(each.path) for each in found)
+
+
+def _has_orders(seed: int) -> bool:
+    """Whether an operator holds or cancels a single pull."""
+    orders = [verb_of(each.details) for each in plan_of(seed).incidents if each.kind == "operate"]
+    return "hold" in orders or "cancel" in orders
 
 
 class Planted(SynchronousTestCase):
@@ -237,6 +245,18 @@ class Planted(SynchronousTestCase):
 
         self.plant(Fair, "_flow", line)
         self.finds("R6", step=CROWDS)
+
+    def test_a_verb_is_acknowledged_and_not_written(self) -> None:
+        """What an operator was told of a pull is forgotten: in memory it was so."""
+        change = Acts.change
+
+        async def say(self: Acts, job: Job, event: str, priority: Priority) -> Job | None:
+            if event in ("held", "cancelled"):
+                return rules.moved(job, event, self.timers.now())
+            return await change(self, job, event, priority)
+
+        self.plant(Acts, "change", say)
+        self.finds("R8", seeds=islice(filter(_has_orders, count(1)), MOST_SEEDS))
 
     def test_nobody_makes_room_for_others(self) -> None:
         """A sender has as many transfers while others wait as when it is alone."""

@@ -80,7 +80,7 @@ class Agent:
             self.transfers.look()
             for transfer in self.transfers.all():
                 job = transfer.lease.job
-                if self.feed.listened(job.recipient):
+                if self.feed.listened(job.recipient) and not transfer.interrupted:
                     self.feed.tell(job.recipient, news_of(job, "arriving", transfer.done))
             await self.timers.sleep(NEWS_EVERY)
 

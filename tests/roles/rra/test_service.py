@@ -13,7 +13,7 @@ from rrsd.roles.rra import leftovers
 from rrsd.roles.rra.feed import MOST_NEWS, News
 from rrsd.runtime.awaits import deferred_of
 from tests.roles.rra.agents import Desk
-from tests.roles.rra.peers import BOB, served
+from tests.roles.rra.peers import BOB, Body, served
 from tests.roles.rra.samples import RS
 from tests.roles.rra.scheduling import files
 
@@ -143,6 +143,21 @@ class Newspaper(SynchronousTestCase):
         told = [(news["state"], news["done"]) for news in self.news]
         self.assertEqual((told[0], told[-1]), (("arriving", 0), ("stored", len(Z))))
         self.assertIn(("arriving", 1_000_000), told)
+
+    def test_what_was_cancelled_was_told_as_arriving(self) -> None:
+        """While its attempt unwinds: the last news of it is its end."""
+        body = served(Z, still=1_000_000)
+
+        async def stay() -> None:
+            body.aborted = True
+
+        self.desk.peers.always("GET", RS, body)
+        self.desk.accept(Z)
+        self.desk.start()
+        self.patch(Body, "abort", lambda _: stay())
+        self.desk.result(self.desk.operations.act("cancel", 1))
+        self.desk.advance(3)
+        self.assertEqual((self.news[-1]["state"], len(self.desk.transfers.all())), ("cancelled", 1))
 
     def test_a_listener_who_leaves_is_forgotten(self) -> None:
         """Nothing is kept for nobody."""
