@@ -12,7 +12,6 @@ from rrsd.drivers.store.sql.database import MemoryDatabase
 from tests.drivers.store.samples import NOW, OTHER_RS, RS, job, later, with_due
 
 PLANS = {
-    "pick": (picking._PICK, ("o", 1, 0.0, 5), "jobs_waiting (origin=? AND priority=? AND due<?)"),
     "eligible": (turns._ELIGIBLE, (0.0, 5), "COVERING INDEX destinations_due (due<?)"),
     "next due": (turns._NEXT, (0.0,), "COVERING INDEX destinations_due (due>?)"),
     "turns": (turns._TURNS, ("o", 0.0, 5), "COVERING INDEX turns_due (origin=? AND due<?)"),
@@ -33,7 +32,7 @@ PLANS = {
     "counts": (jobs._COUNTS, (), "COVERING INDEX jobs_state"),
     "state": (jobs._LIST_STATE, ("new", 0, 5), "jobs_state (state=? AND job>?)"),
     "wake all": (jobs._SLEEPING, ("deferred", 0, None, 5), "jobs_state (state=? AND job>?)"),
-    "wake": (jobs._SLEEPING_AT, ("o", None), "jobs_waiting (origin=?)"),
+    "wake": (jobs._SLEEPING_AT, ("o", None), "jobs_turn (origin=?)"),
     "references": (references._REFERENCED, (b"digest", 0.0, 0.0), "COVERING INDEX parts_digest (digest=?)"),
     "receipts due": (outbox._DUE, (0.0, 5), "receipts_due (due<?)"),
     "receipts at": (outbox._PUT_OFF, ("s", "o", 0.0, 0.0, 1, 5), "receipts_at (sender=? AND origin=? AND due<?)"),
@@ -73,7 +72,7 @@ class PickingTests(SynchronousTestCase):
             jobs.add(self.connection, job(digest_of(bytes([n])), n))
         self.connection.execute("UPDATE jobs SET blame = 'nonsense' WHERE job = 1")
         self.connection.execute("UPDATE jobs SET digest = 'short' WHERE job = 2")
-        leases, damaged = picking.lease(self.connection, picking.pick(self.connection, RS, 5, NOW, ()), NOW)
+        leases, damaged = picking.lease(self.connection, [1, 2, 3], NOW)
         self.assertEqual([lease.job.job for lease in leases], [3])
         self.assertEqual(damaged, [1, 2])
         rows = jobs.history(self.connection, 1, 9)
@@ -130,14 +129,6 @@ class PickingTests(SynchronousTestCase):
         """A breaker that cannot be read is left out."""
         self.connection.execute("INSERT INTO breakers VALUES ('issuer', 'sts', 0, 0, 'nonsense', NULL, 0, 4, '', 0, 1)")
         self.assertEqual(healths.breakers(self.connection, "issuer"), [])
-
-    def test_poison_jobs(self) -> None:
-        """A thousand jobs whose digest is busy do not hide the good job behind them."""
-        poison, good = digest_of(b"poison"), digest_of(b"good")
-        for n in range(1001):
-            jobs.add(self.connection, job(poison, n))
-        (number,) = jobs.add(self.connection, job(good, 1001))
-        self.assertEqual(picking.pick(self.connection, RS, 1, NOW, {poison}), [number])
 
     def test_poison_that_waits_is_never_looked_at(self) -> None:
         """A thousand jobs that are due tomorrow, and a thousand of a destination that is left alone, cost a good job

@@ -34,7 +34,7 @@ UPDATE parts SET job = ?1
 WHERE number = (SELECT number FROM messages WHERE recipient_key = ?2 AND message = ?3) AND position = ?4
 """
 _BEFORE = f"""
-SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY jobs_waiting
+SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY jobs_turn
     WHERE {WAITING} AND origin = ? AND priority = ? AND due < ? LIMIT {MOST_AHEAD})
 """
 _TERMS = {
@@ -145,7 +145,7 @@ def shape(connection: Connection, edges: Sequence[Instant], most: int) -> list[S
     one = f"SELECT origin, count(*) AS number, {sums} FROM jobs"
     counted = f"""
     WITH each AS MATERIALIZED (
-        {one} INDEXED BY jobs_waiting WHERE {WAITING} GROUP BY origin
+        {one} INDEXED BY jobs_turn WHERE {WAITING} GROUP BY origin
         UNION ALL {one} WHERE state = 'leased' GROUP BY origin
         UNION ALL {one} WHERE state = 'held' GROUP BY origin),
     whole AS MATERIALIZED (

@@ -70,7 +70,6 @@ def _prepare(connection: sqlite3.Connection) -> sqlite3.Connection:
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-    connection.execute("CREATE TEMP TABLE IF NOT EXISTS busy (digest BLOB PRIMARY KEY) WITHOUT ROWID")
     return connection
 
 

@@ -80,7 +80,7 @@ ASLEEP = (State.DEFERRED, State.NEEDS_AUTH, State.NO_SPACE)
 _WOKEN = "state IN ('deferred', 'needs_auth', 'no_space')"
 _WAKE = "UPDATE jobs SET state = 'ready', due = ?, condition = '' WHERE job = ? AND state = ?"
 _SLEEPING_AT = f"""
-SELECT job, state FROM jobs INDEXED BY jobs_waiting WHERE {WAITING} AND {_WOKEN} AND origin = ?1
+SELECT job, state FROM jobs INDEXED BY jobs_turn WHERE {WAITING} AND {_WOKEN} AND origin = ?1
     AND (?2 IS NULL OR condition = ?2)
 """
 _MAILBOXES = "SELECT DISTINCT recipient FROM jobs WHERE granted = ? AND granted != '' LIMIT ?"

@@ -9,10 +9,9 @@ from rrsd.core.refusals import Damaged
 from rrsd.core.values.digests import Digest
 from rrsd.core.values.instants import Instant
 from rrsd.core.values.jobs import Fetch, Job, Lease, State
-from rrsd.core.values.peers import Origin
 from rrsd.core.values.resources import Checkpoint
 from rrsd.drivers.store.sql.engine import Connection
-from rrsd.drivers.store.sql.rows import JOB, PRIORITIES, Row, job_of
+from rrsd.drivers.store.sql.rows import JOB, Row, job_of
 
 WAITING = "state IN ('new', 'ready', 'deferred', 'needs_auth', 'no_space')"
 """The condition of the partial indexes, letter by letter: SQLite uses them only for the very same term."""
@@ -22,18 +21,6 @@ INSERT INTO history (job, at, before, after, event, evidence)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(?) ORDER BY key
 """
 
-_MORE = 16  # rows read beyond those needed, for jobs that share a digest
-_PICK_ANY = f"""
-SELECT job, digest FROM jobs INDEXED BY jobs_waiting
-WHERE {WAITING} AND origin = ? AND priority = ? AND due <= ? ORDER BY due, job LIMIT ?
-"""
-_EMPTY_BUSY = "DELETE FROM busy"
-_ADD_BUSY = "INSERT OR IGNORE INTO busy (digest) VALUES (?)"
-_PICK = f"""
-SELECT job, digest FROM jobs INDEXED BY jobs_waiting
-WHERE {WAITING} AND origin = ? AND priority = ? AND due <= ? AND digest NOT IN (SELECT digest FROM busy)
-ORDER BY due, job LIMIT ?
-"""
 _FIND = f"SELECT {JOB} FROM jobs WHERE job = ?"
 # One statement for all: each step of SQLite lets another thread have the interpreter, and takes it back again.
 _SET_LEASED = """
@@ -62,58 +49,16 @@ def _digest(raw: bytes | None) -> Digest | None:
     return Digest(raw) if raw else None
 
 
-_PROBES = 64
-"""Jobs among which the smallest is looked for, to probe a destination with."""
-_SIZE = "SELECT size, deadline, job FROM jobs WHERE job IN (SELECT value FROM json_each(?)) ORDER BY 1, 2, 3 LIMIT 1"
 _WANTED = f"""
 SELECT job FROM jobs
 WHERE job IN (SELECT value FROM json_each(?)) AND {WAITING.replace("state", "+state")} AND due <= ?
 """
 
 
-def probe(connection: Connection, origin: Origin, now: Instant, busy: Iterable[Digest]) -> list[int]:
-    """The number of the smallest of the next jobs, of equal ones that which ends first; none when none is due."""
-    picked = pick(connection, origin, _PROBES, now, busy)
-    return [row[2] for row in connection.execute(_SIZE, (json.dumps(picked),)) if type(row[2]) is int]
-
-
 def chosen(connection: Connection, wanted: Sequence[int], now: Instant) -> list[int]:
     """Those of the jobs that still wait and are due, in the order given."""
     there = {row[0] for row in connection.execute(_WANTED, (json.dumps(wanted), now.timestamp()))}
     return [number for number in wanted if number in there]
-
-
-def pick(connection: Connection, origin: Origin, most: int, now: Instant, busy: Iterable[Digest]) -> list[int]:
-    """The numbers of up to `most` jobs, no two with one digest, none whose digest is in `busy`."""
-    held = {digest.raw for digest in busy}
-    picked: dict[bytes, int] = {}
-    for rank in range(len(PRIORITIES)):
-        limit = most - len(picked) + _MORE
-        rows = connection.execute(_PICK_ANY, (str(origin), rank, now.timestamp(), limit)).fetchall()
-        for job, digest in rows:
-            if digest not in held:
-                picked.setdefault(digest, job)
-        if len(rows) == limit and len(picked) < most:
-            _pick_beyond(connection, (str(origin), rank, now.timestamp()), most, held, picked)
-        if len(picked) >= most:
-            break
-    return list(picked.values())[:most]
-
-
-def _pick_beyond(
-    connection: Connection, where: tuple[str, int, float], most: int, held: set[bytes], picked: dict[bytes, int]
-) -> None:
-    """Go on behind the many jobs that share a digest with one that is held or picked."""
-    connection.execute(_EMPTY_BUSY)
-    connection.executemany(_ADD_BUSY, [(digest,) for digest in (*held, *picked)])
-    exhausted = False
-    while not exhausted and len(picked) < most:
-        limit = most - len(picked) + _MORE
-        rows = connection.execute(_PICK, (*where, limit)).fetchall()
-        exhausted = len(rows) < limit
-        for job, digest in rows:
-            picked.setdefault(digest, job)
-        connection.executemany(_ADD_BUSY, [(digest,) for _, digest in rows])
 
 
 def lease(

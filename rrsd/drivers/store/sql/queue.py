@@ -36,6 +36,7 @@ from rrsd.drivers.store.sql import jobs as rows
 from rrsd.drivers.store.sql.engine import Connection, Engine
 from rrsd.drivers.store.sql.room import Room
 
+_READ = 1000  # jobs among which a lease finds its own
 _COUNT_AT_ONCE = 50  # users per look
 _WAKE_AT_ONCE = 2000  # jobs per transaction, so that nobody waits long behind a wake-up
 
@@ -95,11 +96,15 @@ class Queue:
 
     async def lease(self, origin: Origin, most: int, now: Instant, busy: frozenset[Digest]) -> Sequence[Lease]:
         """Up to `most` due jobs of the origin, LEASED from now on."""
-        return await self._lease(lambda connection: picking.pick(connection, origin, most, now, busy), now)
+
+        def pick(connection: Connection) -> list[int]:
+            return [each.job for each in turns.ready(connection, origin, _READ, now, busy)][:most]
+
+        return await self._lease(pick, now)
 
     async def probe(self, origin: Origin, now: Instant, busy: frozenset[Digest]) -> Sequence[int]:
         """The number of the smallest of the next due jobs of the origin; none when none is due."""
-        return await self._engine.write(lambda connection: picking.probe(connection, origin, now, busy))
+        return await self._engine.read(lambda connection: turns.probe(connection, origin, now, busy))
 
     async def take(self, jobs: Sequence[int], now: Instant, quota: int) -> Taken:
         """Those of the jobs that still wait and are due, LEASED from now on while there is room for them."""

@@ -4,7 +4,7 @@ Every statement is a walk along an index. A destination that is left alone is on
 many jobs wait behind it; a job that is not due is never looked at.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 from attrs import frozen
@@ -127,6 +127,27 @@ def _look(connection: Connection, ask: Ask, at: float) -> Looked:
         is_more = is_more or len(jobs) == most or len(fresh) > share
     _put(connection, origin, at, next_due)
     return Looked(ask.origin, tuple(found), is_more)
+
+
+def ready(connection: Connection, origin: Origin, most: int, now: Instant, busy: Collection[Digest]) -> list[Candidate]:
+    """About `most` jobs that may run now, of as many recipients as there are, the most urgent class first and then
+    what is due longest; no two with one digest, none whose digest is in `busy`. Nothing is put off by it."""
+    at, found = now.timestamp(), dict[Digest, Candidate]()
+    rows = connection.execute(_TURNS, (str(origin), at, MOST_TURNS)).fetchall()
+    turns = [_Turn(str(origin), *row) for row in rows if row[1] in range(len(PRIORITIES))]
+    share = max(LEAST_OF_ONE, most // max(1, len(turns)))
+    jobs = [(turn, connection.execute(_JOBS, (*turn.row, at, share)).fetchall()) for turn in turns]
+    each = [candidate for turn, rows in jobs for candidate in _candidates(origin, turn, rows)]
+    for candidate in sorted(each, key=lambda one: (PRIORITIES.index(one.priority), one.due, one.job)):
+        if candidate.digest not in busy:
+            found.setdefault(candidate.digest, candidate)
+    return list(found.values())
+
+
+def probe(connection: Connection, origin: Origin, now: Instant, busy: Collection[Digest]) -> list[int]:
+    """The number of the smallest of the next jobs, of equal ones that which ends first; none when none is due."""
+    found = ready(connection, origin, MOST_TURNS, now, busy)
+    return [min(found, key=lambda one: (one.size, one.deadline, one.job)).job] if found else []
 
 
 def _candidates(origin: Origin, turn: _Turn, rows: Sequence[tuple[int, bytes, int, float, float]]) -> list[Candidate]:
