@@ -124,6 +124,18 @@ class OfAJob(Case):
         self.assertEqual((found.state, found.deadline, found.priority), (State.DEFERRED, end, Priority.BULK))
         self.assertEqual(self.desk.scheduler.settling._amended, {})
 
+    def test_more_time_for_what_is_pulled_gave_up_its_room(self) -> None:
+        """What is set apart for an attempt is so until the job is leased no more."""
+        self.peers.rule("GET", RS, Gate(self.desk))
+        self.desk.accept(b"z" * 2_000_000)
+        self.desk.start()
+        self.act("extend", within=timedelta(days=20))
+        self.act("set-priority", priority=Priority.BULK)
+        self.assertEqual(self.desk.result(self.operations.counts()).reserved, 2_000_000)
+        self.act("hold")
+        self.desk.advance(60)
+        self.assertEqual(self.desk.result(self.operations.counts()).reserved, 0)
+
     def test_an_extension_that_came_too_late_for_the_attempt(self) -> None:
         """The lease has ended between look and change: it is said again of what the job is now."""
         self.desk.accept(b"one", due=self.desk.timers.now() + timedelta(days=1))

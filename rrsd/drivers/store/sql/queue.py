@@ -158,7 +158,8 @@ class Queue:
     async def change(self, changes: Sequence[Change]) -> None:
         """Write all of them or none; refuses with Conflict."""
         await self._engine.write(lambda connection: rows.change(connection, changes))
-        self._space.let_go((each.job.job, each.job.epoch) for each in changes if each.before is State.LEASED)
+        ended = [each.job for each in changes if each.before is State.LEASED and each.job.state is not State.LEASED]
+        self._space.let_go((job.job, job.epoch) for job in ended)
 
     async def checkpoint(self, lease: Lease, validator: str, checkpoint: Checkpoint) -> None:
         """Add a durable checkpoint; refuses with Conflict when the epoch has moved on."""
