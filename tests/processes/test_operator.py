@@ -32,9 +32,10 @@ class Operator(HouseCase):
         self.assertEqual(self.rrsctl(self.bar, "pulls", "undrain"), (0, ""))
         self.await_state(number, "receipted")
         self.require_kept(file)
-        lines = [line for line in trail_of(self.bar, "operate") if line["evidence"] in ("drain", "undrain", "export")]
+        said = ["drain (disk is replaced)", "export", "undrain"]
+        lines = [line for line in trail_of(self.bar, "operate") if line["evidence"] in said]
         self.assertEqual({line["who"] for line in lines}, {f"operator uid {os.getuid()}"})
-        self.assertEqual([line["evidence"] for line in lines], ["drain", "export", "undrain"])
+        self.assertEqual([line["evidence"] for line in lines], said)
         spoilt = self._spoil()
         self.assertEqual(self.rrsctl(self.bar, "pulls", "verify-store"), (0, ""))
         with self.local(self.bar) as local:

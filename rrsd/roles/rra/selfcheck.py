@@ -127,8 +127,8 @@ class SelfCheck:
     async def _misread(self, state: State) -> AsyncIterator[Found]:
         """Of some jobs of the state, those of which something is said that is not so."""
         after = self._places.get(state, 0)
-        jobs = await self.queue.jobs(state, None, after, SAMPLE)
-        self._places[state] = jobs[-1].job if len(jobs) == SAMPLE else 0
+        jobs = await self.queue.jobs(state, None, after, SAMPLE) or await self.queue.jobs(state, None, 0, SAMPLE)
+        self._places[state] = jobs[-1].job if jobs else 0
         explained: Counter[str] = Counter()
         for job in jobs:
             explained[job.condition] += 1
