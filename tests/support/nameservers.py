@@ -259,7 +259,7 @@ class Nameservers:
         private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         public = dns.dnssec.make_dnskey(private.public_key(), algorithm, flags=257)
         now = int(time.time())  # noqa: TID251 (the resolver looks at the real clock)
-        until = now - DAY if kind is Kind.EXPIRED else now + DAY
+        until = now - 3 * DAY if kind is Kind.EXPIRED else now + DAY  # Unbound forgives a day
         dns.dnssec.sign_zone(
             zone, keys=[(private, public)], inception=now - 30 * DAY, expiration=until,
             add_dnskey=True, dnskey_ttl=60, policy=dns.dnssec.allow_all_policy,
