@@ -253,7 +253,7 @@ class Nameservers:
         return self._signed(name, kind, text) if kind in _STATIC else text
 
     def _signed(self, name: str, kind: Kind, text: str) -> str:
-        """The zone, signed until yesterday or with SHA-1."""
+        """The zone, signed until three days ago or with SHA-1."""
         zone = dns.zone.from_text(text, f"{name}.", relativize=False)
         algorithm = dns.dnssectypes.Algorithm.RSASHA1 if kind is Kind.WEAK else dns.dnssectypes.Algorithm.RSASHA256
         private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
