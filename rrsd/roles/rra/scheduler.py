@@ -25,10 +25,9 @@ from rrsd.roles.rra.ports import Audit, Bell, Queue, Timers
 from rrsd.roles.rra.rules import Outcome, Result
 from rrsd.roles.rra.settling import Settling
 from rrsd.roles.rra.wishes import Wishes
+from rrsd.runtime.timers import SLACK
 
 LONGEST_SLEEP = timedelta(minutes=5)
-SET_BACK = timedelta(minutes=1)
-"""Time servers correct by less."""
 TOO_SLOW = "less than 16 KiB/s for five minutes, and as many slow transfers as may run at once do already"
 
 
@@ -83,7 +82,7 @@ class Scheduler:
         """
         await self.health.recall()
         latest, now = await self.queue.latest(), self.timers.now()
-        self.was_ahead = latest is not None and latest - now > SET_BACK
+        self.was_ahead = latest is not None and latest - now > timedelta(seconds=SLACK)
         try:
             return await self.queue.recover(now)
         except (NoSpace, Unavailable):

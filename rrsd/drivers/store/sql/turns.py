@@ -104,14 +104,19 @@ def look(connection: Connection, asks: Sequence[Ask], now: Instant) -> list[Look
     return [_look(connection, ask, now.timestamp()) for ask in asks]
 
 
+def _turns(connection: Connection, origin: str, at: float, limit: int, most: int) -> tuple[list[_Turn], int, bool]:
+    """Up to `limit` turns that have come, how many of `most` jobs each may have, and whether there may be more."""
+    rows = connection.execute(_TURNS, (origin, at, limit)).fetchall()
+    turns = [_Turn(origin, *row) for row in rows if row[1] in range(len(PRIORITIES))]
+    return turns, max(LEAST_OF_ONE, most // max(1, len(turns))), len(rows) == limit
+
+
 def _look(connection: Connection, ask: Ask, at: float) -> Looked:
     origin = str(ask.origin)
     limit = MOST_TURNS + len(ask.known)
-    rows = connection.execute(_TURNS, (origin, at, limit)).fetchall()
-    turns = [_Turn(origin, *row) for row in rows if row[1] in range(len(PRIORITIES))]
-    share = max(LEAST_OF_ONE, ask.most // max(1, len(turns)))
+    turns, share, is_more = _turns(connection, origin, at, limit, ask.most)
     found: list[Candidate] = []
-    is_more, next_due = len(rows) == limit, at + AGAIN
+    next_due = at + AGAIN
     for turn in turns:
         if len(found) >= ask.most:
             is_more = True
@@ -133,9 +138,7 @@ def ready(connection: Connection, origin: Origin, most: int, now: Instant, busy:
     """About `most` jobs that may run now, of as many recipients as there are, the most urgent class first and then
     what is due longest; no two with one digest, none whose digest is in `busy`. Nothing is put off by it."""
     at, found = now.timestamp(), dict[Digest, Candidate]()
-    rows = connection.execute(_TURNS, (str(origin), at, MOST_TURNS)).fetchall()
-    turns = [_Turn(str(origin), *row) for row in rows if row[1] in range(len(PRIORITIES))]
-    share = max(LEAST_OF_ONE, most // max(1, len(turns)))
+    turns, share, _ = _turns(connection, str(origin), at, MOST_TURNS, most)
     jobs = [(turn, connection.execute(_JOBS, (*turn.row, at, share)).fetchall()) for turn in turns]
     each = [candidate for turn, rows in jobs for candidate in _candidates(origin, turn, rows)]
     for candidate in sorted(each, key=lambda one: (PRIORITIES.index(one.priority), one.due, one.job)):
